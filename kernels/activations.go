@@ -7,7 +7,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// ActFormat says in which form a product takes its activations. A set of forms is their bits together.
+// ActFormat is the format in which a product takes its activations. A set of formats is their bits
+// together.
 type ActFormat uint8
 
 const (
@@ -22,7 +23,8 @@ const ActGroup = 32
 // sumGroup is the number of activations in half a group.
 const sumGroup = ActGroup / 2
 
-// Activations are the activations of N tokens of length K: float rows, and, after [ISA.Quantize], other forms of the same rows.
+// Activations are the activations of N tokens of length K: float rows, and, after [ISA.Quantize],
+// other forms of the same rows.
 type Activations struct {
 	N, K int
 	F    []float32 // [N][K]
@@ -33,8 +35,8 @@ type Activations struct {
 	h       []uint16   // [N][K], bfloat16
 }
 
-// actGroup is what products ask of a group beside its integers. It is as many bytes long as the group, so that a kernel finds both by one
-// offset.
+// actGroup is what products ask of a group beside its integers. It is as many bytes long as the
+// group, so that a kernel finds both by one offset.
 type actGroup struct {
 	d     float32    // the scale
 	sum   int32      // of the integers
@@ -44,8 +46,9 @@ type actGroup struct {
 	_     float32
 }
 
-// Reset makes a hold n rows of length k and keeps the storage of earlier uses, and other forms that were there. Room is made for the forms asked for; k must be a multiple of
-// [ActGroup] if ActQ8 is among them. F is left to the caller.
+// Reset makes a hold n rows of length k and keeps the storage of earlier uses, and other forms that
+// were there. Room is made for the forms asked for; k must be a multiple of [ActGroup] if ActQ8 is
+// among them. F is left to the caller.
 func (a *Activations) Reset(n, k int, formats ActFormat) {
 	a.N, a.K, a.F, a.formats = n, k, nil, formats
 	if formats&ActBF16 != 0 {
@@ -68,7 +71,8 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// Quantize fills the forms that Reset was asked for with columns k0 ≤ k < k1 of token t of F. For the int8 form k0 and k1 are multiples of [ActGroup].
+// Quantize fills the forms that Reset was asked for with columns k0 ≤ k < k1 of token t of F. For
+// the int8 form k0 and k1 are multiples of [ActGroup].
 func (l *ISA) Quantize(a *Activations, t, k0, k1 int) {
 	i, j := t*a.K+k0, t*a.K+k1
 	if a.formats&ActQ8 != 0 {
@@ -126,10 +130,11 @@ const (
 	actStep       = 0.75
 )
 
-// quantizeGroup rounds x to int8 and returns the scale d with x ≈ d*q. With q fixed, the scale that leaves the least
-// squared error is Σxq/Σq², and what it leaves is Σx² - (Σxq)²/Σq²; so the candidate with the largest (Σxq)²/Σq² wins,
-// the first among equals. A group with a NaN or an infinity has no useful scale: it yields q = 0 and a scale of NaN, so
-// that every product with it is NaN and the fault is seen.
+// quantizeGroup rounds x to int8 and returns the scale d with x ≈ d*q. With q fixed, the scale that
+// leaves the least squared error is Σxq/Σq², and what it leaves is Σx² - (Σxq)²/Σq²; so the
+// candidate with the largest (Σxq)²/Σq² wins, the first among equals. A group with a NaN or an
+// infinity has no useful scale: it yields q = 0 and a scale of NaN, so that every product with it
+// is NaN and the fault is seen.
 func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 	var amax float32
 	finite := true
@@ -151,8 +156,8 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 	}
 	var best, scale, inv float32
 	for c := range actCandidates {
-		top := float32(127 - actStep*float32(c))
-		id := top / amax
+		peak := float32(127 - actStep*float32(c))
+		id := peak / amax
 		var xq, qq float32
 		for _, v := range x {
 			u := float32(v * id) // rounded, where a processor could add without
@@ -161,7 +166,7 @@ func quantizeGroup(q *[ActGroup]int8, x *[ActGroup]float32) float32 {
 			qq += float32(r * r)
 		}
 		// (Σxq)²/Σq² in units of amax², which keeps it within range.
-		if gain := xq / qq * xq / (top * top); gain > best {
+		if gain := xq / qq * xq / (peak * peak); gain > best {
 			best, inv, scale = gain, id, xq/qq/id
 		}
 	}

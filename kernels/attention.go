@@ -7,39 +7,44 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Tile is the number of keys that attention takes at once. Tiles are counted from position 0 of a sequence, so what a tile holds
-// does not depend on how a prompt was cut.
+// Tile is the number of keys that attention takes at once. Tiles are counted from position 0 of a
+// sequence, so what a tile holds does not depend on how a prompt was cut.
 const Tile = 64
 
-// PartitionLen is the number of keys, counted from position 0, whose softmax is worked out by itself, so that threads may share a long context. It is a multiple of [Tile].
+// PartitionLen is the number of keys, counted from position 0, whose softmax is computed
+// separately, so that threads can share a long context. It is a multiple of [Tile].
 const PartitionLen = 8 * Tile
 
-// Attention is the softmax of some query heads over keys and values that they share: each tile by itself, the tiles of a span merged in order, then the spans
-// (Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023, Flash-Decoding). A query's result does not depend on the others,
-// nor on whether the spans were worked out one after another or apart.
+// Attention is the softmax of some query heads over the keys and values that they share. Each tile
+// has its own softmax, the tiles of a partition are merged in order, then the partitions (Milakov
+// and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135; Dao et al. 2023,
+// Flash-Decoding). The result of a query does not depend on the other queries, nor on which thread
+// computed which partition.
 //
-// In order of use: Begin, and Sink where there are sinks; for each tile Ahead, ISA.Score, ISA.Values, Bend where scores are more than scaled, and Level.Fold; after each
-// partition Level.EndSpan, or TakeSpan and, elsewhere, Level.AddSpan; End.
+// In order of use: [Attention.Begin], and Sink where there are sinks. For each tile Prefetch,
+// [ISA.Score], [ISA.Values], [ISA.ApplyScoreMod] where scores are more than scaled, and
+// [ISA.UpdateSoftmax]. After each partition [ISA.EndPartition]; or StorePartial and, on another
+// thread, [ISA.MergePartial]. At last [Attention.End].
 type Attention struct {
 	d, dv     int         // lengths of a key and of a value
-	q         Activations // [heads][d]
-	quantized bool        // whether q has been quantised
-	p         []float32   // [heads][Tile], scores, then weights
-	k         []float32   // [d][Tile], keys in columns
-	kF16      []byte      // the same as F16
-	v         []float32   // [keys][dv]
-	vF16      f16Tile     // [keys][dv], in place of v where there are any
+	q         Activations // queries, [heads][d]
+	quantized bool        // whether q has been quantized
+	p         []float32   // scores, later weights, [heads][Tile]
+	k         []float32   // keys in columns, [d][Tile]
+	kF16      []byte      // keys in columns as F16
+	v         []float32   // values, [keys][dv]
+	vF16      f16Tile     // values as F16, used in place of v where it is not empty
 	mul       Scratch
-	prefetch  [2][]byte // what is asked for during Score, and during Values and Fold
-	acc       []float32 // [heads][dv], of a tile
-	rowMax    []float32 // [heads]
-	rowSum    []float32 // [heads]
-	partition softmax
-	total     softmax
-	merge     mergeState // of the heads that are merged
+	prefetch  [2][]byte  // memory to prefetch during Score, and during Values and UpdateSoftmax
+	acc       []float32  // outputs of the tile, [heads][dv]
+	rowMax    []float32  // largest scores of the tile, [heads]
+	rowSum    []float32  // sums of the weights of the tile, [heads]
+	partition softmax    // the partition so far
+	total     softmax    // the partitions before
+	rescale   mergeState // arguments of rescaleMerge
 }
 
-// softmax is what has been seen so far.
+// softmax is the softmax of the keys so far.
 type softmax struct {
 	out []float32 // [heads][dv], Σ e^(score-max)·v
 	max []float32 // [heads], the largest score
@@ -55,8 +60,9 @@ func (s *softmax) reset(n, d int) {
 	}
 }
 
-// mergeState is a softmax, out, max and sum, and another of keys behind its own, acc, top and add. merge joins them into the first: what has the smaller maximum is
-// scaled down. The second adds nothing where its maximum is -Inf; it is used up.
+// mergeState is a softmax (out, max, sum) and that of later keys (acc, rowMax, rowSum).
+// rescaleMerge adds the second to the first and scales down whichever has the smaller maximum. The
+// second adds nothing where its maximum is -Inf. Its contents are used up.
 type mergeState struct {
 	d           int
 	out, acc    []float32 // [heads][d]
@@ -64,7 +70,8 @@ type mergeState struct {
 	sum, rowSum []float32 // [heads]
 }
 
-// Begin makes room for n query heads of length d, whose values are of length dv and none of which has seen a key, and returns the queries, [n][d], for the caller to fill in.
+// Begin makes room for n query heads of length d, whose values are of length dv and none of which
+// has seen a key, and returns the queries, [n][d], for the caller to fill in.
 func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	f := grow(a.q.F, n*d)
 	a.q.Reset(n, d, ActF32)
@@ -75,28 +82,35 @@ func (a *Attention) Begin(n, d, dv int) (q []float32) {
 	return f
 }
 
-// Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
+// Sink lets query head h, which has seen no key yet, see one of that score, whose value is 0 (Xiao
+// et al. 2023, arXiv:2309.17453, in the learnt form of gpt-oss).
 func (a *Attention) Sink(h int, score float32) { a.total.max[h], a.total.sum[h] = score, 1 }
 
-// Prefetch names memory that is read soon, or none: it comes while Score, and while Values and Fold, compute. Tiles lie apart, so that the hardware by itself would wait for the first lines of
-// each. What is asked for long before it is read is gone from the nearest cache by then: of tiles up to [SmallTile] bytes, keys and values together, it is best the next keys and the next values, of larger
-// ones the values that come first and the next keys.
+// Prefetch names memory that is read soon, or none. It is prefetched while Score, and while Values
+// and UpdateSoftmax, compute: tiles are not stored one after another, so the hardware would wait
+// for the first lines of each. Memory that is prefetched too early has left the first-level cache
+// before it is read. So for tiles up to [SmallTile] bytes, keys and values together, the arguments
+// should be the next keys and the next values; for larger ones the values of this tile and the next
+// keys.
 func (a *Attention) Prefetch(score, values []byte) { a.prefetch = [2][]byte{score, values} }
 
-// SmallTile is half of the nearest cache of many processors: the tile that is read and the one that comes still have room.
+// SmallTile is half of the first-level cache of many processors: there is room for the tile that is
+// read and for the next one.
 const SmallTile = 24 << 10
 
-// f16Tile are rows of F16 as they lie in memory, which ask for as many bytes elsewhere while they are read.
+// f16Tile is a tile of rows of F16 as stored in memory, and memory to prefetch while it is read.
 type f16Tile struct {
 	b        []byte
 	stride   int    // in bytes
 	prefetch []byte // or none
 }
 
-// prefetchParts is the number of parts in which memory is asked for where loops do not do it line by line, so that the requests do not wait for one another: half of them by Score, half by Values.
+// prefetchParts is the number of parts in which memory is prefetched where loops do not prefetch
+// line by line. Parts keep the requests from waiting for one another. Score prefetches half of
+// them, Values the other half.
 const prefetchParts = 8
 
-// prefetchPart asks for part i of what Ahead has named.
+// prefetchPart asks for part i of the memory that Prefetch named.
 func (l *ISA) prefetchPart(a *Attention, i int) {
 	if l.prefetch == nil {
 		return
@@ -111,8 +125,9 @@ func (l *ISA) prefetchPart(a *Attention, i int) {
 // prefetchRows is the number of rows of a tile that are converted between two requests.
 const prefetchRows = Tile / (prefetchParts / 2)
 
-// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of d numbers of type t, [Tile] of them, of which those behind the first n are of no account.
-// Keys in blocks meet queries in the form that products of t ask for, see Mat.Act.
+// Score works out q·k for all query heads and the first n ≤ [Tile] keys of a tile: k holds rows of
+// d numbers of type t, [Tile] of them, of which those after the first n may hold anything. Keys in
+// blocks meet queries in the form that products of t ask for, see MatMul.ActFormat.
 func (l *ISA) Score(a *Attention, t quant.Type, k []byte, n int) {
 	if l.usesF16(a, t, a.d) {
 		a.kF16 = grow(a.kF16, 2*a.d*Tile)
@@ -140,14 +155,15 @@ func (l *ISA) Score(a *Attention, t quant.Type, k []byte, n int) {
 		a.q.F, a.quantized = f, true
 		l.quantize(a.q.q, a.q.g, f)
 	}
-	const whole = 16 // rows, of which every level's tiles make a whole number
+	const whole = 16 // rows, of which every instruction set's tiles make a whole number
 	for i := range prefetchParts / 2 {
 		l.prefetchPart(a, i)
 	}
 	m.Mul(a.p, Tile, k, min((n+whole-1)/whole*whole, Tile), a.d, &a.q, 0, a.q.N, &a.mul)
 }
 
-// fewHeads is the number of query heads up to which multiplying F16 as they lie in memory is faster than widening them once.
+// fewHeads is the number of query heads up to which multiplying F16 as stored in memory is faster
+// than converting them once.
 const fewHeads = 8
 
 // usesF16 reports whether rows of n numbers of type t are multiplied as F16.
@@ -155,7 +171,7 @@ func (l *ISA) usesF16(a *Attention, t quant.Type, n int) bool {
 	return a.q.N <= fewHeads && t == quant.F16 && l.gemmF16 != nil && n%32 == 0
 }
 
-// Scores is what Score has found for query head h, [Tile]; Fold changes it.
+// Scores is what Score has found for query head h, [Tile]; UpdateSoftmax changes it.
 func (a *Attention) Scores(h int) []float32 { return a.p[h*Tile : (h+1)*Tile] }
 
 // Values takes the first n values of the tile: rows of dv numbers of type t.
@@ -194,16 +210,19 @@ func (l *ISA) ValuesOfKeys(a *Attention, t quant.Type, k []byte, n int) {
 type ScoreMod struct {
 	Scale float32
 	Cap   float32 // scores become Cap·tanh(score/Cap); 0 for none (Gemma 2, arXiv:2408.00118)
-	// Slopes, one per query head, times the distance to a key are subtracted; nil for none (ALiBi, Press et al. 2021, arXiv:2108.12409).
+	// Slopes, one per query head, times the distance to a key are subtracted; nil for none (ALiBi,
+	// Press et al. 2021, arXiv:2108.12409).
 	Slopes []float32
-	// Relative, one per query head, is what is added for a key at each distance from the query, from one end to the other with 0 in the middle; the ends hold for all beyond. nil for none (T5, Raffel et al.
-	// 2019, arXiv:1910.10683).
+	// Relative, one per query head, is what is added for a key at each distance from the query,
+	// from one end to the other with 0 in the middle; the ends hold for all beyond. nil for none
+	// (T5, Raffel et al. 2019, arXiv:1910.10683).
 	Relative [][]float32
 	Pos      int // the query's position, counted from the first key of the tile
 	From     int // keys before this one are hidden
 }
 
-// ScoreMod changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in place of the scale of the Fold that follows, which is then to be 1.
+// ScoreMod changes the scores of the query heads h0 ≤ h < h1 for the first n keys of the tile, in
+// place of the scale of the UpdateSoftmax that follows, whose scale is then 1.
 func (l *ISA) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 	from := min(n, max(0, b.From))
 	for h := h0; h < h1; h++ {
@@ -232,7 +251,8 @@ func (l *ISA) ApplyScoreMod(a *Attention, h0, h1, n int, b *ScoreMod) {
 	}
 }
 
-// UpdateSoftmax lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their scores are scale times those of Score.
+// UpdateSoftmax lets the query heads h0 ≤ h < h1 see the first n keys and values of the tile: their
+// scores are scale times those of Score.
 func (l *ISA) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
 	p, part := a.p[h0*Tile:h1*Tile], a.mergeInto(&a.partition, h0, h1)
 	part.acc, part.rowMax, part.rowSum = a.acc[h0*a.dv:h1*a.dv], a.rowMax[h0:h1], a.rowSum[h0:h1]
@@ -250,14 +270,14 @@ func (l *ISA) UpdateSoftmax(a *Attention, h0, h1, n int, scale float32) {
 }
 
 func (a *Attention) mergeInto(s *softmax, h0, h1 int) *mergeState {
-	a.merge = mergeState{d: a.dv, out: s.out[h0*a.dv : h1*a.dv], max: s.max[h0:h1], sum: s.sum[h0:h1]}
-	return &a.merge
+	a.rescale = mergeState{d: a.dv, out: s.out[h0*a.dv : h1*a.dv], max: s.max[h0:h1], sum: s.sum[h0:h1]}
+	return &a.rescale
 }
 
-// softmaxPrefetch is what weigh asks for, in bytes per query head.
+// softmaxPrefetch is the number of bytes per query head that tileSoftmax prefetches.
 const softmaxPrefetch = 4 * Tile
 
-// EndPartition ends a span of keys, of which the query heads from h0 on have seen some.
+// EndPartition ends a partition of keys, of which the query heads from h0 on have seen some.
 func (l *ISA) EndPartition(a *Attention, h0 int) {
 	part := a.mergeInto(&a.total, h0, a.q.N)
 	part.acc, part.rowMax, part.rowSum = a.partition.out[h0*a.dv:], a.partition.max[h0:], a.partition.sum[h0:]
@@ -265,17 +285,18 @@ func (l *ISA) EndPartition(a *Attention, h0 int) {
 	a.partition.reset(a.q.N, a.dv)
 }
 
-// PartialLen is how many numbers TakeSpan writes for n query heads with values of length dv.
+// PartialLen is how many numbers StorePartial writes for n query heads with values of length dv.
 func PartialLen(n, dv int) int { return n * (dv + 2) }
 
-// StorePartial writes what the query heads have seen since Begin, within a span, to dst.
+// StorePartial writes what the query heads have seen of the partition to dst.
 func (a *Attention) StorePartial(dst []float32) {
 	n := copy(dst, a.partition.out)
 	n += copy(dst[n:], a.partition.max)
 	copy(dst[n:], a.partition.sum)
 }
 
-// MergePartial is EndSpan with what TakeSpan wrote, which it uses up. The spans come in the order of their keys.
+// MergePartial is EndPartition with what StorePartial wrote, which it uses up. The partitions come
+// in the order of their keys.
 func (l *ISA) MergePartial(a *Attention, src []float32, h0 int) {
 	n := a.q.N
 	out, rowMax, rowSum := src[:n*a.dv], src[n*a.dv:][:n], src[n*(a.dv+1):][:n]
@@ -292,7 +313,8 @@ func (a *Attention) End(h int, dst []float32) {
 	}
 }
 
-// gemm is c[m][n] = a[m][≥k]·b[k][n], adding from the first k to the last. The rows of a are len(a)/m long.
+// gemm is c[m][n] = a[m][≥k]·b[k][n], adding from the first k to the last. The rows of a are
+// len(a)/m long.
 func gemm(c, a, b []float32, m, n, k int) {
 	lda := len(a) / m
 	for i := range m {
@@ -312,7 +334,8 @@ func gemm(c, a, b []float32, m, n, k int) {
 	}
 }
 
-// transposeF16Rows and transposeFloat turn n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile]. What lies in the columns behind n is of no account.
+// transposeF16Rows and transposeF32Rows convert n ≤ [Tile] rows of d numbers into columns: dst is
+// [d][Tile]. The columns from n on may hold anything.
 func transposeF16Rows(dst []float32, src []byte, n, d int) {
 	for j := range n {
 		for i := range d {
@@ -329,8 +352,8 @@ func transposeF32Rows(dst []float32, src []byte, n, d int) {
 	}
 }
 
-// tileSoftmax turns rows of [Tile] scores into e^(scale·score-top) for the first seen of each, 0 for the others, and returns each row's top and
-// the sum of the weights.
+// tileSoftmax converts rows of [Tile] scores into e^(scale·score-max) for the first seen of each, 0
+// for the others, and returns each row's top and the sum of the weights.
 func tileSoftmax(p, rowMax, rowSum []float32, seen int, scale float32, _ []byte) {
 	for r := range rowMax {
 		row := p[r*Tile : (r+1)*Tile]

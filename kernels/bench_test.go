@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// BenchmarkMul multiplies matrices that lie beyond the caches, one after another: MB/s are bytes of weights.
+// BenchmarkMul multiplies matrices that do not fit in the caches, one after another: MB/s are bytes
+// of weights.
 func BenchmarkMul(b *testing.B) {
 	usable := cpu.Usable()
 	for _, typ := range weightTypes() {
@@ -25,11 +26,11 @@ func BenchmarkMul(b *testing.B) {
 }
 
 func benchmarkMul(b *testing.B, l *ISA, typ quant.Type, tokens int) {
-	const rows, k, ahead = 2048, 2048, 400 << 20
+	const rows, k, beyondCaches = 2048, 2048, 400 << 20
 	one, a := weights(b, typ, rows, k), acts(tokens, k)
 	copies := 1
 	if tokens == 1 {
-		copies = ahead/len(one) + 1
+		copies = beyondCaches/len(one) + 1
 	}
 	w := slices.Repeat(one, copies)
 	m, err := l.MatMul(typ)

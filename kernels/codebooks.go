@@ -11,7 +11,8 @@ var (
 	gridIQ3XXS = &pointsOf4(quant.Grid(quant.IQ3_XXS))[0]
 	gridIQ3S   = &pointsOf4(quant.Grid(quant.IQ3_S))[0]
 
-	// Bytes of 1, or -1 where a bit is set, for seven bits and an eighth that makes the number of set bits even.
+	// Bytes of 1, or -1 where a bit is set, for seven bits and an eighth that makes the number of
+	// set bits even.
 	signs7 = &signs()[0]
 )
 

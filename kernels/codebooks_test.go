@@ -10,7 +10,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// TestCodebooks holds the tables of assembly against the points of the formats and the meaning of signs.
+// TestCodebooks holds the tables of assembly against the points of the formats and the meaning of
+// signs.
 func TestCodebooks(t *testing.T) {
 	for typ, p := range map[quant.Type]*uint64{quant.IQ1_S: gridIQ1S, quant.IQ1_M: gridIQ1S, quant.IQ2_XXS: gridIQ2XXS, quant.IQ2_XS: gridIQ2XS, quant.IQ2_S: gridIQ2S} {
 		grid := quant.Grid(typ)

@@ -11,8 +11,10 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// strange makes rows of blocks of random bytes and of single bytes repeated: integers at their largest and smallest, scales that are zero, denormal, infinite
-// or not numbers. The first half of the rows get what comes, the other half at least tame scales, where a type has half floats at known places.
+// strange makes rows of blocks of random bytes and of single bytes repeated: integers at their
+// largest and smallest, scales that are zero, denormal, infinite or not numbers. The first half of
+// the rows get what comes, the other half at least tame scales, where a type has half floats at
+// known places.
 func strange(typ quant.Type, rows, k int) []byte {
 	rng := rand.New(rand.NewPCG(11, uint64(typ)))
 	w := make([]byte, rows*typ.RowBytes(k))
@@ -45,7 +47,7 @@ func strange(typ quant.Type, rows, k int) []byte {
 	return w
 }
 
-// halfFloats says where the types have their scales.
+// halfFloats lists where the types have their scales.
 var halfFloats = map[quant.Type][]int{
 	quant.Q4_0: {0}, quant.Q4_1: {0, 2}, quant.Q5_0: {0}, quant.Q5_1: {0, 2}, quant.Q8_0: {0},
 	quant.Q2_K: {80, 82}, quant.Q3_K: {108}, quant.Q4_K: {0, 2}, quant.Q5_K: {0, 2}, quant.Q6_K: {208},
@@ -53,7 +55,8 @@ var halfFloats = map[quant.Type][]int{
 	quant.IQ4_NL: {0}, quant.IQ4_XS: {0}, quant.TQ1_0: {52}, quant.TQ2_0: {64}, quant.Q1_0: {0}, quant.Q2_0: {0},
 }
 
-// strangeActs are tokens at the limits: all 127, all -127, both in turn, zero, and random ones.
+// strangeActs are tokens at the limits: all 127, all -127, the two alternately, zero, and random
+// ones.
 func strangeActs(k int) *Activations {
 	const tokens = 5
 	var a Activations
@@ -85,7 +88,8 @@ func strangeActs(k int) *Activations {
 	return &a
 }
 
-// TestMulOfStrangeBlocks holds the block formats of every level against sums in float64 of the same integers and scales.
+// TestMulOfStrangeBlocks holds the block formats of every instruction set against sums in float64
+// of the same integers and scales.
 func TestMulOfStrangeBlocks(t *testing.T) { forLevels(t, testMulOfStrangeBlocks) }
 
 func testMulOfStrangeBlocks(t *testing.T, l *ISA) {

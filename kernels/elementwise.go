@@ -32,18 +32,18 @@ func swiGLU(dst, gate, up []float32) {
 	}
 }
 
-// Softmax turns logits into probabilities in place. Additions run from first to last.
+// Softmax converts logits into probabilities in place. Additions run from first to last.
 func Softmax(x []float32) {
 	if len(x) == 0 {
 		return
 	}
-	top := x[0]
+	rowMax := x[0]
 	for _, v := range x {
-		top = max(top, v)
+		rowMax = max(rowMax, v)
 	}
 	var sum float32
 	for i, v := range x {
-		x[i] = Exp(v - top)
+		x[i] = Exp(v - rowMax)
 		sum += x[i]
 	}
 	for i := range x {
@@ -51,8 +51,8 @@ func Softmax(x []float32) {
 	}
 }
 
-// RotateInterleaved turns the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and sines are given, one per pair; the rest of x
-// stays. Su et al. 2021, arXiv:2104.09864.
+// RotateInterleaved rotates the pairs (x[0],x[1]), (x[2],x[3]) … by the angles whose cosines and
+// sines are given, one per pair; the rest of x stays. Su et al. 2021, arXiv:2104.09864.
 func (l *ISA) RotateInterleaved(x, cos, sin []float32) {
 	l.rotateInterleaved(x[:2*len(cos)], cos, sin[:len(cos)])
 }
@@ -96,8 +96,9 @@ func scale(x []float32, c float32) {
 	}
 }
 
-// Exp is e^x within 2 units in the last place, built from additions and multiplications alone so that every level can give the same bits.
-// Results below the smallest normal number are 0.
+// Exp is e^x within 2 units in the last place, built from additions and multiplications alone so
+// that every instruction set can give the same bits. Results below the smallest normal number are
+// 0.
 func Exp(x float32) float32 {
 	const (
 		log2e = 1.44269504

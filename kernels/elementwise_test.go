@@ -53,7 +53,7 @@ func TestRMSNorm(t *testing.T) {
 	})
 }
 
-// guarded is a slice with neighbours that must not be written.
+// guarded is a slice between elements that must not be written.
 type guard struct{ all, f []float32 }
 
 func guarded(n int) guard {
@@ -212,7 +212,8 @@ func cache(typ quant.Type, f []float32, n, d int) []byte {
 // cacheTypes are those that keys and values are kept in.
 var cacheTypes = []quant.Type{quant.F16, quant.F32, quant.Q8_0, quant.Q4_0}
 
-// TestAttention compares with a softmax over all keys in float64, for contexts around the edges of tiles and spans.
+// TestAttention compares with a softmax over all keys in float64, for contexts around the edges of
+// tiles and spans.
 func TestAttention(t *testing.T) {
 	dims, counts, spans := []int{32, 64, 96, 128, 24, 80, 7}, []int{1, 2, 5, 63, 64, 65, 130, 300}, []int{PartitionLen - 1, PartitionLen, PartitionLen + 1, 2*PartitionLen + 70}
 	if testing.Short() { // emulated machines take their time
@@ -299,14 +300,14 @@ func testAttention(t *testing.T, l *ISA, typ quant.Type, d, n int) {
 		require.Equal(t, got[:m], fold(m, false, false), name)
 	}
 
-	// What is kept, and the queries as products with keys in blocks take them.
-	kept := func(x []float32) []float32 {
+	// What the cache returns, and the queries as products with keys in blocks take them.
+	cached := func(x []float32) []float32 {
 		b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
 		isas()[0].QuantizeRow(typ, b, x)
 		quant.Dequantize(typ, y, b)
 		return y
 	}
-	k, v = kept(k), kept(v)
+	k, v = cached(k), cached(v)
 	if l.matMuls[typ].ActFormat == ActQ8 {
 		var a Activations
 		a.Reset(heads, d, ActQ8)
@@ -346,7 +347,8 @@ func testAttention(t *testing.T, l *ISA, typ quant.Type, d, n int) {
 	}
 }
 
-// TestNarrowWidenBlocks holds rows of blocks against package quant: random bytes, scales that are zero, denormal, infinite or not numbers, and what cannot be kept.
+// TestNarrowWidenBlocks holds rows of blocks against package quant: random bytes, scales that are
+// zero, denormal, infinite or not numbers, and what cannot be kept.
 func TestNarrowWidenBlocks(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range []quant.Type{quant.Q8_0, quant.Q4_0} {
@@ -404,7 +406,7 @@ func TestDot(t *testing.T) {
 	})
 }
 
-// TestQuantizeLevels: the int8 form is the same at every level.
+// TestQuantizeLevels: the int8 form is the same at every instruction set.
 func TestQuantizeLevels(t *testing.T) {
 	const k = 64 * ActGroup
 	x := floats(8, k)
@@ -436,7 +438,8 @@ func TestQuantizeLevels(t *testing.T) {
 	})
 }
 
-// BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many tokens. MB/s are bytes of keys and values.
+// BenchmarkAttention is one key head of a long context: 8 queries to a key for one token, and many
+// tokens. MB/s are bytes of keys and values.
 func BenchmarkAttention(b *testing.B) {
 	const keys = 8192
 	for _, l := range isas() {
@@ -529,8 +532,9 @@ func TestSoftCap(t *testing.T) {
 	})
 }
 
-// TestRotateHalves turns pairs that lie half of the turned part apart, and leaves the rest of a head alone.
-func TestRotateHalves(t *testing.T) {
+// TestRotateNeoX rotates pairs that are half of the rotated part apart, and leaves the rest of a
+// head alone.
+func TestRotateNeoX(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *ISA) {
 		four := []float32{9, 1, 2, 3, 4, 9}
 		l.RotateNeoX(four[1:], []float32{0, 1}, []float32{1, 0}) // by a quarter, and not
@@ -550,7 +554,8 @@ func TestRotateHalves(t *testing.T) {
 	})
 }
 
-// TestBend compares with its formula: what is capped, hidden, and lowered or raised by distance, to both sides of the query.
+// TestBend compares with its formula: what is capped, hidden, and lowered or raised by distance, to
+// both sides of the query.
 func TestBend(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *ISA) {
 		const heads, n = 3, 37

@@ -11,7 +11,8 @@ import (
 // ptr is the address of a slice that may be empty.
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
-// setFloats enters what all levels of arm64 do with rows of float32 and with float weights.
+// setFloats sets the functions of all instruction sets of arm64 on rows of float32 and their
+// products with float weights.
 func (l *ISA) setFloats() {
 	l.dot = func(x, y []float32) (sum float32) {
 		dotNEON(ptr(x), ptr(y), len(x), &sum)
@@ -57,7 +58,8 @@ func (l *ISA) setFloats() {
 		floatTiles{mulBF161x1NEON, mulBF161x2NEON, mulBF161x3NEON, mulBF161x4NEON, mulBF161x5NEON, mulBF161x6NEON})
 }
 
-// quantize4 takes four groups at a time. Where the last are fewer, some of those before are done once more.
+// quantize4 takes four groups at a time. Where the last are fewer, some of those before are done
+// once more.
 func quantize4(q []int8, g []actGroup, x []float32) {
 	const groups = 4
 	if len(g) < groups {

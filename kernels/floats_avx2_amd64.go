@@ -8,7 +8,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// setFloats256 enters what the levels avx2 and avxvnni do with rows of float32 and with float weights.
+// setFloats256 sets the functions of avx2 and avxvnni on rows of float32 and their products with
+// float weights.
 func (l *ISA) setFloats256() {
 	l.dot = func(x, y []float32) float32 { return dotAVX2(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
@@ -73,7 +74,8 @@ func quantizeF16For256(dst []byte, src []float32) {
 	quant.F32ToF16(dst[2*n:], src[n:])
 }
 
-// quantize256 takes eight groups at a time. Where the last are fewer, some of those before are done once more.
+// quantize256 takes eight groups at a time. Where the last are fewer, some of those before are done
+// once more.
 func quantize256(q []int8, g []actGroup, x []float32) {
 	const groups = 8
 	if len(g) < groups {

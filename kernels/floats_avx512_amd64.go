@@ -11,7 +11,8 @@ import (
 // ptr is the address of a slice that may be empty.
 func ptr[T any](s []T) *T { return unsafe.SliceData(s) }
 
-// setFloats enters what the level avx512vnni does with rows of float32 and with float weights.
+// setFloats512 sets the functions of avx512vnni on rows of float32 and its products with float
+// weights.
 func (l *ISA) setFloats512() {
 	l.dot = func(x, y []float32) float32 { return dotAVX512(ptr(x), ptr(y), len(x)) }
 	l.normalize = func(dst, x, w []float32, scale float32) {
@@ -42,7 +43,8 @@ func (l *ISA) setFloats512() {
 	l.updateState, l.updateSelectiveState = updateState512, updateSelectiveState512
 	l.tileSoftmax = func(p, rowMax, sum []float32, seen int, scale float32, prefetch []byte) {
 		if len(prefetch) == 0 {
-			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(ptr(p))), 4*len(p)) // which it reads anyway
+			// which it reads anyway
+			prefetch = unsafe.Slice((*byte)(unsafe.Pointer(ptr(p))), 4*len(p))
 		}
 		tileSoftmaxAVX512(ptr(p), ptr(rowMax), ptr(sum), ptr(prefetch), len(rowMax), seen, scale)
 	}
@@ -157,7 +159,8 @@ type prefetcher struct {
 	loops int
 }
 
-// next is where the next loop begins to ask and how far it moves on with each of its steps. Where there is nothing to ask for it stays at other.
+// next is where the next loop begins to ask and how far it moves on with each of its steps. Where
+// there is nothing to ask for it stays at other.
 func (f *prefetcher) next(other []byte, steps int) (p *byte, pace int) {
 	if len(f.b) == 0 {
 		return &other[0], 0
@@ -168,7 +171,7 @@ func (f *prefetcher) next(other []byte, steps int) (p *byte, pace int) {
 	return p, n / steps
 }
 
-// transposeF16For512 turns n rows of d F16 into columns, [d][Tile], 16 rows at a time.
+// transposeF16For512 converts n rows of d F16 into columns, [d][Tile], 16 rows at a time.
 func transposeF16For512(dst, src, prefetch []byte, n, d int) {
 	f := prefetcher{prefetch, (n + 15) / 16}
 	for i := 0; i < n; i += 16 {

@@ -12,7 +12,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// atPageEnd returns n bytes that end where a page begins that must not be touched, as the last tensor of a mapped file does.
+// atPageEnd returns n bytes that end where a page begins that must not be touched, as the last
+// tensor of a mapped file does.
 func atPageEnd(t *testing.T, n int) []byte {
 	page := os.Getpagesize()
 	size := (n + page - 1) / page * page
@@ -23,7 +24,8 @@ func atPageEnd(t *testing.T, n int) []byte {
 	return mem[size-n : size : size]
 }
 
-// TestMulStaysInside multiplies weights, activations and outputs behind which there is nothing, and looks at what lies before the outputs.
+// TestMulStaysInside multiplies weights, activations and outputs with nothing mapped after them,
+// and looks at what is stored before the outputs.
 func TestMulStaysInside(t *testing.T) { forLevels(t, testMulStaysInside) }
 
 func testMulStaysInside(t *testing.T, l *ISA) {
@@ -76,7 +78,7 @@ func mulInside(t *testing.T, m *MatMul, rows, tokens, k int) {
 	require.Equal(t, bits(want), bits(dst[before:]), "%s: %d rows, %d tokens of %d", m.Type, rows, tokens, k)
 }
 
-// TestRowsStayInside widens and fetches rows of the cache behind which there is nothing.
+// TestRowsStayInside dequantizes and prefetches rows of the cache with nothing mapped after them.
 func TestRowsStayInside(t *testing.T) {
 	forLevels(t, func(t *testing.T, l *ISA) {
 		for _, typ := range cacheTypes {

@@ -16,33 +16,35 @@ type ISA struct {
 	ops
 }
 
-// ops are the functions on rows of float32, each described where its Go form stands. Lengths have been checked by the callers; none is negative.
+// ops are the functions on rows of float32, each described where its Go form stands. Lengths have
+// been checked by the callers; none is negative.
 type ops struct {
-	dot                  func(x, y []float32) float32
-	normalize            func(dst, x, w []float32, scale float32)
-	swiGLU               func(dst, gate, up []float32)
-	rotateInterleaved    func(x, cos, sin []float32)
-	add                  func(dst, x []float32)
-	addScaled            func(dst, x []float32, c float32)
-	scale                func(x []float32, c float32)
-	gelu                 func(dst, gate, up []float32)
-	gate                 func(x, g []float32)
-	softCap              func(x []float32, most float32)
-	rotateNeoX           func(lo, hi, cos, sin []float32)
-	quantize             func(q []int8, g []actGroup, x []float32)
-	roundBF16            func(dst []uint16, src []float32)
-	gemm                 func(c, a, b []float32, m, n, k int)
-	transposeF16         func(dst, src, ahead []byte, n, d int)       // nil with gemmHalf
-	gemmF16              func(c, a []float32, b f16Tile, m, n, k int) // gemm for F16 and up to fewHeads rows; nil: they are widened
-	tileSoftmax          func(p, top, sum []float32, seen int, scale float32, ahead []byte)
+	dot               func(x, y []float32) float32
+	normalize         func(dst, x, w []float32, scale float32)
+	swiGLU            func(dst, gate, up []float32)
+	rotateInterleaved func(x, cos, sin []float32)
+	add               func(dst, x []float32)
+	addScaled         func(dst, x []float32, c float32)
+	scale             func(x []float32, c float32)
+	gelu              func(dst, gate, up []float32)
+	gate              func(x, g []float32)
+	softCap           func(x []float32, most float32)
+	rotateNeoX        func(lo, hi, cos, sin []float32)
+	quantize          func(q []int8, g []actGroup, x []float32)
+	roundBF16         func(dst []uint16, src []float32)
+	gemm              func(c, a, b []float32, m, n, k int)
+	transposeF16      func(dst, src, prefetch []byte, n, d int) // nil with gemmHalf
+	// gemm for F16 and up to fewHeads rows; nil: they are converted to float32
+	gemmF16              func(c, a []float32, b f16Tile, m, n, k int)
+	tileSoftmax          func(p, rowMax, rowSum []float32, seen int, scale float32, prefetch []byte)
 	rescaleMerge         func(s *mergeState)
 	updateState          func(s, x, y, a, u, r []float32)
 	updateSelectiveState func(s, a, d, x, y, b, c []float32)
 	prefetch             func(b []byte) // nil: there is nothing to gain
 }
 
-// isas lists those of this build from low to high. Each begins as a copy of a lower one, so that what it has no assembly for is there all the
-// same.
+// isas lists those of this build from low to high. Each begins as a copy of a lower one, so that
+// what it has no assembly for is there all the same.
 var isas = sync.OnceValue(func() []*ISA {
 	return assembly([]*ISA{{name: "go", matMuls: goMatMuls(false), rows: goRows, ops: goOps}})
 })
@@ -63,7 +65,8 @@ var current = sync.OnceValues(func() (*ISA, error) {
 	panic("kernels: internal/cpu chose level " + name + ", which has no kernels")
 })
 
-// Reference returns the engine's own reference: plain Go, and float32 activations for every weight type.
+// Reference returns the engine's own reference: plain Go, and float32 activations for every weight
+// type.
 func Reference() *ISA { return reference }
 
 var reference = &ISA{name: "reference", matMuls: goMatMuls(true), rows: goRows, ops: goOps}

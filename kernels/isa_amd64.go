@@ -8,12 +8,14 @@ import "github.com/goinfer/goinfer/quant"
 
 func assembly(ls []*ISA) []*ISA {
 	two := avx2(*ls[0])
-	// AVX-512 VNNI is not the higher of AVX-VNNI: many processors have the one without the other's encodings.
+	// AVX-512 VNNI is not the higher of AVX-VNNI: many processors have the one without the other's
+	// encodings.
 	five := avx512(*two)
 	return append(ls, two, avxvnni(*two), five, avx512bf16(*five))
 }
 
-// avx512bf16 multiplies pairs of bfloat16, for which activations are rounded to that: twice as fast, but no longer as exact as the weights are. Hence it has to be asked for.
+// avx512bf16 multiplies pairs of bfloat16, for which activations are rounded to that: twice as
+// fast, but no longer as exact as the weights are. Hence it has to be asked for.
 func avx512bf16(l ISA) *ISA {
 	l.name = "avx512bf16"
 	l.matMuls[quant.BF16] = MatMul{Type: quant.BF16, ActFormat: ActBF16, mul: mulFloatTiles, floats: &floatTile{
@@ -24,7 +26,7 @@ func avx512bf16(l ISA) *ISA {
 	return &l
 }
 
-// avx512 is the level avx512vnni.
+// avx512 is the instruction set avx512vnni.
 func avx512(l ISA) *ISA {
 	l.name = "avx512vnni"
 	l.setFloats512()

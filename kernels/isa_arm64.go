@@ -25,7 +25,8 @@ func assembly(ls []*ISA) []*ISA {
 	return ls
 }
 
-// kernels8 are the kernels of a block format for tiles of eight rows, with signed bytes in the panels.
+// kernels8 are the kernels of a block format for tiles of eight rows, with signed bytes in the
+// panels.
 type kernels8 struct {
 	t           quant.Type
 	gemv        func(dst *float32, w *byte, stride, blocks int, q *int8, groups *byte)

@@ -13,8 +13,8 @@ type tiles256 struct {
 	microkernel [4]func(args *byte)
 }
 
-// The panels of level avx2: by the number of times that two products are added in 16 bits, the more the smaller the weights; Signed where these take all of a
-// byte.
+// The panels of level avx2: by the number of times that two products are added in 16 bits, the more
+// the smaller the weights; Signed where these take all of a byte.
 var (
 	microkernel32By8AVX2    = [4]func(*byte){microkernel32By8x1AVX2, microkernel32By8x2AVX2, microkernel32By8x3AVX2, microkernel32By8x4AVX2}
 	microkernel32By4AVX2    = [4]func(*byte){microkernel32By4x1AVX2, microkernel32By4x2AVX2, microkernel32By4x3AVX2, microkernel32By4x4AVX2}
@@ -56,7 +56,7 @@ var tilesAVX2 = []tiles256{
 	{quant.IQ3_S, 4, gemvIQ3_SAVX2, packIQ3_SAVX2, microkernel32By4AVX2},
 }
 
-// avx2 is the level avx2.
+// avx2 is the instruction set avx2.
 func avx2(l ISA) *ISA {
 	l.name = "avx2"
 	l.setFloats256()
@@ -101,7 +101,7 @@ var tilesAVXVNNI = []tiles256{
 	{quant.IQ3_S, 4, gemvIQ3_SAVXVNNI, packIQ3_SAVX2, microkernel32AVXVNNI},
 }
 
-// avxvnni is the level avxvnni.
+// avxvnni is the instruction set avxvnni.
 func avxvnni(l ISA) *ISA {
 	l.name = "avxvnni"
 	for _, k := range tilesAVXVNNI {

@@ -26,7 +26,7 @@ func weightTypes() []quant.Type {
 	return ts
 }
 
-// forLevels runs a test at every level that the processor has.
+// forLevels runs a test at every instruction set that the processor has.
 func forLevels(t *testing.T, test func(t *testing.T, l *ISA)) {
 	usable := cpu.Usable()
 	for _, l := range isas() {
@@ -74,11 +74,11 @@ func acts(n, k int) *Activations { return isas()[0].acts(n, k) }
 
 func (l *ISA) acts(n, k int) *Activations {
 	var a Activations
-	forms := ActBF16
+	formats := ActBF16
 	if k%ActGroup == 0 {
-		forms |= ActQ8
+		formats |= ActQ8
 	}
-	a.Reset(n, k, forms)
+	a.Reset(n, k, formats)
 	a.F = floats(3, n*k)
 	for t := range n {
 		l.Quantize(&a, t, 0, k)
@@ -86,7 +86,8 @@ func (l *ISA) acts(n, k int) *Activations {
 	return &a
 }
 
-// TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same activations in the form that the product takes.
+// TestMulAgainstFloat64 compares with sums in float64 over the same weights, and the same
+// activations in the form that the product takes.
 func TestMulAgainstFloat64(t *testing.T) { forLevels(t, testMulAgainstFloat64) }
 
 func testMulAgainstFloat64(t *testing.T, l *ISA) {
@@ -126,7 +127,8 @@ func testMulAgainstFloat64(t *testing.T, l *ISA) {
 							sum += float64(x) * v
 							size += math.Abs(float64(x) * v)
 						}
-						// Groups that have a minimum cancel: its part may be larger than the sum of products.
+						// Groups that have a minimum cancel: its part may be larger than the sum of
+						// products.
 						require.InDelta(t, sum, got[tok*rows+r], 2e-6*size+1e-6*size*float64(k)/64, "%s exact %v k %d row %d token %d", typ, exact, k, r, tok)
 					}
 				}
@@ -135,7 +137,8 @@ func testMulAgainstFloat64(t *testing.T, l *ISA) {
 	}
 }
 
-// TestMulOrder is the promise of the package: an output has the same bits whatever is computed beside it.
+// TestMulOrder is the promise of the package: an output has the same bits whatever is computed
+// beside it.
 func TestMulOrder(t *testing.T) { forLevels(t, testMulOrder) }
 
 func testMulOrder(t *testing.T, l *ISA) {
@@ -205,7 +208,8 @@ func TestMulChecks(t *testing.T) {
 	require.ErrorContains(t, err, "F64 holds no weights")
 }
 
-// TestQuantizeGroup holds the noise of eight-bit activations to what the package comment says of it.
+// TestQuantizeGroup holds the noise of eight-bit activations to what the package comment says of
+// it.
 func TestQuantizeGroup(t *testing.T) {
 	const groups = 4000
 	x := floats(5, groups*ActGroup)

@@ -8,12 +8,13 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// rowFormat is how rows of one type are kept in the cache of keys and values: float32 to bytes and back. Lengths have been checked by the callers, and are whole numbers of
-// blocks.
+// rowFormat is how rows of one type are kept in the cache of keys and values: float32 to bytes and
+// back. Lengths have been checked by the callers, and are whole numbers of blocks.
 type rowFormat struct {
 	dequantize func(dst []float32, src []byte)
 	quantize   func(dst []byte, src []float32)
-	// transpose, of types without blocks, turns n ≤ [Tile] rows of d numbers into columns: dst is [d][Tile].
+	// transpose, of types without blocks, converts n ≤ [Tile] rows of d numbers into columns: dst
+	// is [d][Tile].
 	transpose func(dst []float32, src []byte, n, d int)
 }
 
@@ -33,12 +34,13 @@ func (l *ISA) rowFormat(t quant.Type) *rowFormat {
 	return &l.rows[t]
 }
 
-// DequantizeRow turns numbers of type F16, F32, Q8_0 or Q4_0 as they lie in memory into float32.
+// DequantizeRow converts numbers of type F16, F32, Q8_0 or Q4_0 as stored in memory into float32.
 func (l *ISA) DequantizeRow(t quant.Type, dst []float32, src []byte) {
 	l.rowFormat(t).dequantize(dst, src[:t.RowBytes(len(dst))])
 }
 
-// QuantizeRow stores float32 numbers as type F16, F32, Q8_0 or Q4_0. What is not finite, or too large, makes NaNs of its whole block, so that the fault is seen.
+// QuantizeRow stores float32 numbers as type F16, F32, Q8_0 or Q4_0. What is not finite, or too
+// large, makes NaNs of its whole block, so that the fault is seen.
 func (l *ISA) QuantizeRow(t quant.Type, dst []byte, src []float32) {
 	l.rowFormat(t).quantize(dst[:t.RowBytes(len(src))], src)
 }

@@ -4,7 +4,7 @@ package kernels
 
 import "unsafe"
 
-// dequantizeBlocksBy is the widen of a format in blocks of 32.
+// dequantizeBlocksBy dequantizes a format in blocks of 32.
 func dequantizeBlocksBy(f func(dst *float32, src *byte, blocks int)) func(dst []float32, src []byte) {
 	return func(dst []float32, src []byte) {
 		if len(dst) > 0 {
@@ -22,7 +22,7 @@ func prefetchBy(f func(p *byte, lines int)) func(b []byte) {
 	}
 }
 
-// copyF32 is the widen of F32 where numbers lie in memory as in registers.
+// copyF32 dequantizes F32 where numbers have the same layout in memory as in registers.
 func copyF32(dst []float32, src []byte) {
 	copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), src)
 }

@@ -17,8 +17,9 @@ type MatMul struct {
 	floats *floatTile // of mulTiled
 }
 
-// Mul sets dst[t*ldd+r] = Σk w[r][k]·a[t][k] for rows r < rows of w and the tokens t0 ≤ t < t1 of a. The weights are rows of k as
-// they lie in the file, w beginning at the first of them, as dst does at its column. s belongs to the calling thread.
+// Mul sets dst[t*ldd+r] = Σk w[r][k]·a[t][k] for rows r < rows of w and the tokens t0 ≤ t < t1 of
+// a. The weights are rows of k as stored in the file, w beginning at the first of them, as dst
+// does at its column. s belongs to the calling thread.
 func (m *MatMul) Mul(dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	if rows == 0 || t0 == t1 {
 		return
@@ -30,7 +31,8 @@ func (m *MatMul) Mul(dst []float32, ldd int, w []byte, rows, k int, a *Activatio
 	m.mul(m, dst, ldd, w, rows, k, a, t0, t1, s)
 }
 
-// Scratch is what a thread needs beside its inputs; it grows to the largest row seen and is then kept.
+// Scratch is what a thread needs beside its inputs; it grows to the largest row seen and is then
+// kept.
 type Scratch struct {
 	f      []float32 // a row of weights
 	q      []int8    // [3][k] unpacked rows

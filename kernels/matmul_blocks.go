@@ -4,11 +4,14 @@ import (
 	"unsafe"
 )
 
-// tile is a block format at a level of assembly. Outputs lie in the lanes of registers: a tile is as many weight rows as there are lanes.
+// tile is a block format at a level of assembly. Outputs are in the lanes of registers: a tile is
+// as many weight rows as there are lanes.
 //
-// One token is multiplied with the rows where they lie. For several, tiles are first unpacked into panels, bytes [k/4][size][4] with scales and minima
-// [k/group][size], which stay in the cache while all tokens use them. The integer sum of a group is exact in both, and both add groups in order,
-// acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence equal bits.
+// One token is multiplied with the rows where they are stored. For several, tiles are first
+// unpacked into panels, bytes [k/4][size][4] with scales and minima [k/group][size], which stay in
+// the cache while all tokens use them. The integer sum of a group is exact in both, and both add
+// groups in order, acc = fma(float(sum), scale·d, acc), then acc = fma(minimum, d·Σq, acc): hence
+// equal bits.
 type tile struct {
 	lanes     int // rows; divides panelRows
 	panels    int // panels that are multiplied at once; divides panelRows/size
@@ -81,8 +84,8 @@ type product struct {
 	size    int // bytes of a row
 }
 
-// tileAt returns the tile of weights that begins with row r and how many of its rows are weights: the last tile may have fewer, and is then a copy that the rows of
-// an earlier use complete.
+// tileAt returns the tile of weights that begins with row r and how many of its rows are weights:
+// the last tile may have fewer, and is then a copy that the rows of an earlier use complete.
 func (x *product) tileAt(r int) (w *byte, n int) {
 	n = min(x.t.lanes, x.rows-r)
 	if n == x.t.lanes {
@@ -95,7 +98,7 @@ func (x *product) tileAt(r int) (w *byte, n int) {
 
 func (x *product) blocks() int { return x.k / x.m.Type.BlockSize() }
 
-// gemv multiplies the rows where they lie with one token after the other.
+// gemv multiplies the rows where they are stored with one token after the other.
 func (x *product) gemv() {
 	for r := 0; r < x.rows; r += x.t.lanes {
 		w, n := x.tileAt(r)
@@ -113,7 +116,8 @@ func (x *product) gemv() {
 	}
 }
 
-// gemm unpacks some tiles and multiplies them with all tokens: a few tokens, which the nearest cache holds, with one panel after another.
+// gemm unpacks some tiles and multiplies them with all tokens: a few tokens, which the nearest
+// cache holds, with one panel after another.
 func (x *product) gemm() {
 	t, args := x.t, &x.s.args
 	group := x.m.Type.Group()
@@ -130,7 +134,8 @@ func (x *product) gemm() {
 		mp = unsafe.Add(sp, tiles*scales)
 	}
 	wide := t.panels * t.lanes
-	// The fields are set one by one: a struct copied in larger pieces than it was written in would have to wait until all that a panel stores is out.
+	// The fields are set one by one: a struct copied in larger pieces than it was written in would
+	// have to wait until all that a panel stores is out.
 	args.panel, args.scales, args.k, args.zeroShift = bytes, scales, x.k, t.zeroShift
 	for r := 0; r < x.rows; r += panelRows {
 		rows := min(panelRows, x.rows-r)
@@ -166,5 +171,6 @@ func (x *product) gemm() {
 			}
 		}
 	}
-	args.dst, args.q, args.g, args.next = nil, nil, nil, nil // what the engine gives up shall not be held here
+	// what the engine gives up shall not be held here
+	args.dst, args.q, args.g, args.next = nil, nil, nil, nil
 }

@@ -2,29 +2,35 @@ package kernels
 
 import "unsafe"
 
-// floatTile is a float format at a level of assembly: a few rows times a few tokens at once. Each output has a vector of partial sums, lane l taking
-// the k that leave l, which one tree adds at the end.
+// floatTile is a float format at a level of assembly: a few rows times a few tokens at once. Each
+// output has a vector of partial sums, lane l taking the k that leave l, which one tree adds at the
+// end.
 type floatTile struct {
 	lanes int
 	// tile[t-1] multiplies rowsAtOnce rows with t tokens, one[t-1] one row.
 	tile, one floatTiles
 }
 
-// floatTiles are kernels for one token, for two and so on. Strides are in bytes; activations are those of Mat.Act. A product may be cut along k, at multiples of floatStep: the partial sums of its outputs,
-// [tokens][rows][lanes], begin with what lies at from, or with zeros where that is nil, and end at to, or, where that is nil, added up in dst.
+// floatTiles are kernels for one token, for two and so on. Strides are in bytes; activations are
+// those of MatMul.ActFormat. A product may be cut along k, at multiples of floatStep: the partial
+// sums of its outputs, [tokens][rows][lanes], begin with what is stored at from, or with zeros
+// where that is nil, and end at to, or, where that is nil, added up in dst.
 type floatTiles []func(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)
 
 const rowsAtOnce = 4
 
-// What more than one tile of tokens uses is multiplied in blocks of rows, tokens and k: the weights of a block stay in the second cache while its tokens pass by, the activations
-// of a tile of tokens in the nearest while the rows do. Partial sums wait in scratch for the next block along k, which changes none of their bits.
+// What more than one tile of tokens uses is multiplied in blocks of rows, tokens and k: the weights
+// of a block stay in the second cache while its tokens pass by, the activations of a tile of tokens
+// in the nearest while the rows do. Partial sums wait in scratch for the next block along k, which
+// changes none of their bits.
 const (
 	floatBytes   = 384 << 10 // of weights in a block
 	floatRows    = 192       // at most; a multiple of rowsAtOnce
 	floatOutputs = 96 * 96   // of a block whose partial sums wait
 	floatWhole   = 4 << 10   // bytes of a row that is not cut, longer ones are
 	floatDepth   = 1024      // at most, along k
-	floatStep    = 32        // a multiple of the activations that the kernels of every level take at once
+	// a multiple of the activations that the kernels of every instruction set take at once
+	floatStep = 32
 )
 
 // mulFloatTiles multiplies block by block.

@@ -11,7 +11,8 @@ import (
 
 var floatTypes = []quant.Type{quant.F32, quant.F16, quant.BF16}
 
-// TestMulOfBlocks takes more rows, tokens and k than a block of float weights holds, in whole and in parts.
+// TestMulOfBlocks takes more rows, tokens and k than a block of float weights holds, in whole and
+// in parts.
 func TestMulOfBlocks(t *testing.T) { forLevels(t, testMulOfBlocks) }
 
 func testMulOfBlocks(t *testing.T, l *ISA) {
@@ -77,7 +78,8 @@ func testMulOfBlocks(t *testing.T, l *ISA) {
 	}
 }
 
-// TestRoundBF16 holds every level to the package quant: ties, numbers that round to infinity, denormals, NaN of each kind, and tails of each length.
+// TestRoundBF16 holds every instruction set to the package quant: ties, numbers that round to
+// infinity, denormals, NaN of each kind, and tails of each length.
 func TestRoundBF16(t *testing.T) { forLevels(t, testRoundBF16) }
 
 func testRoundBF16(t *testing.T, l *ISA) {
@@ -95,17 +97,17 @@ func testRoundBF16(t *testing.T, l *ISA) {
 		got := make([]uint16, len(x))
 		l.roundBF16(got[:n], x[:n])
 		require.Equal(t, want[:n], got[:n])
-		require.Equal(t, make([]uint16, len(x)-n), got[n:], "behind the last of %d", n)
+		require.Equal(t, make([]uint16, len(x)-n), got[n:], "after the last of %d", n)
 	}
 	// As a form of activations, with and without another one, and copied.
-	for _, forms := range []ActFormat{ActBF16, ActBF16 | ActQ8} {
+	for _, formats := range []ActFormat{ActBF16, ActBF16 | ActQ8} {
 		var a, b Activations
-		a.Reset(1, len(x), forms)
+		a.Reset(1, len(x), formats)
 		a.F = x
 		l.Quantize(&a, 0, 0, 32)
 		l.Quantize(&a, 0, 32, len(x))
 		require.Equal(t, want, a.h)
-		b.Reset(2, len(x), forms)
+		b.Reset(2, len(x), formats)
 		b.Copy(1, &a, 0)
 		require.Equal(t, want, b.h[len(x):])
 	}

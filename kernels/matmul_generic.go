@@ -4,10 +4,11 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// floatLanes is the number of partial sums in which products of floats are added at level "go".
+// floatLanes is the number of partial sums in which products of floats are added with instruction
+// set "go".
 const floatLanes = 8
 
-// mulFloat turns a row into float32 in scratch, then multiplies it with each token.
+// mulFloat converts a row into float32 in scratch, then multiplies it with each token.
 func mulFloat(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	s.f = grow(s.f, k)
 	size := m.Type.RowBytes(k)
@@ -19,7 +20,8 @@ func mulFloat(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activ
 	}
 }
 
-// dot is Σ x[i]·y[i] in the order that float products promise at level "go": lane i mod floatLanes, then a tree.
+// dot is Σ x[i]·y[i] in the order that float products promise with instruction set "go": lane i mod
+// floatLanes, then a tree.
 func dot(x, y []float32) float32 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32
 	y = y[:len(x)]
@@ -45,9 +47,10 @@ func dot(x, y []float32) float32 {
 // panelTokens is the number of tokens from which three rows are worth packing into lanes.
 const panelTokens = 4
 
-// mulGroups multiplies block formats in their integer form. For few tokens each row is taken by itself; for more, three rows
-// are packed into the lanes of 64-bit words, so that one multiplication serves three outputs. The group sums are exact
-// either way and are added to the outputs in the same order.
+// mulGroups multiplies block formats in their integer form. For few tokens each row is taken by
+// itself; for more, three rows are packed into the lanes of 64-bit words, so that one
+// multiplication serves three outputs. The group sums are exact either way and are added to the
+// outputs in the same order.
 func mulGroups(m *MatMul, dst []float32, ldd int, w []byte, rows, k int, a *Activations, t0, t1 int, s *Scratch) {
 	g := m.Type.Group()
 	n := k / g
@@ -99,7 +102,8 @@ type row struct {
 	s, m []float32
 }
 
-// at gives the scales of group i times those of the activations: an output is Σi float32(sum)*scale + min.
+// addGroup adds the products of group i to acc: sum times the scales of weights and activations,
+// and, where the format has minima, the minimum times the sum of the activations.
 func (x *row) addGroup(acc float32, i int, sum int32, d, dsum float32) float32 {
 	acc += float32(float32(sum) * float32(x.s[i]*d))
 	if x.m != nil {
@@ -138,7 +142,8 @@ func row16(x *row, a *Activations, t int) float32 {
 	return acc
 }
 
-// A lane is 21 bits wide: a sum of 32 products of at most 128·127 in magnitude needs 20 bits with its sign.
+// A lane is 21 bits wide: a sum of 32 products of at most 128·127 in magnitude needs 20 bits with
+// its sign.
 const laneBits = 21
 
 // packLanes puts three rows into lanes: p[i] = x[i] + y[i]·2^21 + z[i]·2^42.
@@ -149,7 +154,8 @@ func packLanes(p []int64, x, y, z []int8) {
 	}
 }
 
-// unpackLanes takes a sum of packed words apart again; the carries between lanes are undone by sign extension.
+// unpackLanes takes a sum of packed words apart again; the carries between lanes are undone by sign
+// extension.
 func unpackLanes(v int64) (x, y, z int32) {
 	lo := v << (64 - laneBits) >> (64 - laneBits)
 	v = (v - lo) >> laneBits

@@ -2,7 +2,8 @@ package kernels
 
 import "math"
 
-// GELU sets dst = gelu(gate)·up, the approximation by tanh of Hendrycks and Gimpel 2016, arXiv:1606.08415, which is x·σ(2√(2/π)·(x+0.044715x³)). dst may be gate or up.
+// GELU sets dst = gelu(gate)·up, the approximation by tanh of Hendrycks and Gimpel 2016,
+// arXiv:1606.08415, which is x·σ(2√(2/π)·(x+0.044715x³)). dst may be gate or up.
 func (l *ISA) GELU(dst, gate, up []float32) { l.gelu(dst[:len(gate)], gate, up[:len(gate)]) }
 
 func gelu(dst, gate, up []float32) {
@@ -24,7 +25,8 @@ func gate(x, g []float32) {
 	}
 }
 
-// SoftCap sets x = most·tanh(x/most); Gemma 2, arXiv:2408.00118. most is above 0. The error is a few units in the last place of most.
+// SoftCap sets x = most·tanh(x/most); Gemma 2, arXiv:2408.00118. most is above 0. The error is a
+// few units in the last place of most.
 func (l *ISA) SoftCap(x []float32, most float32) { l.softCap(x, most) }
 
 func softCap(x []float32, most float32) {
@@ -34,8 +36,9 @@ func softCap(x []float32, most float32) {
 	}
 }
 
-// ClampedSwiGLU sets dst = g·σ(1.702·g)·(u+1) with g = min(gate, limit) and u = up between -limit and limit: the activation of gpt-oss (OpenAI 2025,
-// arXiv:2508.10925). It changes gate and up; dst may be one of them.
+// ClampedSwiGLU sets dst = g·σ(1.702·g)·(u+1) with g = min(gate, limit) and u = up between -limit
+// and limit: the activation of gpt-oss (OpenAI 2025, arXiv:2508.10925). It changes gate and up; dst
+// may be one of them.
 func (l *ISA) ClampedSwiGLU(dst, gate, up []float32, limit float32) {
 	const alpha = 1.702
 	dst, up = dst[:len(gate)], up[:len(gate)]
@@ -84,7 +87,8 @@ func (l *ISA) LayerNorm(dst, x, w []float32, eps float32) {
 	l.normalize(dst, dst, w[:n], scale)
 }
 
-// RotateNeoX turns the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as Rotate does neighbours: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
+// RotateNeoX rotates the pairs (x[0],x[n]), (x[1],x[n+1]) …, n = len(cos), as RotateInterleaved
+// does adjacent elements: the layout of GPT-NeoX, Black et al. 2022, arXiv:2204.06745.
 func (l *ISA) RotateNeoX(x, cos, sin []float32) {
 	n := len(cos)
 	l.rotateNeoX(x[:n], x[n:2*n], cos, sin[:n])

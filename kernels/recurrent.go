@@ -2,9 +2,11 @@ package kernels
 
 import "math"
 
-// UpdateState takes a matrix of associations through one position: each of its rows becomes a·s + u·x, and what it is read by, y += r·s, counts after that. s is [len(u)][len(x)], y [len(x)];
-// a, u and r are numbers of each row. It is what state spaces (Dao and Gu 2024, arXiv:2405.21060) and delta nets (Yang et al. 2024, arXiv:2412.06464) do with their states. Additions
-// to y run from the first row to the last.
+// UpdateState takes a matrix of associations through one position: each of its rows becomes a·s +
+// u·x, and what it is read by, y += r·s, counts after that. s is [len(u)][len(x)], y [len(x)]; a, u
+// and r are numbers of each row. It is what state spaces (Dao and Gu 2024, arXiv:2405.21060) and
+// delta nets (Yang et al. 2024, arXiv:2412.06464) do with their states. Additions to y run from the
+// first row to the last.
 func (l *ISA) UpdateState(s, x, y, a, u, r []float32) {
 	d, n := len(x), len(u)
 	if len(s) != n*d || len(y) != d || len(a) != n || len(r) != n {
@@ -26,7 +28,8 @@ func updateState(s, x, y, a, u, r []float32) {
 	}
 }
 
-// ReadState reads a matrix of associations: y = Σ r·s over its rows, from the first to the last. s is [len(r)][len(y)].
+// ReadState reads a matrix of associations: y = Σ r·s over its rows, from the first to the last. s
+// is [len(r)][len(y)].
 func (l *ISA) ReadState(y, s, r []float32) {
 	if len(s) != len(r)*len(y) {
 		panic("kernels: Recall: the state does not fit its rows")
@@ -34,8 +37,10 @@ func (l *ISA) ReadState(y, s, r []float32) {
 	l.gemm(y, r, s, 1, len(y), len(r))
 }
 
-// UpdateSelectiveState takes the states of channels through one position (Gu and Dao 2023, arXiv:2312.00752, algorithm 2): each becomes exp(d·a)·s + b·x, of which y += c·s. s and a are
-// [len(b)][len(x)], d the channels' steps, x their inputs times those, b and c numbers of each row. Additions to y run from the first row to the last.
+// UpdateSelectiveState takes the states of channels through one position (Gu and Dao 2023,
+// arXiv:2312.00752, algorithm 2): each becomes exp(d·a)·s + b·x, of which y += c·s. s and a are
+// [len(b)][len(x)], d the channels' steps, x their inputs times those, b and c numbers of each row.
+// Additions to y run from the first row to the last.
 func (l *ISA) UpdateSelectiveState(s, a, d, x, y, b, c []float32) {
 	w, n := len(x), len(b)
 	if len(s) != n*w || len(a) != n*w || len(d) != w || len(y) != w || len(c) != n {
@@ -57,7 +62,8 @@ func updateSelectiveState(s, a, d, x, y, b, c []float32) {
 	}
 }
 
-// L2Norm sets dst to a vector of the direction of x and the given length; what is shorter than eps counts as that long.
+// L2Norm sets dst to a vector of the direction of x and the given length; what is shorter than eps
+// counts as that long.
 func (l *ISA) L2Norm(dst, x []float32, eps float32, length float64) {
 	is := max(math.Sqrt(float64(l.dot(x, x))), float64(eps))
 	copy(dst, x)

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// states are the shapes of matrices at which vectors and blocks of them end in every way: rows and columns.
+// states are the shapes of matrices at which vectors and blocks of them end in every way: rows and
+// columns.
 func stateShapes() (shapes [][2]int) {
 	for _, d := range append(lengths, 48, 63, 65, 80, 128, 144) {
 		for _, n := range []int{1, 2, 5, 16} {
@@ -166,7 +167,8 @@ func TestSiLU(t *testing.T) {
 	})
 }
 
-// BenchmarkStates is a head of a state space or of a delta net, and a part of Mamba's channels; MB/s are bytes of the state.
+// BenchmarkStates is a head of a state space or of a delta net, and a part of Mamba's channels;
+// MB/s are bytes of the state.
 func BenchmarkStates(b *testing.B) {
 	for _, l := range isas() {
 		for _, shape := range [][2]int{{128, 64}, {128, 128}, {16, 64}} {

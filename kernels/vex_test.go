@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestVEX disassembles the kernels of levels below AVX-512: none of their instructions may be one of AVX-512, which the assembler chooses without asking, and
-// those that are written as bytes must be what their comments say.
+// TestVEX disassembles the kernels of levels below AVX-512: none of their instructions may be one
+// of AVX-512, which the assembler chooses without asking, and those that are written as bytes must
+// be what their comments say.
 func TestVEX(t *testing.T) {
 	found, n := map[string][]string{}, 0
 	disassemble(t, `/kernels\.(\w+(AVX2|AVXVNNI))$`, 80, func(name, code, text string) {
@@ -49,7 +50,8 @@ func TestBF16Bytes(t *testing.T) {
 	require.Equal(t, want, found)
 }
 
-// disassemble calls each for the instructions of this program's functions whose names match, of which there must be some.
+// disassemble calls each for the instructions of this program's functions whose names match, of
+// which there must be some.
 func disassemble(t *testing.T, names string, least int, each func(name, code, text string)) {
 	objdump, err := exec.LookPath("objdump")
 	if err != nil {
@@ -101,7 +103,8 @@ func disassemble(t *testing.T, names string, least int, each func(name, code, te
 	require.NoError(t, cmd.Wait())
 }
 
-// commented finds the registers of an instruction that a file of assembly has in comments only, by function.
+// commented finds the registers of an instruction that a file of assembly has in comments only, by
+// function.
 func commented(t *testing.T, file, instruction string) map[string][]string {
 	found := map[string][]string{}
 	src, err := os.ReadFile(file)

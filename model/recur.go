@@ -75,7 +75,7 @@ func (w *Weights) Mamba2() *nn.Mamba2 {
 	in := w.Split("ssm_in", c.NEmbd, Part{"ssm_gate", c.SSMInner}, Part{"ssm_in", mixed}, Part{"ssm_dt", c.SSMSteps})
 	m := &nn.Mamba2{
 		Z: in[0], X: in[1], DT: in[2], Conv: w.Conv("ssm_conv1d", mixed, true),
-		Heads: c.SSMSteps, HeadDim: c.SSMInner / c.SSMSteps, States: c.SSMStates, Groups: c.SSMGroups,
+		NHead: c.SSMSteps, HeadDim: c.SSMInner / c.SSMSteps, States: c.SSMStates, Groups: c.SSMGroups,
 		Bias: w.floats("ssm_dt.bias", true, c.SSMSteps), A: w.floats("ssm_a", true, c.SSMSteps, 1), D: w.floats("ssm_d", true, c.SSMSteps, 1),
 		Out: w.Linear("ssm_out", c.SSMInner, c.NEmbd),
 	}

@@ -13,30 +13,42 @@ import (
 // A page of the cache is a tile of the attention kernel: both are counted from position 0.
 var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 
-// AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245), causal if not said otherwise.
+// AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245),
+// causal unless stated otherwise.
 type AttentionConfig struct {
 	NHead, NHeadKV int     // Heads is a multiple of HeadsKV
 	HeadDim        int     // length of a head of queries and keys
 	HeadDimV       int     // length of a head of values; 0 means Dim
 	Scale          float32 // of the scores; 0 means 1/√Dim
-	// ValuesFromKeys takes the first DimV elements of a key for its value, as latent attention does.
+	// ValuesFromKeys takes the first DimV elements of a key for its value, as latent attention
+	// does.
 	ValuesFromKeys bool
 
-	// Bidirectional lets a row see what is behind it as well, all positions of its sequence being in one batch (Devlin et al. 2018, arXiv:1810.04805).
+	// Bidirectional lets a row see what comes after it as well, all positions of its sequence being
+	// in one batch (Devlin et al. 2018, arXiv:1810.04805).
 	Bidirectional bool
 
-	Chunk  int       // a row sees the chunk of so many positions that it lies in, up to itself (Llama 4); 0 means all
-	Window int       // positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150), or half as many on each side with Both; 0 means all
+	// a row sees the chunk of so many positions that contains it, up to itself (Llama 4); 0 means
+	// all
+	Chunk int
+	// positions that a row sees, its own included (Beltagy et al. 2020, arXiv:2004.05150), or half
+	// as many on each side with Both; 0 means all
+	Window int
 	Cap    float32   // scores become Cap·tanh(score/Cap); 0 means none
 	Sinks  []float32 // [Heads], scores of a key without a value that every row sees; nil for none
-	Slopes []float32 // [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021, arXiv:2108.12409); nil for none
-	// Relative, [Heads][2·n+1], is what a score gains by the distance from query to key, -n to n; the ends hold for all beyond. nil for none.
+	// [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021,
+	// arXiv:2108.12409); nil for none
+	Slopes []float32
+	// Relative, [Heads][2·n+1], is what a score gains by the distance from query to key, -n to n;
+	// the ends hold for all beyond. nil for none.
 	Relative    [][]float32
 	Temperature AttnTemperature
 }
 
-// Buckets are the distances -128 to 128 by the parameter of each that T5 has learnt: the half of n for keys before the query, and as many for those behind it, of which half are one for each short distance, the others
-// logarithmic (Raffel et al. 2019, arXiv:1910.10683, and their code). The result is AttentionConfig.Relative of table, [n][heads].
+// Buckets are the distances -128 to 128 by the parameter of each that T5 has learnt: the half of n
+// for keys before the query, and as many for those after it, of which half are one for each short
+// distance, the others logarithmic (Raffel et al. 2019, arXiv:1910.10683, and their code). The
+// result is AttentionConfig.Relative of table, [n][heads].
 func Buckets(table []float32, n, heads int) ([][]float32, error) {
 	const most = 128
 	if n < 4 || n%4 != 0 || heads < 1 || len(table) != n*heads {
@@ -63,8 +75,8 @@ func Buckets(table []float32, n, heads int) ([][]float32, error) {
 	return relative, nil
 }
 
-// Temperature multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero
-// value does nothing.
+// Temperature multiplies queries by 1 + Scale·ln(1+⌊(pos+Shift)/Length⌋), so that attention stays
+// sharp in long contexts (Nakanishi 2025, arXiv:2501.19399). The zero value does nothing.
 type AttnTemperature struct {
 	Scale  float64
 	Length int
@@ -78,7 +90,8 @@ func (t AttnTemperature) at(pos int) float32 {
 	return float32(1 + t.Scale*math.Log(float64(1+(pos+t.Shift)/t.Length)))
 }
 
-// ALiBi are the slopes of heads for a largest bias of most, usually 8: 2^(-most·h/n) for the h-th of the first n heads, n a power of 2, and those of twice as many heads, every second one, for the
+// ALiBi are the slopes of heads for a largest bias of most, usually 8: 2^(-most·h/n) for the h-th
+// of the first n heads, n a power of 2, and those of twice as many heads, every second one, for the
 // rest (Press et al. 2021, arXiv:2108.12409, and their code).
 func ALiBi(heads int, most float64) []float32 {
 	n := 1
@@ -96,7 +109,8 @@ func ALiBi(heads int, most float64) []float32 {
 	return slopes
 }
 
-// Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own, or all of them.
+// Attention is softmax(scale·QKᵀ)·V over the positions of a sequence up to a row's own, or all of
+// them.
 type Attention struct{ c AttentionConfig }
 
 // NewAttention checks the configuration.
@@ -122,7 +136,8 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 	return &Attention{c}, nil
 }
 
-// Spec is what the cache keeps for a layer of this attention: where rows see a window or a chunk, no more than that.
+// Spec is what the cache keeps for a layer of this attention: where rows see a window or a chunk,
+// no more than that.
 func (a *Attention) Spec() kv.Spec {
 	c := &a.c
 	s := kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV, Window: c.Window}
@@ -130,7 +145,7 @@ func (a *Attention) Spec() kv.Spec {
 		s.VDim = 0
 	}
 	if c.Bidirectional {
-		s.Window = 0 // what is behind a row comes in the same batch
+		s.Window = 0 // what comes after a row comes in the same batch
 	}
 	if c.Chunk > 0 && (c.Window == 0 || c.Chunk < c.Window) {
 		s.Window = c.Chunk
@@ -138,9 +153,10 @@ func (a *Attention) Spec() kv.Spec {
 	return s
 }
 
-// Attend stores the keys and values of the batch in the cache of the layer, then returns what every query reads,
-// [n_tokens][n_head*value_length]; v is nil where values lie in the keys. Keys are read back from the cache, so a row sees its neighbours in the batch exactly as it will
-// see them later.
+// Attend stores the keys and values of the batch in the cache of the layer, then returns what every
+// query reads, [n_tokens][n_head*value_length]; v is nil where values are part of the keys. Keys
+// are read back from the cache, so a row sees other rows of the batch exactly as it will see them
+// later.
 func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	out := p.arena.New(q.Rows, a.c.NHead*a.c.HeadDimV)
 	if !p.Aborted() && a.c.ValuesFromKeys {
@@ -168,7 +184,8 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	return out
 }
 
-// attendHeads is the number of query heads for which a tile of keys and values is widened once: a multiple of six, which some kernels take at once.
+// attendHeads is the number of query heads for which a tile of keys and values is converted once: a
+// multiple of six, which some kernels take at once.
 const attendHeads = 96
 
 // workItem is some rows of a sequence and the query heads that share a key head.
@@ -179,7 +196,7 @@ type workItem struct {
 	partials int // where the results of its spans begin, if they are worked out apart
 }
 
-// kvPartition is a stretch of keys as the rows of a unit see it.
+// kvPartition is a partition of the keys as the rows of a work item see it.
 type kvPartition struct{ item, number int }
 
 type attendJob struct {
@@ -198,9 +215,9 @@ type attendStep uint8
 
 const (
 	stepStore     attendStep = iota // a row
-	stepAttend                      // a unit
-	stepPartition                   // a span of a unit
-	stepReduce                      // the spans of a unit
+	stepAttend                      // a work item
+	stepPartition                   // a partition of a work item
+	stepReduce                      // the partitions of a work item
 )
 
 // Run does a chunk.
@@ -222,7 +239,7 @@ func (j *attendJob) Run(chunk, w int) {
 	}
 }
 
-// makeItems makes the units of the batch.
+// makeItems makes the work items of the batch.
 func (j *attendJob) makeItems() {
 	j.items = j.items[:0]
 	rows := max(1, attendHeads/j.a.group())
@@ -236,10 +253,12 @@ func (j *attendJob) makeItems() {
 	}
 }
 
-// itemsPerThread is the number of units per thread that are shared out evenly enough, whatever they are.
+// itemsPerThread is the number of units per thread that are shared out evenly enough, whatever they
+// are.
 const itemsPerThread = 4
 
-// splitKV cuts the units into spans of keys where they alone would leave threads without work, and reports whether it did. The result has the same bits either way.
+// splitKV cuts the units into spans of keys where they alone would leave threads without work, and
+// reports whether it did. The result has the same bits either way.
 func (j *attendJob) splitKV() bool {
 	threads := j.p.pool.Threads()
 	if threads == 1 || len(j.items) >= itemsPerThread*threads || len(j.items)%threads == 0 && len(j.p.runs) == 1 {
@@ -265,7 +284,7 @@ func (j *attendJob) splitKV() bool {
 	return true
 }
 
-// end is the position behind the last that the rows of a unit see.
+// end is the position after the last that the rows of a work item see.
 func (j *attendJob) end(u *workItem) int {
 	if j.a.c.Bidirectional {
 		return j.p.batch.Rows[u.run.row].Pos + u.run.n
@@ -273,10 +292,10 @@ func (j *attendJob) end(u *workItem) int {
 	return j.p.batch.Rows[u.row].Pos + u.n
 }
 
-// partitionsOf is the number of spans that the rows of a unit see.
+// partitionsOf is the number of partitions that the rows of a work item see.
 func (j *attendJob) partitionsOf(u *workItem) int { return (j.end(u)-1)/kernels.PartitionLen + 1 }
 
-// queriesBefore is the number of query heads of a unit whose rows end before a span.
+// queriesBefore is the number of query heads of a work item whose rows end before a partition.
 func (j *attendJob) queriesBefore(u *workItem, partition int) int {
 	if j.a.c.Bidirectional {
 		return 0
@@ -284,7 +303,7 @@ func (j *attendJob) queriesBefore(u *workItem, partition int) int {
 	return max(0, partition*kernels.PartitionLen-j.p.batch.Rows[u.row].Pos) * j.a.group()
 }
 
-// partialAt is where the results of a span of a unit are kept.
+// partialAt is where the results of a partition of a work item are kept.
 func (j *attendJob) partialAt(u *workItem, partition int) []float32 {
 	n := kernels.PartialLen(u.n*j.a.group(), j.a.c.HeadDimV)
 	return j.partials[u.partials+partition*n:][:n]
@@ -344,7 +363,7 @@ func (j *attendJob) begin(u *workItem, att *kernels.Attention) {
 	}
 }
 
-// readPartition lets the rows of a unit see a span of keys and values.
+// readPartition lets the rows of a work item see a partition of keys and values.
 func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Attention) {
 	const pages = kernels.PartitionLen / kv.PageLen
 	p, s, c, heads := j.p, j.p.store, &j.a.c, u.n*j.a.group()
@@ -376,7 +395,7 @@ func (j *attendJob) readPartition(u *workItem, partition int, att *kernels.Atten
 	}
 }
 
-// tile is the keys and the values of a unit in a page; none where values lie in the keys.
+// tile is the keys and the values of a work item in a page; none where values are part of the keys.
 func (j *attendJob) tile(u *workItem, page int) (keys, values []byte) {
 	keys = j.p.store.K(u.run.seq, j.p.layer, u.head, page)
 	if !j.a.c.ValuesFromKeys {
@@ -385,7 +404,8 @@ func (j *attendJob) tile(u *workItem, page int) (keys, values []byte) {
 	return keys, values
 }
 
-// prefetch names what is read after keys of so many bytes: their values, then a page if it begins before the end.
+// prefetch names what is read after keys of so many bytes: their values, then a page if it begins
+// before the end.
 func (j *attendJob) prefetch(u *workItem, page, end, keys int, values []byte, att *kernels.Attention) {
 	var nextKeys, nextValues []byte
 	if page*kv.PageLen < end {
@@ -414,7 +434,7 @@ func (c *AttentionConfig) from(pos int) int {
 	return from
 }
 
-// to is the position behind the last that a row sees, of end.
+// to is the position after the last that a row sees, of end.
 func (c *AttentionConfig) to(pos, end int) int {
 	switch {
 	case !c.Bidirectional:
@@ -428,7 +448,7 @@ func (c *AttentionConfig) to(pos, end int) int {
 // byDistance reports whether scores depend on how far a key is.
 func (c *AttentionConfig) byDistance() bool { return c.Slopes != nil || c.Relative != nil }
 
-// updateRows lets every row of a unit see its own part of the n keys from begin on.
+// updateRows lets every row of a work item see its own part of the n keys from begin on.
 func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention) {
 	c, group := &j.a.c, j.a.group()
 	for i := range u.n {
@@ -444,7 +464,8 @@ func (j *attendJob) updateRows(u *workItem, begin, n int, att *kernels.Attention
 	}
 }
 
-// modifyScores does to the scores of row i of a unit what is more than scaling, or reports that there is nothing to do.
+// modifyScores does to the scores of row i of a work item what is more than scaling, or reports
+// that there is nothing to do.
 func (j *attendJob) modifyScores(headKV, i, begin, seen, pos int, att *kernels.Attention) bool {
 	c, group := &j.a.c, j.a.group()
 	from := c.from(pos) - begin
@@ -484,7 +505,8 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// notifyProbs works the attention probabilities out once more for the rows whose hook asks for them.
+// notifyProbs works the attention probabilities out once more for the rows whose hook asks for
+// them.
 func (p *Pass) notifyProbs(j *attendJob) {
 	for i := range p.runs {
 		r := &p.runs[i]
@@ -496,7 +518,8 @@ func (p *Pass) notifyProbs(j *attendJob) {
 	}
 }
 
-// rowProbs returns the probabilities of a row, for every head those of the positions up to the last that it sees.
+// rowProbs returns the probabilities of a row, for every head those of the positions up to the last
+// that it sees.
 func (j *attendJob) rowProbs(r *run, row int) []float32 {
 	p, att := j.p, &j.p.workers[0].att
 	pos, group := p.batch.Rows[row].Pos, j.a.group()
@@ -543,10 +566,10 @@ func maskScores(scores []float32) {
 
 // sinkSoftmax is a softmax that has one score more than it returns probabilities of.
 func sinkSoftmax(x []float32, sink float32) {
-	top := max(slices.Max(x), sink)
-	sum := kernels.Exp(sink - top)
+	rowMax := max(slices.Max(x), sink)
+	sum := kernels.Exp(sink - rowMax)
 	for i, v := range x {
-		x[i] = kernels.Exp(v - top)
+		x[i] = kernels.Exp(v - rowMax)
 		sum += x[i]
 	}
 	for i := range x {

@@ -7,15 +7,18 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// DeltaNet is linear attention that writes by the delta rule and forgets by a gate (Yang et al. 2024, "Gated Delta Networks", arXiv:2412.06464): a head's matrix of associations first decays;
-// then what it recalls of the key is corrected towards the value, by as much as the strength says; then the query reads it.
+// DeltaNet is linear attention that writes by the delta rule and forgets by a gate (Yang et al.
+// 2024, "Gated Delta Networks", arXiv:2412.06464): a head's matrix of associations first decays;
+// then what it recalls of the key is corrected towards the value, by as much as the strength says;
+// then the query reads it.
 type DeltaNet struct {
 	QKV  *Linear // [2·keys·dim + values·dim][n_embd]: queries, keys and values of all heads
 	Conv *Conv   // of these
 	Z    *Linear // [values·dim][n_embd], the gate
 	Beta *Linear // [values][n_embd], the strength of a correction before its sigmoid
 	Rate *Linear // [values][n_embd], how fast the matrix decays before its softplus
-	// BetaRate, in place of both, has for each head of keys the strengths of its heads of values, then their rates.
+	// BetaRate, in place of both, has for each head of keys the strengths of its heads of values,
+	// then their rates.
 	BetaRate *Linear
 	Norm     *Norm   // of what a head reads
 	Out      *Linear // [n_embd][values·dim]
@@ -29,7 +32,8 @@ type DeltaNet struct {
 	Eps  float32   // the least length of queries and keys, which are normed to 1
 }
 
-// State is the inputs of the convolution, then for each head of values a matrix [dim of the key][dim of the value].
+// State is the inputs of the convolution, then for each head of values a matrix [dim of the
+// key][dim of the value].
 func (m *DeltaNet) State() int { return m.Conv.State() + m.Values*m.Dim*m.Dim }
 
 func (m *DeltaNet) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
@@ -96,7 +100,8 @@ func (w *deltaScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, o
 	}
 }
 
-// ShortConv is the gated convolution of LFM2 (Liquid AI 2025, arXiv:2511.23404): C·conv(B·x), each a projection of the input.
+// ShortConv is the gated convolution of LFM2 (Liquid AI 2025, arXiv:2511.23404): C·conv(B·x), each
+// a projection of the input.
 type ShortConv struct {
 	B, C, X *Linear // [n_embd][n_embd]
 	Conv    *Conv

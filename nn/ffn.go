@@ -5,17 +5,18 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Activation is what stands between the products of a feed-forward block. Each is gated: the result is act(gate)·up (Shazeer 2020, arXiv:2002.05202), or act(up) in
-// a block without a gate.
+// Activation is what stands between the products of a feed-forward block. Each is gated: the result
+// is act(gate)·up (Shazeer 2020, arXiv:2002.05202), or act(up) in a block without a gate.
 type Activation uint8
 
 // The activations.
 const (
-	SiLU          Activation = iota // x·σ(x)
-	GELU                            // Hendrycks and Gimpel 2016, arXiv:1606.08415, by tanh
-	ReLU                            // max(x, 0)
-	SquaredReLU                     // max(x, 0)²; So et al. 2021, arXiv:2109.08668
-	ClampedSwiGLU                   // min(g, 7)·σ(1.702·g)·(u+1) with u between -7 and 7; gpt-oss, arXiv:2508.10925
+	SiLU        Activation = iota // x·σ(x)
+	GELU                          // Hendrycks and Gimpel 2016, arXiv:1606.08415, by tanh
+	ReLU                          // max(x, 0)
+	SquaredReLU                   // max(x, 0)²; So et al. 2021, arXiv:2109.08668
+	// min(g, 7)·σ(1.702·g)·(u+1) with u between -7 and 7; gpt-oss, arXiv:2508.10925
+	ClampedSwiGLU
 )
 
 // clampLimit is the bound of ClampedSwiGLU.
@@ -44,8 +45,9 @@ type FFN struct {
 	XIELU          *XIELU // in place of Act, in a block without Gate; nil for none
 }
 
-// XIELU is an activation with parameters (Huang and Schlag 2024, arXiv:2411.13010): Positive·x² + Beta·x above 0, and Negative·(e^x-1-x) + Beta·x below. Eps is the bound of the exponent,
-// which only rounds.
+// XIELU is an activation with parameters (Huang and Schlag 2024, arXiv:2411.13010): Positive·x² +
+// Beta·x above 0, and Negative·(e^x-1-x) + Beta·x below. Eps is the bound of the exponent, which
+// only rounds.
 type XIELU struct{ Positive, Negative, Beta, Eps float32 }
 
 func (a *XIELU) row(x []float32) {
@@ -74,7 +76,8 @@ func (p *Pass) FFN(x *tensor.Tensor, l *FFN) *tensor.Tensor {
 	return p.Linear(h, l.Down)
 }
 
-// GLU returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of both are shared out among the threads at once.
+// GLU returns act(gate·x)·(up·x), [n_tokens][n_ff]. The input is quantised once, and the rows of
+// both are shared out among the threads at once.
 func (p *Pass) GLU(x *tensor.Tensor, gate, up *Linear, act Activation) *tensor.Tensor {
 	g, u := p.arena.New(x.Rows, gate.w.Rows), p.arena.New(x.Rows, up.w.Rows)
 	if !p.Aborted() {

@@ -2,13 +2,15 @@ package nn
 
 import "github.com/goinfer/goinfer/tensor"
 
-// SelfAttention is an attention block: queries, keys and values with their norms and positions, and the output.
+// SelfAttention is an attention block: queries, keys and values with their norms and positions, and
+// the output.
 type AttnBlock struct {
-	Q, K, V, O   *Linear
-	Gate         *Linear // of what heads read, by its sigmoid (Qiu et al. 2025, arXiv:2505.06708); nil for none
-	GateInQ      bool    // each head's rows of Q are followed by as many of such a gate
-	QNorm, KNorm *Norm   // of heads or of whole rows; nil for none
-	NormLast     bool    // the norms come after the positions
+	Q, K, V, O *Linear
+	// of what heads read, by its sigmoid (Qiu et al. 2025, arXiv:2505.06708); nil for none
+	Gate         *Linear
+	GateInQ      bool  // each head's rows of Q are followed by as many of such a gate
+	QNorm, KNorm *Norm // of heads or of whole rows; nil for none
+	NormLast     bool  // the norms come after the positions
 	Clamp        float32
 	Rope         *Rope // nil for no positions
 	Attn         *Attention

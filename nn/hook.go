@@ -9,24 +9,34 @@ import (
 
 // The names under which a pass shows what is not the output of a named weight.
 const (
-	NameEmbd         = "embd"          // [n_embd], the token's embedding: the residual stream before the first layer
-	NameAttnHeads    = "attn_heads"    // [n_head*head_dim], what each head read, before the output projection
-	NameAttnProbs    = "attn_probs"    // [n_head][pos+1], or [n_head][n_seen] where rows see what is behind them: attention probabilities; writing them has no effect
-	NameLayerOut     = "l_out"         // [n_embd], the residual stream after a layer
-	NameFFNAct       = "ffn_act"       // [n_ff], the neurons of a feed-forward block, which its down projection reads; of an expert, Event.Experts being its number
+	// [n_embd], the token's embedding: the residual stream before the first layer
+	NameEmbd = "embd"
+	// [n_head*head_dim], what each head read, before the output projection
+	NameAttnHeads = "attn_heads"
+	// [n_head][pos+1], or [n_head][n_seen] where rows see what comes after them: attention
+	// probabilities; writing them has no effect
+	NameAttnProbs = "attn_probs"
+	NameLayerOut  = "l_out" // [n_embd], the residual stream after a layer
+	// [n_ff], the neurons of a feed-forward block, which its down projection reads; of an expert,
+	// Event.Experts being its number
+	NameFFNAct       = "ffn_act"
 	NameRouterLogits = "router_logits" // [n_expert], before the softmax
-	NameRouterScores = "router_scores" // [n_expert], by which experts are chosen: bias included, groups not yet left out. Writing them changes the choice and no weight;
+	// [n_expert], by which experts are chosen: bias included, groups not yet left out. Writing them
+	// changes the choice and no weight;
+	NameRouterScores = "router_scores"
 	// the infinities keep an expert out of it and in it
-	NameRouterTopK = "router_topk" // [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
+	// [n_expert_used], the weights of the chosen experts, Event.Experts being their numbers
+	NameRouterTopK = "router_topk"
 )
 
-// A Hook observes rows of a batch on their way through the model, and may change them. It is called on the goroutine that runs the pass,
-// row after row, between the steps of the computation: what it writes to Event.Data (and Event.Experts) is what the next step reads. A hook that
-// writes nothing changes no bit of any result. What a pass has shown that is then interrupted for another request in it is shown anew when it is run again: the same rows, of the
-// layers from the first one on.
+// A Hook observes rows of a batch on their way through the model, and may change them. It is called
+// on the goroutine that runs the pass, row after row, between the steps of the computation: what it
+// writes to Event.Data (and Event.Experts) is what the next step reads. A hook that writes nothing
+// changes no bit of any result. What a pass has shown that is then interrupted for another request
+// in it is shown again when it is run again: the same rows, of the layers from the first one on.
 type Hook interface {
-	// Wants says whether Observe shall be called for a name in a layer; layer is -1 outside the layers. It is asked often and
-	// should be cheap.
+	// Wants reports whether Observe shall be called for a name in a layer; layer is -1 outside the
+	// layers. It is asked often and should be cheap.
 	Wants(layer int, name string) bool
 	// Observe sees one row. The event and its slices are valid during the call only.
 	Observe(e *Event)
@@ -35,20 +45,23 @@ type Hook interface {
 // An InputHook is a Hook that is also shown what weights are multiplied with.
 type InputHook interface {
 	Hook
-	// ObserveInput sees a row that is about to be multiplied with the matrix of that full name, of which expert is the number, or of a head that has a matrix of its own the head's, and 0 elsewhere. The row is
-	// valid during the call, and not to be changed.
+	// ObserveInput sees a row that is about to be multiplied with the matrix of that full name, of
+	// which expert is the number, or of a head that has a matrix of its own the head's, and 0
+	// elsewhere. The row is valid during the call, and not to be changed.
 	ObserveInput(weight string, expert int, x []float32)
 }
 
-// A RoutingHook is a Hook that also says how many experts a token uses.
+// A RoutingHook is a Hook that also decides how many experts a token uses.
 type RoutingHook interface {
 	Hook
-	// ExpertsUsed returns how many of the experts of a layer each token uses in place of used: 1 to total.
+	// ExpertsUsed returns how many of the experts of a layer each token uses in place of used: 1 to
+	// total.
 	ExpertsUsed(layer, used, total int) int
 }
 
-// Join returns a hook that shows everything to several, in order: each sees what those before it have written. It serves an [InputHook] as one, and takes the number of experts
-// from the last [RoutingHook].
+// Join returns a hook that shows everything to several, in order: each sees what those before it
+// have written. It serves an [InputHook] as one, and takes the number of experts from the last
+// [RoutingHook].
 func Join(hooks ...Hook) Hook {
 	j := joined(slices.DeleteFunc(slices.Clone(hooks), func(h Hook) bool { return h == nil }))
 	if len(j) == 1 {
@@ -97,7 +110,8 @@ type Event struct {
 	Token int32  // the token of the row
 	Pos   int    // its position in its sequence
 	Data  []float32
-	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK], and the one whose row this is where rows are an expert's; nil elsewhere.
+	// Experts are the numbers of the chosen experts, best first, at [NameRouterTopK], and the one
+	// whose row this is where rows are an expert's; nil elsewhere.
 	Experts []int32
 	// Scoring is how a router's logits become scores, at its names.
 	Scoring Scoring
@@ -119,7 +133,8 @@ func (p *Pass) notify(layer int, name string, t *tensor.Tensor) {
 	}
 }
 
-// notifyInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want to see inputs.
+// notifyInputs offers the rows t0 ≤ t < t1 of the input of l to the hooks of their tokens that want
+// to see inputs.
 func (p *Pass) notifyInputs(l *Linear, expert int, a *kernels.Activations, t0, t1 int) {
 	if !p.hooked {
 		return
@@ -142,7 +157,8 @@ func (p *Pass) rowOf(a *kernels.Activations, t int) int {
 	return t
 }
 
-// notifyHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the hooks of their n tokens that want to see inputs.
+// notifyHeadInputs offers the input of the matrix of a head, the rows of t from head·n on, to the
+// hooks of their n tokens that want to see inputs.
 func (p *Pass) notifyHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
 	if !p.hooked {
 		return
@@ -154,7 +170,8 @@ func (p *Pass) notifyHeadInputs(l *Linear, head int, t *tensor.Tensor, n int) {
 	}
 }
 
-// notifyRows offers the rows of t, which take the place of a product with the matrix of that full name, likewise.
+// notifyRows offers the rows of t, which take the place of a product with the matrix of that full
+// name, likewise.
 func (p *Pass) notifyRows(weight string, t *tensor.Tensor) {
 	if !p.hooked || p.Aborted() {
 		return

@@ -7,24 +7,29 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// MLAConfig describes multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1). Keys and values of all heads are products of one short row, the latent, and the
-// cache holds that alone, with one key for positions that the heads share. The product that makes a head's key is taken from its query instead ("absorbed"), and the one that
-// makes its value from what the query reads.
+// MLAConfig describes multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1).
+// Keys and values of all heads are products of one short row, the latent, and the cache holds that
+// alone, with one key for positions that the heads share. The product that makes a head's key is
+// taken from its query instead ("absorbed"), and the one that makes its value from what the query
+// reads.
 type MLAConfig struct {
 	QA    *Linear // [q_lora][n_embd], nil where queries are not compressed
 	QNorm *Norm   // of q_lora
-	Q     *Linear // [n_head*(nope+rope)][q_lora or n_embd]: a head's part without positions, then that with
+	// [n_head*(nope+rope)][q_lora or n_embd]: a head's part without positions, then that with
+	Q     *Linear
 	C     *Linear // [kv_lora][n_embd], the latent
 	CNorm *Norm
 	KR    *Linear // [rope][n_embd], the key of positions
 
 	KB []*Linear // of each head, [kv_lora][nope]
 	VB []*Linear // of each head, [value_length][kv_lora]
-	KV string    // the name of the matrix that KB and VB are parts of, which is multiplied with the latent; empty where each is its own
-	O  *Linear   // [n_embd][n_head*value_length]
+	// the name of the matrix that KB and VB are parts of, which is multiplied with the latent;
+	// empty where each is its own
+	KV string
+	O  *Linear // [n_embd][n_head*value_length]
 
-	RopeQ *Rope   // turns the last part of heads of nope+rope
-	RopeK *Rope   // turns rows of rope
+	RopeQ *Rope   // rotates the last part of heads of nope+rope elements
+	RopeK *Rope   // rotates rows of rope elements
 	Scale float32 // of scores; 0 means 1/√(nope+rope)
 }
 
@@ -76,7 +81,8 @@ func (p *Pass) MLA(x *tensor.Tensor, l *MLA) *tensor.Tensor {
 	}
 	p.Rope(c.RopeK, kr)
 
-	// A key is the latent and then the part of positions; a query likewise, its first part taken through the head's matrix.
+	// A key is the latent and then the part of positions; a query likewise, its first part taken
+	// through the head's matrix.
 	k := p.arena.New(x.Rows, l.lora+l.rope)
 	p.copyHeads(k, 0, l.lora, latent, 0, l.lora, 1)
 	p.copyHeads(k, l.lora, l.rope, kr, 0, l.rope, 1)
@@ -89,8 +95,9 @@ func (p *Pass) MLA(x *tensor.Tensor, l *MLA) *tensor.Tensor {
 	return p.Linear(p.perHeadMatMul(read, c.VB, l.lora, c.KV == ""), c.O)
 }
 
-// perHeadMatMul takes the first elements of each stretch of x, as many as a matrix has columns, through the matrix of that stretch: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the matrices have a
-// name of their own.
+// perHeadMatMul takes the first elements of each head of x, as many as a matrix has columns,
+// through the matrix of that head: [n_tokens][len(ls)*out]. Hooks are shown the inputs if the
+// matrices have a name of their own.
 func (p *Pass) perHeadMatMul(x *tensor.Tensor, ls []*Linear, headStride int, named bool) *tensor.Tensor {
 	heads, in, out := len(ls), ls[0].w.Cols, ls[0].w.Rows
 	byHead, y := p.arena.New(heads*x.Rows, in), p.arena.New(heads*x.Rows, out)
@@ -127,7 +134,8 @@ func (p *Pass) perHeadMatMul(x *tensor.Tensor, ls []*Linear, headStride int, nam
 	return result
 }
 
-// copyHeads copies n elements of each of some heads: from src, whose heads are of length from, at offset fromAt, to dst at offset at.
+// copyHeads copies n elements of each of some heads: from src, whose heads are of length from, at
+// offset fromAt, to dst at offset at.
 func (p *Pass) copyHeads(dst *tensor.Tensor, at, n int, src *tensor.Tensor, fromAt, from, heads int) {
 	if p.Aborted() {
 		return

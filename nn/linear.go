@@ -15,8 +15,8 @@ func (p *Pass) Linear(x *tensor.Tensor, l *Linear) *tensor.Tensor {
 	return y
 }
 
-// QKV returns three products of the same input. It is Linear thrice, with the input quantised once and the rows of all three shared out among the threads
-// at once.
+// QKV returns three products of the same input. It is Linear thrice, with the input quantised once
+// and the rows of all three shared out among the threads at once.
 func (p *Pass) QKV(x *tensor.Tensor, lq, lk, lv *Linear) (q, k, v *tensor.Tensor) {
 	q, k, v = p.arena.New(x.Rows, lq.w.Rows), p.arena.New(x.Rows, lk.w.Rows), p.arena.New(x.Rows, lv.w.Rows)
 	if !p.Aborted() {
@@ -41,7 +41,8 @@ func (p *Pass) runMatMul(x, y *tensor.Tensor, l *Linear) {
 	p.matMul.run()
 }
 
-// input makes x ready for the product with l, in what forms the products before it in the same call left undone.
+// input makes x ready for the product with l, in what forms the products before it in the same call
+// left undone.
 func (p *Pass) input(x *tensor.Tensor, l *Linear, before ...*Linear) *kernels.Activations {
 	format := l.matMul.ActFormat
 	for _, b := range before {
@@ -62,7 +63,8 @@ func (p *Pass) prepare(a *kernels.Activations, formats kernels.ActFormat) {
 	}
 }
 
-// quantizeJob fills forms of activations: some columns of a row per chunk, or, of many rows, some whole ones.
+// quantizeJob fills forms of activations: some columns of a row per chunk, or, of many rows, some
+// whole ones.
 type quantizeJob struct {
 	p       *Pass
 	a       *kernels.Activations
@@ -98,7 +100,8 @@ func (j *quantizeJob) Run(chunk, _ int) {
 	}
 }
 
-// matMulJob multiplies weights with activations: a list of parts, cut into chunks of some weight rows with all their tokens.
+// matMulJob multiplies weights with activations: a list of parts, cut into chunks of some weight
+// rows with all their tokens.
 type matMulJob struct {
 	p       *Pass
 	matMuls []matMul
@@ -120,9 +123,12 @@ type matMul struct {
 // rowRange is the rows r0 ≤ r < r1 of a part.
 type rowRange struct{ matMul, r0, r1 int }
 
-// Chunks shrink towards the end of a job (guided self-scheduling: Polychronopoulos and Kuck 1987, doi:10.1109/TC.1987.5009495): each is the share of a thread in
-// 1/chunkShare of what is left, so that all threads are done at about the same time, however fast each of them is. A chunk is a multiple of what kernels take at once.
-// Where many tokens use the rows, some chunkMost of them take milliseconds. A few tokens use them as fast as they are read, which wants long stretches of addresses.
+// Chunks shrink towards the end of a job (guided self-scheduling: Polychronopoulos and Kuck 1987,
+// doi:10.1109/TC.1987.5009495): each is the share of a thread in 1/chunkShare of what is left, so
+// that all threads are done at about the same time, however fast each of them is. A chunk is a
+// multiple of what kernels take at once. Where many tokens use the rows, some chunkMost of them
+// take milliseconds. A few tokens use them as fast as they are read, which wants long ranges of
+// addresses.
 const (
 	chunkShare = 2
 	chunkRows  = 48
@@ -197,14 +203,14 @@ func (j *matMulJob) adapt() {
 
 // chunk is the number of rows that come to so much work, within bounds.
 func (t *matMul) chunk(work int) int {
-	tokens, unit, most := t.t1-t.t0, chunkRows, chunkMost
+	tokens, step, most := t.t1-t.t0, chunkRows, chunkMost
 	if tokens <= mostTokens {
 		most = fewBytes / max(t.l.w.RowBytes(), 1)
 	}
 	if tokens <= fewTokens {
-		unit = fewRows
+		step = fewRows
 	}
-	return max(min(work/t.cost, most)/unit, 1) * unit
+	return max(min(work/t.cost, most)/step, 1) * step
 }
 
 // Run computes a chunk.

@@ -5,17 +5,21 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// NameScan is the name under which a pass shows what a recurrent block reads from its state, before its gate and its output.
+// NameScan is the name under which a pass shows what a recurrent block reads from its state, before
+// its gate and its output.
 const NameScan = "ssm_scan"
 
-// Mamba is a block of selective state spaces, one for each channel (Gu and Dao 2023, arXiv:2312.00752): a step that depends on the input says how far each of a channel's states decays
-// and how much of the input it takes in.
+// Mamba is a block of selective state spaces, one for each channel (Gu and Dao 2023,
+// arXiv:2312.00752): a step that depends on the input determines how far each of a channel's states
+// decays and how much of the input it takes in.
 type Mamba struct {
-	X, Z   *Linear // [inner][n_embd]: the channels, and their gate
-	Conv   *Conv   // of the channels
-	DT     *Linear // [rank][inner]: the step, compressed
-	B, C   *Linear // [states][inner]: what of the input is taken into a state, and what of a state is read
-	DTNorm *Norm   // nil for none, as in Mamba itself; Jamba has them (Lieber et al. 2024, arXiv:2403.19887)
+	X, Z *Linear // [inner][n_embd]: the channels, and their gate
+	Conv *Conv   // of the channels
+	DT   *Linear // [rank][inner]: the step, compressed
+	// [states][inner]: what of the input is taken into a state, and what of a state is read
+	B, C *Linear
+	// nil for none, as in Mamba itself; Jamba has them (Lieber et al. 2024, arXiv:2403.19887)
+	DTNorm *Norm
 	BNorm  *Norm
 	CNorm  *Norm
 	Step   *Linear // [inner][rank], with a bias
@@ -29,7 +33,8 @@ type Mamba struct {
 // mambaChannels is the number of channels of a part.
 const mambaChannels = 64
 
-// MambaRates puts the rates of channels' states, [inner][states], into the order in which a Mamba has them: for each part of up to 64 channels [states][channels].
+// MambaRates puts the rates of channels' states, [inner][states], into the order in which a Mamba
+// has them: for each part of up to 64 channels [states][channels].
 func MambaRates(a []float32, inner, states int) []float32 {
 	out := make([]float32, 0, len(a))
 	for c0 := 0; c0 < inner; c0 += mambaChannels {
@@ -91,15 +96,18 @@ func (w *mambaScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, o
 	}
 }
 
-// Mamba2 is a block of state spaces by heads, whose states decay alike (Dao and Gu 2024, arXiv:2405.21060, section 7): the paper's chunks of positions are walked one by one.
+// Mamba2 is a block of state spaces by heads, whose states decay alike (Dao and Gu 2024,
+// arXiv:2405.21060, section 7): the paper's chunks of positions are walked one by one.
 type Mamba2 struct {
-	Z, X *Linear // [inner][n_embd] the gate; [inner+2·groups·states][n_embd] the channels of heads, then B and C of groups
+	// [inner][n_embd] the gate; [inner+2·groups·states][n_embd] the channels of heads, then B and C
+	// of groups
+	Z, X *Linear
 	Conv *Conv   // of the latter
 	DT   *Linear // [heads][n_embd], the step
 	Norm *Norm   // of the gated result, by groups; nil for none
 	Out  *Linear // [n_embd][inner]
 
-	Heads, HeadDim, States, Groups int // inner is Heads·HeadDim
+	NHead, HeadDim, States, Groups int // inner is Heads·HeadDim
 
 	Bias []float32 // [heads], of the step
 	A    []float32 // [heads], rates, each below 0
@@ -107,14 +115,14 @@ type Mamba2 struct {
 }
 
 // State is the inputs of the convolution, then for each head a matrix [states][head_dim].
-func (m *Mamba2) State() int { return m.Conv.State() + m.Heads*m.States*m.HeadDim }
+func (m *Mamba2) State() int { return m.Conv.State() + m.NHead*m.States*m.HeadDim }
 
 func (m *Mamba2) mix(p *Pass, x *tensor.Tensor) *tensor.Tensor {
 	z, u, dt := p.QKV(x, m.Z, m.X, m.DT)
 	u = p.conv(u, m.Conv, 0)
-	w := ssdScan{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.Heads*m.HeadDim)}
+	w := ssdScan{m: m, u: u, dt: dt, y: p.arena.New(x.Rows, m.NHead*m.HeadDim)}
 	p.scans.ssd = w
-	p.recurrent(&p.scans.ssd, m.Conv.State(), m.Heads*m.States*m.HeadDim)
+	p.recurrent(&p.scans.ssd, m.Conv.State(), m.NHead*m.States*m.HeadDim)
 	p.notify(p.layer, NameScan, w.y)
 	p.activate(z, w.y, SiLU)
 	return p.Linear(p.Norm(z, m.Norm), m.Out)
@@ -125,7 +133,7 @@ type ssdScan struct {
 	u, dt, y *tensor.Tensor
 }
 
-func (w *ssdScan) partitions() int { return w.m.Heads }
+func (w *ssdScan) partitions() int { return w.m.NHead }
 
 func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old, state []float32) {
 	m := w.m
@@ -137,7 +145,7 @@ func (w *ssdScan) scan(l *kernels.ISA, scratch *[]float32, head, row, n int, old
 	initState(s, old)
 	f := floatsOf(scratch, m.HeadDim+m.States)
 	du, a := f[:m.HeadDim], f[m.HeadDim:]
-	inner, group := m.Heads*m.HeadDim, head/(m.Heads/m.Groups)
+	inner, group := m.NHead*m.HeadDim, head/(m.NHead/m.Groups)
 	for t := row; t < row+n; t++ {
 		all := w.u.Row(t)
 		u, y := all[head*m.HeadDim:][:m.HeadDim], w.y.Row(t)[head*m.HeadDim:][:m.HeadDim]

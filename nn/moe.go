@@ -9,49 +9,56 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Scoring turns router logits into the scores of experts.
+// Scoring converts router logits into the scores of experts.
 type Scoring uint8
 
 // The scorings.
 const (
-	ScoreSoftmax       Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
-	ScoreSigmoid                      // each by itself (DeepSeek-V3, arXiv:2412.19437)
-	ScoreSoftmaxWeight                // logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
+	ScoreSoftmax Scoring = iota // over all experts (Shazeer et al. 2017, arXiv:1701.06538)
+	ScoreSigmoid                // each by itself (DeepSeek-V3, arXiv:2412.19437)
+	// logits choose, and the softmax is over the chosen (gpt-oss, arXiv:2508.10925)
+	ScoreSoftmaxWeight
 )
 
-// MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et al. 2024, arXiv:2401.04088), with shared ones beside them (Dai et al. 2024,
-// arXiv:2401.06066).
+// MoEConfig describes a layer of routed experts (Shazeer et al. 2017, arXiv:1701.06538; Jiang et
+// al. 2024, arXiv:2401.04088), with shared ones beside them (Dai et al. 2024, arXiv:2401.06066).
 type MoEConfig struct {
 	Used int // experts per token
 
-	// Router scores the experts, [n_expert][n_embd]. Gate and Up are [n_ff][n_embd] and Down [n_embd][n_ff], one per expert. Gate is nil for experts without.
+	// Router scores the experts, [n_expert][n_embd]. Gate and Up are [n_ff][n_embd] and Down
+	// [n_embd][n_ff], one per expert. Gate is nil for experts without.
 	Router         *Linear
 	Gate, Up, Down []*Linear
 	Act            Activation
 
 	Score Scoring
-	// Bias, [n_expert], is added to the scores when experts are chosen, and takes no part in their weights (Wang et al. 2024, arXiv:2408.15664). nil for none.
+	// Bias, [n_expert], is added to the scores when experts are chosen, and takes no part in their
+	// weights (Wang et al. 2024, arXiv:2408.15664). nil for none.
 	Bias []float32
-	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from. A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2
-	// (arXiv:2405.04434), 2 in V3. 0 for no groups.
+	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from.
+	// A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2 (arXiv:2405.04434),
+	// 2 in V3. 0 for no groups.
 	Groups, GroupsUsed, GroupTopK int
 
 	// Renormalise divides the weights of the chosen experts by their sum.
 	Renormalise bool
 	// Scale multiplies the weights. 0 means 1.
 	Scale float32
-	// WeightBeforeFFN multiplies the experts' input by the weights, instead of their output (Llama 4).
+	// WeightBeforeFFN multiplies the experts' input by the weights, instead of their output (Llama
+	// 4).
 	WeightBeforeFFN bool
 
-	// Shared is an expert that every token uses, nil for none; SharedGate, [1][n_embd], is the logit of its weight, nil for 1.
+	// Shared is an expert that every token uses, nil for none; SharedGate, [1][n_embd], is the
+	// logit of its weight, nil for 1.
 	Shared     *FFN
 	SharedGate *Linear
 }
 
 // MoE is a feed-forward block whose router picks some of its experts for each token.
 type MoE struct {
-	c                      MoEConfig
-	formatsIn, formatsDown kernels.ActFormat // in which the experts take their input, and their inner activations
+	c MoEConfig
+	// in which the experts take their input, and their inner activations
+	formatsIn, formatsDown kernels.ActFormat
 }
 
 // NewMoE checks that the experts fit each other.
@@ -93,7 +100,8 @@ func (c *MoEConfig) checkGroups(n int) error {
 	return nil
 }
 
-// moeState is the routing of a batch. A slot is one expert's work for one token; slots are ordered by expert, then by token.
+// moeState is the routing of a batch. A slot is one expert's work for one token; slots are ordered
+// by expert, then by token.
 type moeState struct {
 	start   []int     // [n_tokens+1], where each token's choices begin in the next three
 	experts []int32   // [n_slots], best first
@@ -110,10 +118,12 @@ type moeState struct {
 	combine combineJob
 }
 
-// MoE returns Σ weight·expert(x) over the experts that the router chose for each row, and the shared one, [n_tokens][n_embd].
+// MoE returns Σ weight·expert(x) over the experts that the router chose for each row, and the
+// shared one, [n_tokens][n_embd].
 func (p *Pass) MoE(x *tensor.Tensor, m *MoE) *tensor.Tensor { return p.Experts(x, p.Route(x, m), m) }
 
-// Route returns the router's logits, [n_tokens][n_expert]: the first half of MoE, for routers that read something else than the experts.
+// Route returns the router's logits, [n_tokens][n_expert]: the first half of MoE, for routers that
+// read something else than the experts.
 func (p *Pass) Route(x *tensor.Tensor, m *MoE) *tensor.Tensor {
 	logits := p.Linear(x, m.c.Router)
 	p.moe.scoring = m.c.Score
@@ -156,7 +166,7 @@ func (p *Pass) Experts(x, logits *tensor.Tensor, m *MoE) *tensor.Tensor {
 func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	c, s := &m.c, &p.moe
 	early, late := m.formatsIn, kernels.ActF32
-	if c.WeightBeforeFFN { // rows are quantised after they were weighed
+	if c.WeightBeforeFFN { // rows are quantised after they were weighted
 		early, late = late, early
 	}
 	p.acts.Reset(x.Rows, x.Cols, early)
@@ -200,7 +210,7 @@ func (p *Pass) experts(x, in, g, u, y *tensor.Tensor, m *MoE) {
 	p.notifyExperts(c.Down[0].name, y)
 }
 
-// count says how many experts each of n tokens uses, and returns the number of slots.
+// count decides how many experts each of n tokens uses, and returns the number of slots.
 func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	c, total := &m.c, m.c.Router.w.Rows
 	s.start = grow(s.start, n+1)
@@ -221,7 +231,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 	return s.start[n]
 }
 
-// route turns router logits into experts, weights and slots.
+// route converts router logits into experts, weights and slots.
 func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	n, total := logits.Rows, logits.Cols
 	slots := s.start[n]
@@ -278,7 +288,8 @@ func (s *moeState) routeRow(p *Pass, m *MoE, i int, probs []float32) error {
 	return nil
 }
 
-// score turns logits into probs, from which weights come, in place, and into the scores by which experts are chosen.
+// score converts logits into probs, from which weights come, in place, and into the scores by which
+// experts are chosen.
 func (s *moeState) score(c *MoEConfig, logits []float32) {
 	c.Score.all(logits)
 	copy(s.scores, logits)
@@ -287,7 +298,7 @@ func (s *moeState) score(c *MoEConfig, logits []float32) {
 	}
 }
 
-// all turns logits into scores in place.
+// all converts logits into scores in place.
 func (k Scoring) all(x []float32) {
 	switch k {
 	case ScoreSoftmax:
@@ -299,7 +310,8 @@ func (k Scoring) all(x []float32) {
 	}
 }
 
-// choose picks the experts with the highest scores, the lower number among equals, and their weights.
+// choose picks the experts with the highest scores, the lower number among equals, and their
+// weights.
 func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 	clear(s.chosen)
 	if c.Groups > 0 {
@@ -321,7 +333,8 @@ func (s *moeState) choose(ids []int32, w, probs []float32, c *MoEConfig) error {
 		for _, v := range w {
 			sum += v
 		}
-		// The bound keeps a vanishing sum from dividing by zero; it is the smallest normal f16, as in the reference.
+		// The bound keeps a vanishing sum from dividing by zero; it is the smallest normal f16, as
+		// in the reference.
 		sum = max(sum, 6.103515625e-5)
 		for r := range w {
 			w[r] /= sum
@@ -354,7 +367,8 @@ func (s *moeState) maskGroups(c *MoEConfig) {
 		s.groups[g], s.masked[g] = 0, true
 		for i := range c.GroupTopK {
 			best := s.best(g*size, (g+1)*size)
-			if i == 0 || !math.IsInf(float64(s.scores[best]), -1) { // an expert that is kept out takes nothing from its group
+			// an expert that is kept out takes nothing from its group
+			if i == 0 || !math.IsInf(float64(s.scores[best]), -1) {
 				s.groups[g] += s.scores[best]
 			}
 			s.chosen[best] = true
@@ -415,7 +429,8 @@ func (j *combineJob) Run(row, _ int) {
 	}
 }
 
-// notifyExperts offers the rows of experts to the hooks of their tokens, best expert first, with the expert's number.
+// notifyExperts offers the rows of experts to the hooks of their tokens, best expert first, with
+// the expert's number.
 func (p *Pass) notifyExperts(name string, t *tensor.Tensor) {
 	if p.Aborted() {
 		return

@@ -175,7 +175,8 @@ func bits(f []float32) []uint32 {
 	return b
 }
 
-// TestSameBits cuts a prompt in different ways, on different numbers of threads, alone and beside another sequence.
+// TestSameBits cuts a prompt in different ways, on different numbers of threads, alone and beside
+// another sequence.
 func TestSameBits(t *testing.T) {
 	types := []quant.Type{quant.F32, quant.F16, quant.Q8_0, quant.Q4_0, quant.Q4_1}
 	if testing.Short() {
@@ -577,7 +578,8 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(40, step))
 }
 
-// TestAttendSharesSpans has more threads than key heads: a long context is shared out, and the bits are those of a single thread.
+// TestAttendSharesSpans has more threads than key heads: a long context is shared out, and the bits
+// are those of a single thread.
 func TestAttendSharesSpans(t *testing.T) {
 	l := newLayer(t, quant.F16)
 	ids := someTokens(2*kernels.PartitionLen + 9)
@@ -587,7 +589,8 @@ func TestAttendSharesSpans(t *testing.T) {
 		seq := r.store.Open()
 		r.must(seq, ids[:2*kernels.PartitionLen-3], nil)
 		var got []float32
-		for _, n := range []int{1, 1, 1, 1, 5, 3} { // over the edge of a span, one by one, and together
+		// over the edge of a span, one by one, and together
+		for _, n := range []int{1, 1, 1, 1, 5, 3} {
 			r.pass.att.partitions = nil
 			at := r.store.Len(seq)
 			got = append(got, r.must(seq, ids[at:at+n], nil)...)
@@ -650,8 +653,9 @@ func TestRopeScaling(t *testing.T) {
 	require.NoError(t, err)
 	require.InDeltaSlice(t, []float64{1, 0.05, 0.0025, 0.000125}, r.freq, 1e-15)
 
-	// Trained on 2048: pair i turns 2048·10^-i/2π = 326, 32.6, 3.26, 0.326 times. Between 32 turns (pair 1.008, rounded down to 1) and 1 turn
-	// (pair 2.513, rounded up to 3) the weight of the extrapolation falls linearly: pair 2 gets half.
+	// Trained on 2048: pair i rotates 2048·10^-i/2π = 326, 32.6, 3.26, 0.326 times. Between 32
+	// rotations (pair 1.008, rounded down to 1) and 1 rotation (pair 2.513, rounded up to 3) the
+	// weight of the extrapolation falls linearly: pair 2 gets half.
 	y := base
 	y.Factor, y.Yarn = 4, &Yarn{OrigCtx: 2048, BetaFast: 32, BetaSlow: 1, Ext: 1}
 	r, err = NewRope(y)
@@ -659,8 +663,8 @@ func TestRopeScaling(t *testing.T) {
 	require.InDeltaSlice(t, []float64{1, 0.1, 0.5*0.01 + 0.5*0.0025, 0.00025}, r.freq, 1e-15)
 }
 
-// TestCacheIsReadBack says that keys are seen through the cache's rounding at once: the first token of a prompt attends to itself alone and
-// must see its value in f16.
+// TestCacheIsReadBack checks that keys are seen through the cache's rounding at once: the first
+// token of a prompt attends to itself alone and must see its value in f16.
 func TestCacheIsReadBack(t *testing.T) {
 	l := newLayer(t, quant.F32)
 	r := newRig(t, l, 1)

@@ -20,13 +20,15 @@ func NewEmbedding(w tensor.Weight) (*Embedding, error) {
 	return &Embedding{w}, nil
 }
 
-// NormConfig describes a norm of stretches of N elements: a whole row, or each head of one.
+// NormConfig describes a norm of parts of N elements: a whole row, or each head of one.
 type NormConfig struct {
 	N      int
 	Weight *tensor.Weight // a row of N, or of a multiple where heads have their own; nil for ones
 	Bias   *tensor.Weight // the same; nil for none
 	Eps    float32
-	Layer  bool // LayerNorm (Ba et al. 2016, arXiv:1607.06450) instead of the root-mean-square norm (Zhang and Sennrich 2019, arXiv:1910.07467)
+	// LayerNorm (Ba et al. 2016, arXiv:1607.06450) instead of the root-mean-square norm (Zhang and
+	// Sennrich 2019, arXiv:1910.07467)
+	Layer bool
 }
 
 // Norm is a root-mean-square norm or a LayerNorm.
@@ -59,7 +61,7 @@ func NewNorm(name string, c NormConfig) (*Norm, error) {
 	return n, nil
 }
 
-// row norms the stretches of a row; dst may be x.
+// row norms the parts of a row; dst may be x.
 func (n *Norm) row(l *kernels.ISA, dst, x []float32) {
 	for at := 0; at < len(x); at += n.n {
 		w := at % len(n.w)
@@ -75,7 +77,7 @@ func (n *Norm) row(l *kernels.ISA, dst, x []float32) {
 	}
 }
 
-// vector turns a small weight (a norm, a bias) into float32.
+// vector converts a small weight (a norm, a bias) into float32.
 func vector(w tensor.Weight) ([]float32, error) {
 	if !w.Type.IsWeight() {
 		return nil, fmt.Errorf("nn: %s: type %s holds no weights", w.Name, w.Type)

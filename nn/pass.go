@@ -28,8 +28,8 @@ func (e *RowError) Unwrap() error { return e.Err }
 // errDryRun marks a dry run.
 var errDryRun = errors.New("nn: dry run")
 
-// Pass is one forward computation at a time, and the scratch memory it keeps between them. It belongs to one goroutine;
-// only Interrupt may be called from others.
+// Pass is one forward computation at a time, and the scratch memory it keeps between them. It
+// belongs to one goroutine; only Interrupt may be called from others.
 type Pass struct {
 	pool  *par.Pool
 	store *kv.Store
@@ -48,10 +48,11 @@ type Pass struct {
 	interrupted atomic.Bool
 
 	// What the verbs reuse from call to call.
-	event    Event
-	workers  []worker
-	acts     kernels.Activations // of the last product's input
-	slots    kernels.Activations // the same, gathered by expert, and later the experts' inner activations
+	event   Event
+	workers []worker
+	acts    kernels.Activations // of the last product's input
+	// the same, gathered by expert, and later the experts' inner activations
+	slots    kernels.Activations
 	angles   []angles
 	quantJob quantizeJob
 	matMul   matMulJob
@@ -71,8 +72,8 @@ type worker struct {
 	ones  []float32
 }
 
-// NewPass returns a pass that works with the pool's threads on the sequences of the store; exact asks for plain Go, as [LinearOptions] does. It is an
-// error if GOINFER_CPU names no level.
+// NewPass returns a pass that works with the pool's threads on the sequences of the store; exact
+// asks for plain Go, as [LinearOptions] does. It is an error if GOINFER_CPU names no level.
 func NewPass(pool *par.Pool, store *kv.Store, exact bool) (*Pass, error) {
 	l, err := kernelsFor(exact)
 	if err != nil {
@@ -99,7 +100,8 @@ func (p *Pass) Begin(b *Batch) {
 	p.runs, p.err = b.runs(p.runs[:0], p.store)
 }
 
-// End finishes the pass: it returns the first fault, or [ErrInterrupted]. Results that came before a fault are meaningless.
+// End finishes the pass: it returns the first fault, or [ErrInterrupted]. Results that came before
+// a fault are meaningless.
 func (p *Pass) End() error {
 	p.batch, p.x = nil, nil
 	if p.err == nil && p.interrupted.Load() {
@@ -108,13 +110,15 @@ func (p *Pass) End() error {
 	return p.err
 }
 
-// Interrupt makes the running pass give up within a fraction of a layer; it stays in force until Resume. It may be called from any goroutine.
+// Interrupt makes the running pass give up within a fraction of a layer; it stays in force until
+// Resume. It may be called from any goroutine.
 func (p *Pass) Interrupt() { p.interrupted.Store(true) }
 
 // Resume ends the effect of Interrupt.
 func (p *Pass) Resume() { p.interrupted.Store(false) }
 
-// Aborted reports whether the pass computes no more: after a fault, an interruption, or in a dry run.
+// Aborted reports whether the pass computes no more: after a fault, an interruption, or in a dry
+// run.
 func (p *Pass) Aborted() bool { return p.err != nil || p.interrupted.Load() }
 
 // Fail records a fault; the first one is kept.
@@ -124,7 +128,8 @@ func (p *Pass) Fail(err error) {
 	}
 }
 
-// DryRun runs forward without computing for a batch of n rows with as many outputs, and returns the bytes of scratch memory that it takes.
+// DryRun runs forward without computing for a batch of n rows with as many outputs, and returns the
+// bytes of scratch memory that it takes.
 func DryRun(n int, forward func(*Pass)) int64 {
 	b := &Batch{}
 	for range n {
@@ -170,7 +175,8 @@ func (p *Pass) Stream(x []float32) *tensor.Tensor {
 	return p.x
 }
 
-// Layer announces layer i: what the verbs returned in the layer before is given up, the residual stream excepted.
+// Layer announces layer i: what the verbs returned in the layer before is given up, the residual
+// stream excepted.
 func (p *Pass) Layer(i int) {
 	if p.layer >= 0 {
 		p.notify(p.layer, NameLayerOut, p.x)
@@ -217,7 +223,8 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 	p.Add(p.x, y)
 }
 
-// EmbedRow adds a row of a table, [n_rows][n_embd], to the residual stream of every token: what says, for example, that they belong to the first of two sentences.
+// EmbedRow adds a row of a table, [n_rows][n_embd], to the residual stream of every token: what
+// says, for example, that they belong to the first of two sentences.
 func (p *Pass) EmbedRow(e *Embedding, row int) {
 	y := p.arena.New(p.batch.Len(), e.w.Cols)
 	if p.Aborted() {

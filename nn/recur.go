@@ -5,7 +5,8 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// RecurrentBlock is what a layer has in place of attention: it carries numbers from position to position, kv.Recurrent of State of them.
+// RecurrentBlock is what a layer has in place of attention: it carries numbers from position to
+// position, kv.Recurrent of State of them.
 type RecurrentBlock interface {
 	// State is how many float32 numbers a sequence carries in the layer.
 	State() int
@@ -15,12 +16,15 @@ type RecurrentBlock interface {
 // Recur returns the result of a recurrent block, [n_tokens][n_embd].
 func (p *Pass) Recur(x *tensor.Tensor, r RecurrentBlock) *tensor.Tensor { return r.mix(p, x) }
 
-// recurrence is a walk through the positions of a sequence, one after the other. It is cut into parts, channels or heads that know nothing of each other, which threads
-// share. Since every part takes the same steps in the same order however many of them a pass has, results have the same bits in prompts and in generation.
+// recurrence is a walk through the positions of a sequence, one after the other. It is cut into
+// parts, channels or heads that know nothing of each other, which threads share. Since every part
+// takes the same steps in the same order however many of them a pass has, results have the same
+// bits in prompts and in generation.
 type recurrence interface {
 	partitions() int
-	// scan takes a part through n rows from row on. old is the state before them, nil at the beginning, where it is 0; state is where that after them goes. Both are of the
-	// whole recurrence, and of both the part touches its own numbers alone. scratch is the thread's.
+	// scan takes a part through n rows from row on. old is the state before them, nil at the
+	// beginning, where it is 0; state is where that after them goes. Both are of the whole
+	// recurrence, and of both the part touches its own numbers alone. scratch is the thread's.
 	scan(l *kernels.ISA, scratch *[]float32, part, row, n int, old, state []float32)
 }
 
@@ -28,7 +32,7 @@ type recurrence interface {
 type recurJob struct {
 	p     *Pass
 	r     recurrence
-	at, n int // where its numbers lie in the layer's
+	at, n int // where its numbers are in the layer's
 }
 
 // recurrent runs r, whose state is n of the layer's numbers from at on.
@@ -40,7 +44,8 @@ func (p *Pass) recurrent(r recurrence, at, n int) {
 	p.pool.Run(&p.recur, len(p.runs)*r.partitions())
 }
 
-// Run takes a part through the rows of a sequence, from one length at which the cache wants states to the next.
+// Run takes a part through the rows of a sequence, from one length at which the cache wants states
+// to the next.
 func (j *recurJob) Run(chunk, w int) {
 	p, parts := j.p, j.r.partitions()
 	u := &p.runs[chunk/parts]
@@ -82,7 +87,8 @@ func initState(state, old []float32) {
 	copy(state, old)
 }
 
-// Conv is a causal convolution of every channel with taps of its own over the last positions, the newest last (Gu and Dao 2023, arXiv:2312.00752, section 3.4).
+// Conv is a causal convolution of every channel with taps of its own over the last positions, the
+// newest last (Gu and Dao 2023, arXiv:2312.00752, section 3.4).
 type Conv struct {
 	Name     string
 	DConv    int
@@ -95,7 +101,8 @@ type Conv struct {
 // State is the inputs of the last positions, [Taps-1][Channels].
 func (c *Conv) State() int { return (c.DConv - 1) * c.Channels }
 
-// conv returns the convolution of x, [n_tokens][Channels]; its state is the layer's numbers from at on.
+// conv returns the convolution of x, [n_tokens][Channels]; its state is the layer's numbers from at
+// on.
 func (p *Pass) conv(x *tensor.Tensor, c *Conv, at int) *tensor.Tensor {
 	y := p.arena.New(x.Rows, x.Cols)
 	p.scans.conv = convScan{c, x, y}
@@ -118,7 +125,7 @@ func (w *convScan) scan(l *kernels.ISA, scratch *[]float32, part, row, n int, ol
 	c := w.c
 	c0 := part * convChannels
 	width := min(convChannels, c.Channels-c0)
-	// input is what a tap of the row number t sees, which may lie before the rows.
+	// input is what a tap of the row number t sees, which may be before the rows.
 	input := func(t int) []float32 {
 		switch {
 		case t >= 0:

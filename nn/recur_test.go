@@ -209,7 +209,7 @@ func TestMamba(t *testing.T) {
 	}
 }
 
-// norm64 is a root-mean-square norm of stretches.
+// norm64 is a root-mean-square norm of parts.
 func norm64(n *Norm, x [][]float64) [][]float64 {
 	out := make([][]float64, len(x))
 	for i := range x {
@@ -237,7 +237,7 @@ func TestMamba2(t *testing.T) {
 			norm, err := NewNorm("norm", NormConfig{N: inner / c.groups, Weight: floatWeight(normal(r, inner)), Eps: 1e-5})
 			require.NoError(t, err)
 			m := &Mamba2{Z: lin("z", embd, inner), X: lin("x", embd, mixed), Conv: newConv(r, 3, mixed, true), DT: lin("dt", embd, c.heads), Norm: norm, Out: lin("out", inner, embd),
-				Heads: c.heads, HeadDim: c.dim, States: c.states, Groups: c.groups, Bias: normal(r, c.heads), A: rates(r, c.heads), D: normal(r, c.heads)}
+				NHead: c.heads, HeadDim: c.dim, States: c.states, Groups: c.groups, Bias: normal(r, c.heads), A: rates(r, c.heads), D: normal(r, c.heads)}
 			recurs(t, m, embd, func(x [][]float64) [][]float64 {
 				z, dt, all := applyAll(dense(t, m.Z), x), applyAll(dense(t, m.DT), x), conv64(m.Conv, applyAll(dense(t, m.X), x))
 				u, bs, cs := columns64(all, 0, inner), columns64(all, inner, c.groups*c.states), columns64(all, inner+c.groups*c.states, c.groups*c.states)
@@ -293,7 +293,7 @@ func TestDeltaNet(t *testing.T) {
 						s[h][i] = make([]float64, c.dim)
 					}
 				}
-				unit := func(x []float64, length float64) []float64 {
+				ofLength := func(x []float64, length float64) []float64 {
 					square := 0.0
 					for _, v := range x {
 						square += v * v
@@ -321,7 +321,7 @@ func TestDeltaNet(t *testing.T) {
 						if c.tiled {
 							of = h % c.keys
 						}
-						q, k := unit(qkv[i][of*c.dim:][:c.dim], 1/math.Sqrt(float64(c.dim))), unit(qkv[i][(c.keys+of)*c.dim:][:c.dim], 1)
+						q, k := ofLength(qkv[i][of*c.dim:][:c.dim], 1/math.Sqrt(float64(c.dim))), ofLength(qkv[i][(c.keys+of)*c.dim:][:c.dim], 1)
 						v := qkv[i][(2*c.keys+h)*c.dim:][:c.dim]
 						decay := math.Exp(float64(m.A[h]) * softplus64(rate[h]+float64(m.Bias[h])))
 						for b := range c.dim {

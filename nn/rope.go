@@ -7,7 +7,7 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// RopeLayout says which two elements of a head are a pair that is rotated together.
+// RopeLayout is the choice of the two elements of a head that are rotated together as a pair.
 type RopeLayout uint8
 
 // The layouts.
@@ -19,13 +19,13 @@ const (
 // RopeConfig describes a rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 type RopeConfig struct {
 	HeadDim int // length of a head
-	Offset  int // elements of a head before those that are rotated; those behind them stay too
+	Offset  int // elements of a head before those that are rotated; those after them stay too
 	Layout  RopeLayout
 	Dim     int     // how many of its elements are rotated, even
 	Base    float64 // the angle of pair i is pos·Base^(-2i/Dim)
 
-	// Factor divides positions: by linear interpolation (Chen et al. 2023, arXiv:2306.15595), or, with Yarn, by parts (Peng et al. 2023,
-	// arXiv:2309.00071). 0 means 1.
+	// Factor divides positions: by linear interpolation (Chen et al. 2023, arXiv:2306.15595), or,
+	// with Yarn, by parts (Peng et al. 2023, arXiv:2309.00071). 0 means 1.
 	Factor float64
 	Yarn   *Yarn
 	// Factors divide the frequency of each pair (Llama 3.1); nil or Dim/2 of them.
@@ -36,12 +36,13 @@ type RopeConfig struct {
 
 // Yarn are the parameters of YaRN scaling.
 type Yarn struct {
-	OrigCtx            int     // context length of the training before extension
-	BetaFast, BetaSlow float64 // rotations over OrigCtx above which a pair is extrapolated, and below which it is interpolated
+	OrigCtx int // context length of the training before extension
+	// rotations over OrigCtx above which a pair is extrapolated, and below which it is interpolated
+	BetaFast, BetaSlow float64
 	Ext                float64 // weight of the extrapolation, usually 1
 }
 
-// Rope turns queries and keys by their positions.
+// Rope rotates queries and keys by their positions.
 type Rope struct {
 	headDim   int
 	offset    int
@@ -87,9 +88,11 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	return r, nil
 }
 
-// ramp is 1 for pairs that turn fast enough to be left alone, 0 for those to be interpolated, and falls linearly between.
+// ramp is 1 for pairs that rotate fast enough to be left alone, 0 for those to be interpolated, and
+// falls linearly between.
 func (y *Yarn) ramp(pair, dim int, base float64) float64 {
-	// The pair that turns beta times over the original context: section 3.2 of the paper, solved for its index.
+	// The pair that rotates beta times over the original context: section 3.2 of the paper, solved
+	// for its index.
 	at := func(beta float64) float64 {
 		return float64(dim) * math.Log(float64(y.OrigCtx)/(beta*2*math.Pi)) / (2 * math.Log(base))
 	}
@@ -139,7 +142,7 @@ func (p *Pass) anglesOf(r *Rope) *angles {
 	return a
 }
 
-// Rope turns every head of x, in place.
+// Rope rotates every head of x, in place.
 func (p *Pass) Rope(r *Rope, x *tensor.Tensor) {
 	if !p.Aborted() {
 		p.ops.rope = ropeRows{p.anglesOf(r)}

@@ -121,7 +121,8 @@ func attendPlain(c AttentionConfig, q, k, v *tensor.Tensor) []float64 {
 	return out
 }
 
-// TestAttention compares every kind of attention with its formula, over contexts that cross pages, spans and windows; the bits are those of one token at a time.
+// TestAttention compares every kind of attention with its formula, over contexts that cross pages,
+// spans and windows; the bits are those of one token at a time.
 func TestAttention(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	base := AttentionConfig{NHead: 4, NHeadKV: 2, HeadDim: 16}
@@ -198,7 +199,8 @@ func TestAttention(t *testing.T) {
 // TestBuckets compares with the formula of T5's authors, for every distance.
 func TestBuckets(t *testing.T) {
 	for _, n := range []int{4, 8, 32} {
-		table := make([]float32, 2*n) // two heads: the bucket's number, and that with the other sign
+		// two heads: the bucket's number, and that with the other sign
+		table := make([]float32, 2*n)
 		for i := range n {
 			table[2*i], table[2*i+1] = float32(i), -float32(i)
 		}
@@ -226,7 +228,8 @@ func TestBuckets(t *testing.T) {
 	require.ErrorContains(t, err, "four times some buckets")
 }
 
-// TestProbs: what a hook is shown of windowed, capped and sinking attention adds up to what is missing from the sink.
+// TestProbs: what a hook is shown of windowed, capped and sinking attention adds up to what is
+// missing from the sink.
 func TestProbs(t *testing.T) {
 	x := []float32{1, 2, 3}
 	sinkSoftmax(x, 2)
@@ -236,7 +239,8 @@ func TestProbs(t *testing.T) {
 	}
 }
 
-// routed is the choice of experts from the papers' formulas in float64: numbers, best first, and weights.
+// routed is the choice of experts from the papers' formulas in float64: numbers, best first, and
+// weights.
 func routed(c *MoEConfig, logits []float64) (ids []int, w []float64) {
 	n := len(logits)
 	scores := make([]float64, n)
@@ -385,7 +389,8 @@ func TestChoiceKeepsOutAndIn(t *testing.T) {
 	}
 }
 
-// TestNorms compares with the formulas: whole rows, heads, weights of their own for each head, no weights.
+// TestNorms compares with the formulas: whole rows, heads, weights of their own for each head, no
+// weights.
 func TestNorms(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	const n, heads = 12, 3
@@ -502,7 +507,8 @@ func TestXIELU(t *testing.T) {
 	}
 }
 
-// TestALiBi: the slopes of 8 heads are those that the paper writes out, those of 12 go on with every second one of 16.
+// TestALiBi: the slopes of 8 heads are those that the paper writes out, those of 12 go on with
+// every second one of 16.
 func TestALiBi(t *testing.T) {
 	require.Equal(t, []float32{1. / 2, 1. / 4, 1. / 8, 1. / 16, 1. / 32, 1. / 64, 1. / 128, 1. / 256}, ALiBi(8, 8))
 	twelve := ALiBi(12, 8)
@@ -521,7 +527,8 @@ func floatWeight(f []float32) *tensor.Weight {
 	return &tensor.Weight{Name: "v", Type: quant.F32, Rows: 1, Cols: len(f), Data: b}
 }
 
-// TestFeedForward composes blocks by hand: without a gate, and experts with a shared one that is gated, weighed at their input.
+// TestFeedForward composes blocks by hand: without a gate, and experts with a shared one that is
+// gated, weighted at their input.
 func TestFeedForward(t *testing.T) {
 	const embd, ff, n = 32, 64, 3
 	r := rand.New(rand.NewPCG(7, 8))
@@ -610,7 +617,8 @@ func TestFeedForward(t *testing.T) {
 	require.NoError(t, p.End())
 }
 
-// TestLatentAttention compares with section 2.1 of arXiv:2405.04434 as it is written: keys and values of every head worked out from the latent, nothing absorbed.
+// TestLatentAttention compares with section 2.1 of arXiv:2405.04434 as it is written: keys and
+// values of every head worked out from the latent, nothing absorbed.
 func TestLatentAttention(t *testing.T) {
 	const embd, heads, nope, rope, lora, value, n = 32, 3, 16, 8, 32, 24, 80
 	r := rand.New(rand.NewPCG(9, 10))
@@ -710,7 +718,8 @@ func TestLatentAttention(t *testing.T) {
 		}
 	}
 
-	// Who wants to see inputs sees those of each head's matrices, or the latent under the name of the one that they are parts of.
+	// Who wants to see inputs sees those of each head's matrices, or the latent under the name of
+	// the one that they are parts of.
 	for _, whole := range []string{"", "kv"} {
 		c.KV = whole
 		l, err := NewMLA(c)

@@ -27,9 +27,11 @@ var attentions = []attention{
 	{"llama-2-7b", 32, 32, 128},
 }
 
-// BenchmarkAttend is the attention of one layer on one thread. For a token at the end of a long context, one layer after another so that keys and values are read from memory,
-// of-bandwidth compares their bytes with plain reading in turns. For the last tokens of a prompt of half that length, of-peak compares the two multiply-adds of each pair of
-// query and key with the peak of float32.
+// BenchmarkAttend is the attention of one layer on one thread. For a token at the end of a long
+// context, one layer after another so that keys and values are read from memory, of-bandwidth
+// compares their bytes with plain reading alternately. For the last tokens of a prompt of half that
+// length, of-peak compares the two multiply-adds of each pair of query and key with the peak of
+// float32.
 func BenchmarkAttend(b *testing.B) {
 	const depth, prompt, rows = 8192, 4096, 256
 	_, l, err := isaLoops()
@@ -68,7 +70,8 @@ func attendPrompt(b *testing.B, store *kv.Store, s attention, depth, rows int, p
 	})
 }
 
-// attend returns what works out the attention of the last rows of a sequence of so many positions, in one layer after another.
+// attend returns what works out the attention of the last rows of a sequence of so many positions,
+// in one layer after another.
 func attend(b *testing.B, store *kv.Store, s attention, depth, rows int) func() {
 	pool := par.New(1)
 	b.Cleanup(pool.Close)
@@ -101,7 +104,8 @@ func attend(b *testing.B, store *kv.Store, s attention, depth, rows int) func() 
 	}
 }
 
-// fullStore holds one sequence of n positions, the keys and values of a page drawn at random, in as many layers as caches do not hold.
+// fullStore holds one sequence of n positions, the keys and values of a page drawn at random, in as
+// many layers as caches do not hold.
 func fullStore(b *testing.B, s attention, typ kv.Type, n int) *kv.Store {
 	const size = 192 << 20
 	t := typ.Quant()

@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkPrompt multiplies a matrix of every type with 512 tokens on one thread, and, in turns of milliseconds, measures the peak of the instructions that it lives on:
-// of-peak is the median of their ratios, which holds on a machine whose speed changes from second to second. best-of-peak compares the best of both.
+// BenchmarkPrompt multiplies a matrix of every type with 512 tokens on one thread, and, alternately
+// of milliseconds, measures the peak of the instructions that it lives on: of-peak is the median of
+// their ratios, which holds on a machine whose speed changes from second to second. best-of-peak
+// compares the best of both.
 func BenchmarkPrompt(b *testing.B) {
 	const rows, k, tokens = 192, 2048, 512
 	_, l, err := isaLoops()
@@ -39,8 +41,9 @@ func BenchmarkPrompt(b *testing.B) {
 	})
 }
 
-// BenchmarkToken multiplies matrices of every type that lie in memory, not in caches, with one token on one thread, and reads as much memory in turns: of-bandwidth is the median of
-// the ratios of bytes per second.
+// BenchmarkToken multiplies matrices of every type in memory, not in caches, with one token on one
+// thread, and reads as much memory alternately: of-bandwidth is the median of the ratios of bytes
+// per second.
 func BenchmarkToken(b *testing.B) {
 	const k, piece, pieces = 2048, 16 << 20, 16
 	_, l, err := isaLoops()
@@ -71,7 +74,8 @@ func BenchmarkToken(b *testing.B) {
 	})
 }
 
-// compare times work and what bounds it in turns and reports ratios of their rates, units per nanosecond.
+// compare times work and what bounds it alternately and reports ratios of their rates, units per
+// nanosecond.
 func compare(b *testing.B, bound string, workUnits float64, work func(), boundUnits float64, limit func()) {
 	rate := func(units float64, f func()) float64 {
 		t := time.Now()

@@ -1,9 +1,10 @@
 package probe
 
-// The loops of level "go". Each returns something that depends on all it read, so that the compiler can leave none of it out.
+// The loops of instruction set "go". Each returns something that depends on all it read, so that
+// the compiler can leave none of it out.
 
-// sum64 adds words in four streams, a quarter of x each: one stream reads about two thirds as fast, as it keeps fewer lines of
-// memory on their way. The length of x is a multiple of 32.
+// sum64 adds words in four streams, a quarter of x each: one stream reads about two thirds as fast,
+// as it keeps fewer lines of memory on their way. The length of x is a multiple of 32.
 func sum64(x []uint64) uint64 {
 	n := len(x) / 4
 	a, b, c, d := x[:n], x[n:2*n], x[2*n:3*n], x[3*n:]
@@ -19,14 +20,16 @@ func sum64(x []uint64) uint64 {
 	return s0 + s1 + s2 + s3
 }
 
-// tileRows and tileCols are the size of a tile of sums that fits in the registers together with what is multiplied.
+// tileRows and tileCols are the size of a tile of sums that fits in the registers together with
+// what is multiplied.
 const (
 	tileRows = 2
 	tileCols = 3
 )
 
-// tile multiplies two rows with three columns, a as pairs [k][2] and b as triples [k][3], and returns the sum of the six
-// products. len(a)/2 = len(b)/3 = k is even. Products are rounded by themselves, as in the engine.
+// tile multiplies two rows with three columns, a as pairs [k][2] and b as triples [k][3], and
+// returns the sum of the six products. len(a)/2 = len(b)/3 = k is even. Products are rounded by
+// themselves, as in the engine.
 func tile(a, b []float32) float32 {
 	var s00, s01, s02, s10, s11, s12 float32
 	for len(a) >= 2*tileRows && len(b) >= 2*tileCols {
@@ -48,18 +51,20 @@ func tile(a, b []float32) float32 {
 	return s00 + s01 + s02 + s10 + s11 + s12
 }
 
-// laneBits is the width of a lane: a sum of 32 products of at most 128·127 in magnitude needs 20 bits with its sign.
+// laneBits is the width of a lane: a sum of 32 products of at most 128·127 in magnitude needs 20
+// bits with its sign.
 const laneBits = 21
 
-// pack puts three rows of int8 into the lanes of 64-bit words, so that one multiplication serves three products.
+// pack puts three rows of int8 into the lanes of 64-bit words, so that one multiplication serves
+// three products.
 func pack(p []int64, x, y, z []int8) {
 	for i := range p {
 		p[i] = int64(x[i]) + int64(y[i])<<laneBits + int64(z[i])<<(2*laneBits)
 	}
 }
 
-// dot3 multiplies three packed rows with one of int8, in groups of 32 after which the lanes are emptied, as block formats
-// need it. Their length is a multiple of 32.
+// dot3 multiplies three packed rows with one of int8, in groups of 32 after which the lanes are
+// emptied, as block formats need it. Their length is a multiple of 32.
 func dot3(p []int64, q []int8) (x, y, z int32) {
 	for len(p) >= 32 && len(q) >= 32 {
 		u, v := (*[32]int64)(p), (*[32]int8)(q)
@@ -72,7 +77,8 @@ func dot3(p []int64, q []int8) (x, y, z int32) {
 		l2 += u[24]*int64(v[24]) + u[25]*int64(v[25]) + u[26]*int64(v[26]) + u[27]*int64(v[27])
 		l3 += u[28]*int64(v[28]) + u[29]*int64(v[29]) + u[30]*int64(v[30]) + u[31]*int64(v[31])
 		sum := (l0 + l1) + (l2 + l3)
-		lo := sum << (64 - laneBits) >> (64 - laneBits) // a negative lane borrows from the one above: hence the subtractions
+		// a negative lane borrows from the one above: hence the subtractions
+		lo := sum << (64 - laneBits) >> (64 - laneBits)
 		sum = (sum - lo) >> laneBits
 		mid := sum << (64 - laneBits) >> (64 - laneBits)
 		x, y, z = x+int32(lo), y+int32(mid), z+int32((sum-mid)>>laneBits)

@@ -10,7 +10,8 @@ import (
 	"github.com/goinfer/goinfer/internal/mem"
 )
 
-// Info describes the machine and what the engine makes of it. Sizes are in bytes; 0 and "" mean unknown, or for limits none.
+// Info describes the machine and what the engine makes of it. Sizes are in bytes; 0 and "" mean
+// unknown, or for limits none.
 type Info struct {
 	OS        string `json:"os"`
 	Arch      string `json:"arch"`
@@ -39,13 +40,15 @@ type Info struct {
 	MemoryAvailable int64  `json:"memory_available"`
 	MemoryWhy       string `json:"memory_why"` // the limit that MemoryAvailable comes from
 
-	CgroupCPUs      float64 `json:"cgroup_cpus,omitempty"`       // quota of processor time, in processors
-	CgroupMemory    int64   `json:"cgroup_memory,omitempty"`     // limit of memory
-	CgroupMemoryUse int64   `json:"cgroup_memory_use,omitempty"` // what the group uses, pages of files excepted
+	// quota of processor time, in processors
+	CgroupCPUs   float64 `json:"cgroup_cpus,omitempty"`
+	CgroupMemory int64   `json:"cgroup_memory,omitempty"` // limit of memory
+	// what the group uses, pages of files excepted
+	CgroupMemoryUse int64 `json:"cgroup_memory_use,omitempty"`
 }
 
-// Machine returns what can be found out at once. If GOINFER_CPU names a level that is not to be had, that is an error and
-// ISA is empty; everything else is filled in.
+// Machine returns what can be found out at once. If GOINFER_CPU names a level that is not to be
+// had, that is an error and ISA is empty; everything else is filled in.
 func Machine() (Info, error) {
 	isa, err := cpu.ISA()
 	m := Info{
@@ -73,5 +76,6 @@ func Machine() (Info, error) {
 	return m, err
 }
 
-// DiskFree returns the bytes that may still be written to the file system of an existing file or folder. ok is false where that is not known.
+// DiskFree returns the bytes that may still be written to the file system of an existing file or
+// folder. ok is false where that is not known.
 func DiskFree(path string) (bytes int64, ok bool) { return disk.Free(path) }

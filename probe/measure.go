@@ -13,17 +13,19 @@ import (
 
 // Peak is what so many threads reach.
 type Peak struct {
-	Threads   int     `json:"threads"`
-	ReadGBs   float64 `json:"read_gb_s"`  // bandwidth of reading memory, in 10⁹ bytes per second
-	FMAGFlops float64 `json:"fma_gflops"` // multiply-adds of float32, in 10⁹ operations per second, two to each
-	Int8GOps  float64 `json:"int8_gops"`  // multiply-adds of int8 dot products, likewise
+	Threads int     `json:"threads"`
+	ReadGBs float64 `json:"read_gb_s"` // bandwidth of reading memory, in 10⁹ bytes per second
+	// multiply-adds of float32, in 10⁹ operations per second, two to each
+	FMAGFlops float64 `json:"fma_gflops"`
+	Int8GOps  float64 `json:"int8_gops"` // multiply-adds of int8 dot products, likewise
 }
 
 // Peaks are the figures of one level for several numbers of threads.
 type Peaks struct {
 	ISA         string `json:"level"`
 	BufferBytes int64  `json:"buffer_bytes"` // read to measure the bandwidth
-	// InCache says that memory was too short for a buffer well beyond the caches, so that the bandwidth is in part theirs.
+	// InCache is true where memory was too short for a buffer well beyond the caches, so that the
+	// bandwidth is in part theirs.
 	InCache bool   `json:"in_cache,omitempty"`
 	Results []Peak `json:"results"`
 }
@@ -31,8 +33,8 @@ type Peaks struct {
 // maxThreads bounds the goroutines that a number can ask for.
 const maxThreads = 4096
 
-// Measure takes all figures for each number of threads, under a second for each figure. done, if not nil, is called after each of
-// the total steps. It ends early with the context's error.
+// Measure takes all figures for each number of threads, under a second for each figure. done, if
+// not nil, is called after each of the total steps. It ends early with the context's error.
 func Measure(ctx context.Context, threads []int, done func(step, total int)) (Peaks, error) {
 	var p Peaks
 	isa, l, err := isaLoops()
@@ -74,20 +76,22 @@ func Measure(ctx context.Context, threads []int, done func(step, total int)) (Pe
 	return p, nil
 }
 
-// Bandwidth returns how fast so many threads read memory, in GB/s (10⁹ bytes), on average over a fraction of a second: what work that is measured right before or
-// after is to be compared with. [Measure] gives the best moment, which on a machine shared with others may be far better than any second.
+// Bandwidth returns how fast so many threads read memory, in GB/s (10⁹ bytes), on average over a
+// fraction of a second: what work that is measured right before or after is to be compared with.
+// [Measure] gives the best moment, which on a machine shared with others may be far better than any
+// second.
 func Bandwidth(ctx context.Context, threads int) (gbs float64, err error) {
 	return average(ctx, threads, func(l loops) (job, error) { return newBuffer(ctx, l.sum) })
 }
 
-// FMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so many threads, in GFLOPS (10⁹ operations, two to a multiply-add), on
-// average as [Bandwidth] is.
+// FMA returns the rate of float32 multiply-adds that kernels of the level in use can reach on so
+// many threads, in GFLOPS (10⁹ operations, two to a multiply-add), on average as [Bandwidth] is.
 func FMA(ctx context.Context, threads int) (gflops float64, err error) {
 	return average(ctx, threads, func(l loops) (job, error) { return l.fma(threads), nil })
 }
 
-// Int8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so many threads, in GOPS (10⁹ operations, two to a multiply-add), on
-// average as [Bandwidth] is.
+// Int8Dot returns the rate of int8 dot products that kernels of the level in use can reach on so
+// many threads, in GOPS (10⁹ operations, two to a multiply-add), on average as [Bandwidth] is.
 func Int8Dot(ctx context.Context, threads int) (gops float64, err error) {
 	return average(ctx, threads, func(l loops) (job, error) { return l.int8(threads), nil })
 }
@@ -137,8 +141,8 @@ func isaLoops() (string, loops, error) {
 // job is work whose rate is measured.
 type job interface {
 	par.Job
-	// units is the work in a chunk: bytes or operations. chunks is the number of chunks in one pass, or 0 if they may be as
-	// many as one likes.
+	// units is the work in a chunk: bytes or operations. chunks is the number of chunks in one
+	// pass, or 0 if they may be as many as one likes.
 	units() float64
 	chunks() int
 }
@@ -150,8 +154,9 @@ const (
 	minRounds = 3
 )
 
-// rate returns the best and the mean rate of several rounds, in 10⁹ units per second. The first round, which finds out how many chunks a round may have and meets cold
-// caches, does not count in the mean.
+// rate returns the best and the mean rate of several rounds, in 10⁹ units per second. The first
+// round, which finds out how many chunks a round may have and meets cold caches, does not count in
+// the mean.
 func rate(ctx context.Context, threads int, j job, atLeast time.Duration) (best, mean float64, err error) {
 	pool := par.New(threads)
 	defer pool.Close()
@@ -211,15 +216,16 @@ type buffer struct {
 
 const (
 	minBuffer = 16 << 20
-	// plainBuffer is many times the caches, more if they are large: a virtual machine hides the size of its last cache, which keeps a part of what is read
-	// over and over. Of 256 MiB a cache of 32 MiB answered enough to make reading look a tenth faster.
+	// plainBuffer is many times the caches, more if they are large: a virtual machine hides the
+	// size of its last cache, which keeps a part of what is read over and over. Of 256 MiB a cache
+	// of 32 MiB answered enough to make reading look a tenth faster.
 	plainBuffer = 1 << 30
 	bufferChunk = 1 << 17 // words
 	pageWords   = 512     // of the smallest pages
 )
 
-// bufferSize returns a size well beyond the caches that leaves at least three quarters of the available memory alone; available
-// is negative if unknown.
+// bufferSize returns a size well beyond the caches that leaves at least three quarters of the
+// available memory alone; available is negative if unknown.
 func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 	size = max(plainBuffer, 4*caches)
 	if available >= 0 && size > available/4 {
@@ -232,7 +238,8 @@ func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 	return size, size < 2*caches, nil
 }
 
-// newBuffer makes a buffer and writes to each of its pages: those that were never written are all the same page of zeros, in cache.
+// newBuffer makes a buffer and writes to each of its pages: those that were never written are all
+// the same page of zeros, in cache.
 func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) {
 	available, _, ok := mem.Available()
 	if !ok {
@@ -243,7 +250,8 @@ func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) 
 		return nil, err
 	}
 	b := &buffer{sum: sum, x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
-	mem.Huge(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b.x))), size)) // the bandwidth is meant, not the cost of small pages
+	// the bandwidth is meant, not the cost of small pages
+	mem.Huge(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b.x))), size))
 	threads, _ := cpu.Threads()
 	pool := par.New(threads)
 	defer pool.Close()

@@ -115,7 +115,8 @@ func TestDot3(t *testing.T) {
 	}
 }
 
-// Every page of the buffer is written, and every word is read in a pass, by whatever number of threads.
+// Every page of the buffer is written, and every word is read in a pass, by whatever number of
+// threads.
 func TestBufferIsReadWhole(t *testing.T) {
 	_, l, err := isaLoops()
 	require.NoError(t, err)
@@ -190,7 +191,8 @@ func testMeasure(t *testing.T, level string) {
 	require.Len(t, p.Results, 2)
 	for i, r := range p.Results {
 		require.Equal(t, i+1, r.Threads)
-		// Wide bounds: what no machine of today falls short of or exceeds, should a loop be left out.
+		// Wide bounds: what no machine of today falls short of or exceeds, should a loop be left
+		// out.
 		within := func(v, least, most float64) {
 			require.True(t, v > least && v < most*float64(r.Threads), "%+v", r)
 		}

@@ -7,10 +7,12 @@ import (
 	"sync"
 )
 
-// decodeChunk is the number of weights that Dequantize decodes at once: a whole number of blocks of any type.
+// decodeChunk is the number of weights that Dequantize decodes at once: a whole number of blocks of
+// any type.
 const decodeChunk = 256
 
-// buffer is what a stretch is decoded into. On the stack it could not stay, as the formats are called through a table.
+// buffer is what a chunk is decoded into. On the stack it could not stay, as the formats are
+// called through a table.
 type buffer struct {
 	q    [decodeChunk]int8
 	s, m [decodeChunk / 16]float32
@@ -18,8 +20,9 @@ type buffer struct {
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// Dequantize turns a row of len(dst) weights into float32: floats of 16 and 32 bits and every block format. Block formats give the same bits as the reference
-// (ggml-quants.c, dequantize_row_*). It panics for other types and for a src too short.
+// Dequantize converts a row of len(dst) weights into float32: floats of 16 and 32 bits and every
+// block format. Block formats give the same bits as the reference (ggml-quants.c,
+// dequantize_row_*). It panics for other types and for a src too short.
 func Dequantize(t Type, dst []float32, src []byte) {
 	size := t.RowBytes(len(dst))
 	if len(src) < size {

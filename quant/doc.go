@@ -2,11 +2,14 @@
 //
 // In order of use:
 //
-//   - [Type] names a format and tells its block size and bytes.
-//   - [Unpack] decodes a row into integers with a scale (and sometimes a minimum) per group of 16 or 32: what kernels multiply.
+//   - [Type] names a format and gives its block size and bytes.
+//   - [Unpack] decodes a row into integers with a scale (and sometimes a minimum) per group of 16
+//     or 32: what kernels multiply.
 //   - [Dequantize] decodes a row into float32, bit for bit as the reference does.
-//   - [Quantize] and [QuantizeRow] encode a row, the latter with regard to which columns matter, with the bytes that the reference gives.
-//   - [FileType] chooses the type of every tensor of a file, as "Q4_K_M" does, and [ChooseTypes] by a name.
+//   - [Quantize] and [QuantizeRow] encode a row, the latter with regard to which columns matter,
+//     with the bytes that the reference gives.
+//   - [FileType] chooses the type of every tensor of a file, as "Q4_K_M" does, and [ChooseTypes] by
+//     a name.
 //   - [Half], [ToHalf], [WidenHalf], [NarrowHalf] and [BHalf], [ToBHalf] convert 16-bit floats.
 //
 // A sketch:
@@ -16,7 +19,8 @@
 //
 // # The formats
 //
-// A row is a whole number of blocks, one after another. In the integer form of a block, weight = q·s + m, with s and m per group:
+// A row is a whole number of blocks, one after another. In the integer form of a block, weight =
+// q·s + m, with s and m per group:
 //
 //	type        weights  bytes  bits   group  scale of a group
 //	            per block       each
@@ -47,7 +51,8 @@
 //	Q1_0            128     18   1.125   32   f16 per block; signs
 //	Q2_0             64     18   2.25    32   f16 per block; -1 to 2
 //
-// The formats are defined by ggml (ggml-common.h for the layouts, ggml-quants.c for their meaning); MXFP4 by the OCP Microscaling Formats specification 1.0, NVFP4 by
-// NVIDIA. The ideas: K-quants are by Kawrakow (llama.cpp pull request 1684), the IQ codebooks follow QuIP# (Tseng et al. 2024, arXiv:2402.04396), ternary packing
-// BitNet b1.58 (Ma et al. 2024, arXiv:2402.17764).
+// The formats are defined by ggml (ggml-common.h for the layouts, ggml-quants.c for their meaning);
+// MXFP4 by the OCP Microscaling Formats specification 1.0, NVFP4 by NVIDIA. The ideas: K-quants are
+// by Kawrakow (llama.cpp pull request 1684), the IQ codebooks follow QuIP# (Tseng et al. 2024,
+// arXiv:2402.04396), ternary packing BitNet b1.58 (Ma et al. 2024, arXiv:2402.17764).
 package quant

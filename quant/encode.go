@@ -24,7 +24,8 @@ func packFifths(dst []byte, q *[32]uint8) {
 	store(dst[12:], load(q[8:])&lows4|load(q[24:])&lows4<<4)
 }
 
-// importanceWeights fills w with how much the error of each weight counts: large weights more than small ones, important columns more than others.
+// importanceWeights fills w with how much the error of each weight counts: large weights more than
+// small ones, important columns more than others.
 func importanceWeights(w, x, imp []float32, power float32) {
 	w, imp = w[:len(x)], imp[:len(x)]
 	for i, v := range x {
@@ -32,36 +33,37 @@ func importanceWeights(w, x, imp []float32, power float32) {
 	}
 }
 
-// steps of a symmetric format with levels from -top to top-1, as numbers from 0 on. Without importance the largest magnitude falls on -top, and so the scale is negative where
+// steps of a symmetric format with levels from -maxLevel to maxLevel-1, as numbers from 0 on.
+// Without importance the largest magnitude falls on -maxLevel, and so the scale is negative where
 // it is positive.
-func symmetric(q *[32]uint8, x, imp []float32, mean, top float32) (d float32) {
+func symmetric(q *[32]uint8, x, imp []float32, mean, maxLevel float32) (d float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
 		importanceWeights(w[:], x, imp, mean)
-		d, inv := fitSymmetric(x, w[:], top)
-		symmetricLevels(q[:], x, inv, top)
+		d, inv := fitSymmetric(x, w[:], maxLevel)
+		symmetricLevels(q[:], x, inv, maxLevel)
 		return d
 	}
-	d = extreme(x) / -top
-	inv, last := inverse(d), int32(2*top-1)
+	d = extreme(x) / -maxLevel
+	inv, last := inverse(d), int32(2*maxLevel-1)
 	for i, v := range x {
-		q[i] = uint8(min(last, int32(float32(v*inv)+(top+0.5))))
+		q[i] = uint8(min(last, int32(float32(v*inv)+(maxLevel+0.5))))
 	}
 	return d
 }
 
-// steps of a format with a minimum and levels from 0 to top.
-func affine(q *[32]uint8, x, imp []float32, mean, top float32) (d, lo float32) {
+// steps of a format with a minimum and levels from 0 to maxLevel.
+func affine(q *[32]uint8, x, imp []float32, mean, maxLevel float32) (d, lo float32) {
 	x = x[:32]
 	if imp != nil {
 		var w [32]float32
 		importanceWeights(w[:], x, imp, mean)
-		return fitAffine(q[:], x, w[:], &weighted, top)
+		return fitAffine(q[:], x, w[:], &weighted, maxLevel)
 	}
 	lo, hi := limits(x)
-	d = (hi - lo) / top
-	inv, last := inverse(d), int32(top)
+	d = (hi - lo) / maxLevel
+	inv, last := inverse(d), int32(maxLevel)
 	for i, v := range x {
 		q[i] = uint8(min(last, int32(float32((v-lo)*inv)+0.5)))
 	}
@@ -138,7 +140,8 @@ func encodeQ2_0(dst []byte, x, _ []float32, _ float32) bool {
 	return putHalf(dst, d)
 }
 
-// ternary rounds a block to the digits 0, 1, 2 for minus the largest magnitude, nothing, and plus it.
+// ternary rounds a block to the digits 0, 1, 2 for minus the largest magnitude, nothing, and plus
+// it.
 func ternary(q *[256]uint8, x []float32) (d float32) {
 	d = abs(extreme(x))
 	inv := inverse(d)
@@ -148,8 +151,9 @@ func ternary(q *[256]uint8, x []float32) (d float32) {
 	return d
 }
 
-// Five digits to a byte, the first the most significant, as a fraction of 3^5 rounded up, so that multiplying by 3 brings them out (arXiv:2402.17764 for the ternary
-// weights, llama.cpp pull request 8151 for the packing).
+// Five digits to a byte, the first the most significant, as a fraction of 3^5 rounded up, so that
+// multiplying by 3 brings them out (arXiv:2402.17764 for the ternary weights, llama.cpp pull
+// request 8151 for the packing).
 func encodeTQ1_0(dst []byte, x, _ []float32, _ float32) bool {
 	var q [256]uint8
 	d := ternary(&q, x)
@@ -186,7 +190,8 @@ func packPairs(dst []byte, q *[256]uint8) {
 	}
 }
 
-// nibblesFP4 holds, for a doubled magnitude in halves rounded up, the E2M1 number next to it; from half way between two the smaller is taken, the largest is 12.
+// nibblesFP4 holds, for a doubled magnitude in halves rounded up, the E2M1 number next to it; from
+// half way between two the smaller is taken, the largest is 12.
 var nibblesFP4 = func() (t [32]uint8) {
 	for i := range t {
 		for j := range 7 {
@@ -215,16 +220,20 @@ func fp4(v float32) uint8 {
 	return q
 }
 
-// The scale is the power of two that puts the largest magnitude between the levels 4 and 8: OCP Microscaling Formats 1.0, section 6.3.
+// The scale is the power of two that puts the largest magnitude between the levels 4 and 8: OCP
+// Microscaling Formats 1.0, section 6.3.
 func encodeMXFP4(dst []byte, x, _ []float32, _ float32) bool {
 	e := 0
 	if peak := abs(extreme(x)); peak > 0 {
-		// The reference takes the logarithm in single precision, which a number just below a power of two rounds to the next.
-		// Beyond 252, where it does so just below 2^128, the upper levels would be infinite.
+		// The reference takes the logarithm in single precision, which a number just below a power
+		// of two rounds to the next. Beyond 252, where it does so just below 2^128, the upper
+		// levels would be infinite.
 		e = max(0, min(252, int(math.Floor(float64(float32(math.Log2(float64(peak))))))+125))
 	}
 	dst[0] = byte(e)
-	inv := 0.5 / halfE8M0(byte(e)) // half the inverse of a power of two: exact, and finite where the inverse of the smallest, 2^-128, is not
+	// half the inverse of a power of two: exact, and finite where the inverse of the smallest,
+	// 2^-128, is not
+	inv := 0.5 / halfE8M0(byte(e))
 	var q [32]uint8
 	for i, v := range x[:32] {
 		q[i] = fp4(2 * float32(v*inv))
@@ -233,7 +242,8 @@ func encodeMXFP4(dst []byte, x, _ []float32, _ float32) bool {
 	return true
 }
 
-// toUE4M3 rounds to four bits of exponent and three of mantissa, halves up, as the reference does; from 448 on it is 448.
+// toUE4M3 rounds to four bits of exponent and three of mantissa, halves up, as the reference does;
+// from 448 on it is 448.
 func toUE4M3(v float32) byte {
 	b := math.Float32bits(v)
 	switch exp := int(b>>23) - 127; {
@@ -245,8 +255,8 @@ func toUE4M3(v float32) byte {
 	return byte(min(0x7e, (b+1<<19)>>20-(127-7)<<3))
 }
 
-// Each 16 weights have a scale that puts their largest magnitude on the largest level, 6. Files usually bring a further scale for the whole tensor, which
-// is not part of the format.
+// Each 16 weights have a scale that puts their largest magnitude on the largest level, 6. Files
+// usually bring a further scale for the whole tensor, which is not part of the format.
 func encodeNVFP4(dst []byte, x, _ []float32, _ float32) bool {
 	for j := range 4 {
 		x := x[16*j:][:16]
@@ -267,7 +277,8 @@ func encodeNVFP4(dst []byte, x, _ []float32, _ float32) bool {
 	return true
 }
 
-// nearFP4 is the E2M1 number q for which q·d is next to v. As d is no power of two, v/d is rounded, and near half way the two differences decide.
+// nearFP4 is the E2M1 number q for which q·d is next to v. As d is no power of two, v/d is rounded,
+// and near half way the two differences decide.
 func nearFP4(v, d, inv float32) uint8 {
 	q := fp4(float32(v * inv))
 	m, a := q&7, abs(v)

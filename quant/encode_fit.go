@@ -1,14 +1,18 @@
 package quant
 
-// The searches that the encoders share. Each looks for the scale (and minimum) that makes the sum of weighted squared errors of a group least: it tries a range of
-// steps, rounds the group to whole steps, and solves for the best scale of those. They follow ggml-quants.c in what they try and in the order in which they add, so
-// that they find the same (make_qx_quants, make_q3_quants, make_qkx2_quants, make_qkx3_quants, make_qp_quants); see the pull requests 1684 and 5207 of llama.cpp.
+// The searches that the encoders share. Each looks for the scale (and minimum) that makes the sum
+// of weighted squared errors of a group least: it tries a range of steps, rounds the group to whole
+// steps, and solves for the best scale of those. They follow ggml-quants.c in what they try and in
+// the order in which they add, so that they find the same (make_qx_quants, make_q3_quants,
+// make_qkx2_quants, make_qkx3_quants, make_qp_quants); see the pull requests 1684 and 5207 of
+// llama.cpp.
 
 // negligible is the magnitude below which a group counts as zero.
 const negligible = 1e-15
 
-// fitSymmetric finds a scale for levels from -top to top-1. inv is the inverse step that gives the levels: see symmetricLevels. For a group of zeros both are 0.
-func fitSymmetric(x, w []float32, top float32) (scale, inv float32) {
+// fitSymmetric finds a scale for levels from -maxLevel to maxLevel-1. inv is the inverse step that
+// gives the levels: see symmetricLevels. For a group of zeros both are 0.
+func fitSymmetric(x, w []float32, maxLevel float32) (scale, inv float32) {
 	peak := extreme(x)
 	if abs(peak) < negligible {
 		return 0, 0
@@ -17,8 +21,8 @@ func fitSymmetric(x, w []float32, top float32) (scale, inv float32) {
 	for i, v := range x {
 		wx[i] = w[i] * v
 	}
-	inv = -top / peak
-	sx, s2 := symmetricSums(x, w, wx[:], inv, top)
+	inv = -maxLevel / peak
+	sx, s2 := symmetricSums(x, w, wx[:], inv, maxLevel)
 	if s2 != 0 {
 		scale = sx / s2
 	}
@@ -27,8 +31,8 @@ func fitSymmetric(x, w []float32, top float32) (scale, inv float32) {
 		if k == 0 {
 			continue
 		}
-		try := -(top + float32(0.1*float32(k))) / peak
-		sx, s2 := symmetricSums(x, w, wx[:], try, top)
+		try := -(maxLevel + float32(0.1*float32(k))) / peak
+		sx, s2 := symmetricSums(x, w, wx[:], try, maxLevel)
 		if s2 > 0 && sx*sx > best*s2 {
 			inv, scale = try, sx/s2
 			best = scale * sx
@@ -38,9 +42,9 @@ func fitSymmetric(x, w []float32, top float32) (scale, inv float32) {
 }
 
 // symmetricSums rounds x·inv to levels l and returns the sums of w·x·l and w·l².
-func symmetricSums(x, w, wx []float32, inv, top float32) (sx, s2 float32) {
+func symmetricSums(x, w, wx []float32, inv, maxLevel float32) (sx, s2 float32) {
 	w, wx = w[:len(x)], wx[:len(x)]
-	lo, hi := -top, top-1
+	lo, hi := -maxLevel, maxLevel-1
 	for i, v := range x {
 		l := nearest(v * inv)
 		if l < lo {
@@ -55,19 +59,21 @@ func symmetricSums(x, w, wx []float32, inv, top float32) (sx, s2 float32) {
 	return sx, s2
 }
 
-// symmetricLevels stores the levels that fitSymmetric found, counted from 0. A group of zeros gets zeros, though 0 stands for -top: its scale is 0.
-func symmetricLevels(q []uint8, x []float32, inv, top float32) {
+// symmetricLevels stores the levels that fitSymmetric found, counted from 0. A group of zeros gets
+// zeros, though 0 stands for -maxLevel: its scale is 0.
+func symmetricLevels(q []uint8, x []float32, inv, maxLevel float32) {
 	if inv == 0 {
 		clear(q[:len(x)])
 		return
 	}
-	t := int32(top)
+	t := int32(maxLevel)
 	for i, v := range x {
 		q[i] = uint8(t + max(-t, min(t-1, nearestInt(v*inv))))
 	}
 }
 
-// search is what fitAffine tries: tries+1 ranges of steps, from top+first on, in increments of by.
+// search is what fitAffine tries: tries+1 ranges of steps, from maxLevel+first on, in increments of
+// by.
 type search struct {
 	first, by float32
 	tries     int
@@ -77,8 +83,9 @@ type search struct {
 // weighted is the search where importance is known.
 var weighted = search{-0.9, 0.05, 36, false}
 
-// fitAffine finds a scale and a minimum, at most 0, for levels from 0 to top, and stores the levels in q. The groups have up to 32 weights.
-func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo float32) {
+// fitAffine finds a scale and a minimum, at most 0, for levels from 0 to maxLevel, and stores the
+// levels in q. The groups have up to 32 weights.
+func fitAffine(q []uint8, x, w []float32, s *search, maxLevel float32) (scale, lo float32) {
 	q, w = q[:len(x)], w[:len(x)]
 	lo, hi := limits(x)
 	sw, sx := w[0], w[0]*x[0]
@@ -93,11 +100,11 @@ func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo flo
 		clear(q)
 		return 0, lo
 	}
-	inv := top / (hi - lo)
+	inv := maxLevel / (hi - lo)
 	scale = 1 / inv
 	var y, l [32]float32 // x above the minimum; levels
 	above(y[:], x, lo)
-	affineSums(l[:len(x)], y[:], x, w, inv, top)
+	affineSums(l[:len(x)], y[:], x, w, inv, maxLevel)
 	best := affineError(l[:], x, w, scale, lo, s.absolute)
 	bestInv, bestLo := inv, lo
 
@@ -106,8 +113,8 @@ func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo flo
 		sxx += float64(w[i]) * float64(v) * float64(v)
 	}
 	for k := range s.tries + 1 {
-		inv := (s.first + float32(s.by*float32(k)) + top) / (hi - lo)
-		sl, sl2, sxl := affineSums(l[:len(x)], y[:], x, w, inv, top)
+		inv := (s.first + float32(s.by*float32(k)) + maxLevel) / (hi - lo)
+		sl, sl2, sxl := affineSums(l[:len(x)], y[:], x, w, inv, maxLevel)
 		det := float32(sw*sl2) - float32(sl*sl)
 		if !(det > 0) {
 			continue
@@ -117,7 +124,8 @@ func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo flo
 		if b > 0 {
 			a, b = sxl/sl2, 0
 		}
-		// The sum of squares follows from the sums at hand, less exactly than by adding squares as the reference does: that is done only where it may matter.
+		// The sum of squares follows from the sums at hand, less exactly than by adding squares as
+		// the reference does: that is done only where it may matter.
 		if !s.absolute {
 			a, b := float64(a), float64(b)
 			xx, ll, mm := sxx, a*a*float64(sl2), b*b*float64(sw)
@@ -135,7 +143,7 @@ func fitAffine(q []uint8, x, w []float32, s *search, top float32) (scale, lo flo
 			}
 		}
 	}
-	t := int32(top)
+	t := int32(maxLevel)
 	for i, v := range x {
 		q[i] = uint8(max(0, min(t, nearestInt(bestInv*(v-bestLo)))))
 	}
@@ -150,15 +158,15 @@ func above(y, x []float32, lo float32) {
 }
 
 // affineSums rounds y·inv to the levels l and returns the sums of w·l, w·l² and w·l·x.
-func affineSums(l, y, x, w []float32, inv, top float32) (sl, sl2, sxl float32) {
+func affineSums(l, y, x, w []float32, inv, maxLevel float32) (sl, sl2, sxl float32) {
 	y, x, w = y[:len(l)], x[:len(l)], w[:len(l)]
 	for i := range l {
 		v := nearest(y[i] * inv)
 		if v < 0 {
 			v = 0
 		}
-		if v > top {
-			v = top
+		if v > maxLevel {
+			v = maxLevel
 		}
 		l[i] = v
 		t := float32(w[i] * v)
@@ -185,8 +193,9 @@ func affineError(l, x, w []float32, a, b float32, absolute bool) (sum float32) {
 	return sum
 }
 
-// fitPositive finds a scale for the levels 0 to top of numbers that are mostly positive, and stores the levels in q: first among nine steps, then by moving one level at a time.
-func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
+// fitPositive finds a scale for the levels 0 to maxLevel of numbers that are mostly positive, and
+// stores the levels in q: first among nine steps, then by moving one level at a time.
+func fitPositive(q []uint8, x, w []float32, maxLevel float32) (scale float32) {
 	q, w = q[:len(x)], w[:len(x)]
 	var peak float32
 	for _, v := range x {
@@ -198,7 +207,7 @@ func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 		clear(q)
 		return 0
 	}
-	inv := top / peak
+	inv := maxLevel / peak
 	step := 1 / inv
 	var best float32
 	for i, v := range x {
@@ -210,13 +219,13 @@ func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 		if k == 0 {
 			continue
 		}
-		try := (float32(0.1*float32(k)) + top) / peak
+		try := (float32(0.1*float32(k)) + maxLevel) / peak
 		step := 1 / try
 		var sum float32
 		for i, v := range x {
 			l := nearest(try * v)
-			if l > top {
-				l = top
+			if l > maxLevel {
+				l = maxLevel
 			}
 			d := v - float32(step*l)
 			sum += float32(float32(w[i]*d) * d)
@@ -225,7 +234,7 @@ func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 			best, inv = sum, try
 		}
 	}
-	t := int32(top)
+	t := int32(maxLevel)
 	var sx, s2 float32
 	for i, v := range x {
 		n := min(t, nearestInt(inv*v))
@@ -266,17 +275,18 @@ func fitPositive(q []uint8, x, w []float32, top float32) (scale float32) {
 	return 0
 }
 
-// fitMoving finds a scale for levels from -top to top-1, weighing errors by x², by moving one level at a time from where the largest magnitude
-// falls on -top. The levels in q count from 0.
-func fitMoving(q []uint8, x []float32, top int32) (scale float32) {
+// fitMoving finds a scale for levels from -maxLevel to maxLevel-1, weighing errors by x², by moving
+// one level at a time from where the largest magnitude falls on -maxLevel. The levels in q count
+// from 0.
+func fitMoving(q []uint8, x []float32, maxLevel int32) (scale float32) {
 	peak := extreme(x)
 	if abs(peak) < negligible {
 		clear(q[:len(x)])
 		return 0
 	}
 	var level, w, wx [16]float32
-	inv := float32(-top) / peak
-	lo, hi := float32(-top), float32(top-1)
+	inv := float32(-maxLevel) / peak
+	lo, hi := float32(-maxLevel), float32(maxLevel-1)
 	var sx, s2 float32
 	for i, v := range x {
 		l := max(lo, min(hi, nearest(inv*v)))
@@ -295,7 +305,7 @@ func fitMoving(q []uint8, x []float32, top int32) (scale float32) {
 				continue
 			}
 			s21 := s2 - float32(float32(w[i]*l)*l)
-			n := float32(max(-top, min(top-1, nearestInt(v*s21/sx1))))
+			n := float32(max(-maxLevel, min(maxLevel-1, nearestInt(v*s21/sx1))))
 			if n == l {
 				continue
 			}
@@ -311,7 +321,7 @@ func fitMoving(q []uint8, x []float32, top int32) (scale float32) {
 		}
 	}
 	for i := range x {
-		q[i] = uint8(int32(level[i]) + top)
+		q[i] = uint8(int32(level[i]) + maxLevel)
 	}
 	if s2 > 0 {
 		return sx / s2

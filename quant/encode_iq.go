@@ -6,19 +6,24 @@ import (
 	"sync"
 )
 
-// The formats whose weights are points of a codebook: IQ2 and IQ3. The magnitudes of 8 or 4 weights, divided by the scale, are rounded to a point, whose levels stand for
-// 1, 3, 5 and so on; signs are stored beside. Most combinations of levels are no point, and one of the points near it is taken instead: the one with the least weighted error.
+// The formats whose weights are points of a codebook: IQ2 and IQ3. The magnitudes of 8 or 4
+// weights, divided by the scale, are rounded to a point, whose levels stand for 1, 3, 5 and so on;
+// signs are stored beside. Most combinations of levels are no point, and one of the points near it
+// is taken instead: the one with the least weighted error.
 
 // lattice is a codebook with what the search for points needs.
 type lattice struct {
 	dims   int
 	points [][8]uint8 // number i of a point has level points[p][i] - stride·i
-	index  []int32    // by code: the point or, less than 0, the complement of where the list of points near it begins in near
-	near   []uint16   // lists: a length, then points by distance, then by number
+	// by code: the point or, less than 0, the complement of where the list of points near it begins
+	// in near
+	index []int32
+	near  []uint16 // lists: a length, then points by distance, then by number
 }
 
-// newLattice makes a lattice of a grid of unpack.go, whose numbers are the given levels in ascending order. A list holds the points at the first want distances.
-// A code has the level of its first number as the lowest digit.
+// newLattice makes a lattice of a grid of unpack.go, whose numbers are the given levels in
+// ascending order. A list holds the points at the first want distances. A code has the level of its
+// first number as the lowest digit.
 func newLattice(grid []uint64, dims int, levels []int8, want int) *lattice {
 	var (
 		n      = len(levels)
@@ -86,12 +91,14 @@ func newLattice(grid []uint64, dims int, levels []int8, want int) *lattice {
 	return b
 }
 
-// latticeStride sets the levels of one number of a point apart from those of the next: numbers of points index a table of errors.
+// latticeStride sets the levels of one number of a point apart from those of the next: numbers of
+// points index a table of errors.
 func latticeStride(dims int) int { return 32 / dims }
 
 var ternaryLevels = []int8{-1, 0, 1}
 
-// The lattices, with the widths of lists that the reference searches (ggml-quants.c, iq2xs_init_impl and iq3xs_init_impl).
+// The lattices, with the widths of lists that the reference searches (ggml-quants.c,
+// iq2xs_init_impl and iq3xs_init_impl).
 var (
 	latticeIQ1    = sync.OnceValue(func() *lattice { return newLattice(gridIQ1S, 8, ternaryLevels, 3) })
 	latticeIQ2XXS = sync.OnceValue(func() *lattice { return newLattice(gridIQ2XXS, 8, levelsIQ2, 2) })
@@ -107,7 +114,8 @@ func (b *lattice) list(i int32) []uint16 {
 	return near[1 : 1+int(near[0])]
 }
 
-// best8 is the first point of a list with the least error. errors holds that of number i at level l at 4·i+l; they are added from the first number to the last.
+// best8 is the first point of a list with the least error. errors holds that of number i at level l
+// at 4·i+l; they are added from the first number to the last.
 func (b *lattice) best8(list []uint16, errors *[32]float32) int32 {
 	best, at := float32(math.MaxFloat32), list[0]
 	for _, p := range list {
@@ -141,7 +149,8 @@ func level(v, inv float32, last int32) int32 {
 	return max(0, min(last, nearestInt(0.5*(float32(v*inv)-1))))
 }
 
-// round8 rounds eight magnitudes to a point, and reports whether the levels were one. inv is the inverse scale, root the square root of their weights.
+// round8 rounds eight magnitudes to a point, and reports whether the levels were one. inv is the
+// inverse scale, root the square root of their weights.
 func (b *lattice) round8(v, root []float32, inv, scale float32) (p int32, hit bool) {
 	v, root = v[:8], root[:8]
 	code := int32(0)
@@ -194,8 +203,9 @@ type pointFormat struct {
 	tiny    float32 // a group with a magnitude no larger is zero
 	power   float32 // how much the mean square of the block adds to a weight's own
 	again   against // what is rounded once more when the scale is found
-	fudge   float32 // what the scale of the block is multiplied by; found by trying, says the reference
-	plain   plain
+	// what the scale of the block is multiplied by; found by trial in the reference
+	fudge float32
+	plain plain
 }
 
 type against int
@@ -206,8 +216,8 @@ const (
 	againAlways
 )
 
-// plain is how errors are weighed without importance: by the square of the weight, by the root of that and the mean square, or by the sum of the square and
-// a quarter of twice the mean square.
+// plain is how errors are weighted without importance: by the square of the weight, by the root of
+// that and the mean square, or by the sum of the square and a quarter of twice the mean square.
 type plain int
 
 const (
@@ -238,7 +248,8 @@ var (
 	pointsIQ3S   = pointFormat{lattice: latticeIQ3S, group: 32, tries: 9, by: 0.2, even: false, tiny: math.SmallestNonzeroFloat32, power: 2, again: againAll, fudge: 1.033, plain: plainSquare}
 )
 
-// encoding is a block as points: with 8 or 4 numbers each, signs of eight weights each, and levels of scales.
+// encoding is a block as points: with 8 or 4 numbers each, signs of eight weights each, and levels
+// of scales.
 type encoding struct {
 	points [64]uint16
 	signs  [32]uint8
@@ -294,12 +305,12 @@ func (f *pointFormat) fit(b *lattice, points []uint16, signs []uint8, x, w []flo
 		clear(signs)
 		return 0
 	}
-	top := float32(5)
+	maxLevel := float32(5)
 	if b.dims == 4 {
-		top = 15
+		maxLevel = 15
 	}
 	reach := peak
-	scale = peak / top
+	scale = peak / maxLevel
 	if f.again == againAlways {
 		var q [32]uint8
 		scale = fitPositive(q[:], v[:n], w, 4)
@@ -319,7 +330,7 @@ func (f *pointFormat) fit(b *lattice, points []uint16, signs []uint8, x, w []flo
 		off[k] = f.again != againMisses
 	}
 	for k := -f.tries; k <= f.tries; k++ {
-		inv := (top + float32(f.by*float32(k))) / reach
+		inv := (maxLevel + float32(f.by*float32(k))) / reach
 		step := 1 / inv
 		var miss [8]bool
 		b.round(try[:len(points)], miss[:], v[:], root[:], inv, step)
@@ -355,8 +366,8 @@ func (f *pointFormat) fit(b *lattice, points []uint16, signs []uint8, x, w []flo
 	return scale
 }
 
-// magnitudes fills v with those of x and returns the signs. Where their number must be even but is not, the sign of the weight that matters least is changed, and its magnitude
-// becomes negative.
+// magnitudes fills v with those of x and returns the signs. Where their number must be even but is
+// not, the sign of the weight that matters least is changed, and its magnitude becomes negative.
 func magnitudes(v, x, w []float32, even bool) (signs uint8) {
 	v, w = v[:len(x)], w[:len(x)]
 	odd := false

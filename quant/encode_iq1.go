@@ -5,8 +5,10 @@ import (
 	"math"
 )
 
-// IQ1: weights are -1, 0 or 1, all shifted up or all down by an eighth, times a scale; eight of them are a point of a codebook. Once the weights of a group are sorted, the
-// best levels are one of the ways to cut them into three runs, and all ways are tried. What is no point then becomes a point near it.
+// IQ1: weights are -1, 0 or 1, all shifted up or all down by an eighth, times a scale; eight of
+// them are a point of a codebook. Once the weights of a group are sorted, the best levels are one
+// of the ways to cut them into three runs, and all ways are tried. What is no point then becomes a
+// point near it.
 
 // shiftedIQ1 holds the three levels, shifted up and down.
 var shiftedIQ1 = [2][3]float32{{-0.875, 0.125, 1.125}, {-1.125, -0.125, 0.875}}
@@ -31,8 +33,9 @@ func (s *sorted) sort(x []float32) {
 	}
 }
 
-// levels gives weights before i1 in sorted order level 0, those before i2 level 1, the others level 2; where the scale is negative the other way round, with the scale made
-// positive and the shifts turned.
+// levels gives weights before i1 in sorted order level 0, those before i2 level 1, the others level
+// 2; where the scale is negative the other way round, with the scale made positive and the shifts
+// negated.
 func (s *sorted) levels(l []uint8, i1, i2 int, negative bool) {
 	for j := range l {
 		level := uint8(0)
@@ -124,10 +127,11 @@ func encodeIQ1_S(dst []byte, x, imp []float32, _ float32) bool {
 	for j, s := range scales {
 		binary.LittleEndian.PutUint16(dst[34+2*j:], high[j]|uint16(level(s, inv, 7))<<12)
 	}
-	return putHalf(dst, d*1.125) // found by trying, says the reference
+	return putHalf(dst, d*1.125) // found by trial in the reference
 }
 
-// fitIQ1S finds the scale of a group of 32, its points, and whether its levels are shifted down (1).
+// fitIQ1S finds the scale of a group of 32, its points, and whether its levels are shifted down
+// (1).
 func fitIQ1S(points *[4]uint16, x, w []float32) (scale float32, down uint16) {
 	if abs(extreme(x)) < 1e-12 {
 		*points = [4]uint16{zeroIQ1, zeroIQ1, zeroIQ1, zeroIQ1}
@@ -197,10 +201,12 @@ func fitIQ1S(points *[4]uint16, x, w []float32) (scale float32, down uint16) {
 	return scale, down
 }
 
-// With importance the bytes are those of the reference. Without, it weighs errors by x², which leaves weights near zero free to become anything: up to twelve times the largest of
-// their block was seen. Here they are weighed as with an importance of one, and the squared error of gaussian rows is two fifths less. Equal weights, moreover, can be cut in several
-// ways that are as good (one is 8/9 times level 9/8, and 8/7 times 7/8, and 8 times 1/8), and the reference takes what rounding favours. Here it is the first: then groups agree, and
-// can share the scale of the block.
+// With importance the bytes are those of the reference. Without, it weighs errors by x², which
+// leaves weights near zero free to become anything: up to twelve times the largest of their block
+// was seen. Here they are weighted as with an importance of one, and the squared error of gaussian
+// rows is two fifths less. Equal weights, moreover, can be cut in several ways that are as good
+// (one is 8/9 times level 9/8, and 8/7 times 7/8, and 8 times 1/8), and the reference takes what
+// rounding favours. Here it is the first: then groups agree, and can share the scale of the block.
 func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	var (
 		w      [16]float32
@@ -252,21 +258,22 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	if s2 > 0 {
 		d = sx / s2
 	}
-	h := ToHalf(d * 1.1125) // found by trying, says the reference
+	h := ToHalf(d * 1.1125) // found by trial in the reference
 	for j, v := range words {
 		binary.LittleEndian.PutUint16(dst[48+2*j:], v|h>>(4*j)<<12)
 	}
 	return h&0x7fff < 0x7c00
 }
 
-// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are shifted down (1). A way to cut must be better by a factor of margin than those tried
-// before it.
+// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are
+// shifted down (1). A way to cut must be better by a factor of margin than those tried before it.
 func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, down [2]uint8) {
 	if abs(extreme(x)) < 1e-7 {
 		*points = [2]uint16{zeroIQ1, zeroIQ1}
 		return 0, down
 	}
-	// What a weight adds to the sums of w·x·q and w·q² at each level, for the four ways to shift its half and the other.
+	// What a weight adds to the sums of w·x·q and w·q² at each level, for the four ways
+	// to shift its half and the other.
 	type sums [8]float32
 	var (
 		s     sorted

@@ -2,32 +2,34 @@ package quant
 
 import "encoding/binary"
 
-// The K-quants: groups of 16 or 32 weights with a small integer scale (and minimum), in blocks of 256 that hold the step of the scales. A scale is found per group; the scales are
-// rounded to what the block can hold; the weights are rounded again with the rounded scales.
+// The K-quants: groups of 16 or 32 weights with a small integer scale (and minimum), in blocks of
+// 256 that hold the step of the scales. A scale is found per group; the scales are rounded to what
+// the block can hold; the weights are rounded again with the rounded scales.
 
-// relevel re-rounds a group to levels from -top to top-1 of step d, counted from 0. With a step of 0 the levels do not matter and stay as they are.
-func relevel(q []uint8, x []float32, d float32, top int32) {
+// relevel re-rounds a group to levels from -maxLevel to maxLevel-1 of step d, counted from 0. With
+// a step of 0 the levels do not matter and stay as they are.
+func relevel(q []uint8, x []float32, d float32, maxLevel int32) {
 	if d == 0 {
 		return
 	}
 	q = q[:len(x)]
 	for i, v := range x {
-		q[i] = uint8(top + max(-top, min(top-1, nearestInt(v/d))))
+		q[i] = uint8(maxLevel + max(-maxLevel, min(maxLevel-1, nearestInt(v/d))))
 	}
 }
 
-// relevelAbove re-rounds a group to levels from 0 to top of step d above -m.
-func relevelAbove(q []uint8, x []float32, d, m float32, top int32) {
+// relevelAbove re-rounds a group to levels from 0 to maxLevel of step d above -m.
+func relevelAbove(q []uint8, x []float32, d, m float32, maxLevel int32) {
 	if d == 0 {
 		return
 	}
 	q = q[:len(x)]
 	for i, v := range x {
-		q[i] = uint8(max(0, min(top, nearestInt((v+float32(m))/d))))
+		q[i] = uint8(max(0, min(maxLevel, nearestInt((v+float32(m))/d))))
 	}
 }
 
-// Without importance, two-bit groups minimise absolute errors weighed by magnitude.
+// Without importance, two-bit groups minimise absolute errors weighted by magnitude.
 var search2 = search{-0.5, 0.1, 15, true}
 
 func encodeQ2_K(dst []byte, x, imp []float32, _ float32) bool {
@@ -77,17 +79,17 @@ func encodeQ2_K(dst []byte, x, imp []float32, _ float32) bool {
 	return ok
 }
 
-// roundScales rounds numbers from 0 to peak to levels from 0 to top and returns their step.
-func roundScales(q []uint8, x []float32, peak, top float32) float32 {
+// roundScales rounds numbers from 0 to peak to levels from 0 to maxLevel and returns their step.
+func roundScales(q []uint8, x []float32, peak, maxLevel float32) float32 {
 	if !(peak > 0) {
 		clear(q)
 		return 0
 	}
-	inv := top / peak
+	inv := maxLevel / peak
 	for i, v := range x {
-		q[i] = uint8(max(0, min(int32(top), nearestInt(inv*v))))
+		q[i] = uint8(max(0, min(int32(maxLevel), nearestInt(inv*v))))
 	}
-	return peak / top
+	return peak / maxLevel
 }
 
 // sum adds from the first to the last.
@@ -164,14 +166,15 @@ func encodeQ3_K(dst []byte, x, imp []float32, _ float32) bool {
 	return ok
 }
 
-// Without importance, errors are weighed by magnitude plus the root mean square of the group.
+// Without importance, errors are weighted by magnitude plus the root mean square of the group.
 var (
 	search4 = search{-1, 0.1, 20, false}
 	search5 = search{-0.5, 0.1, 15, false}
 )
 
-// encodeAffine encodes the 16 bytes that Q4_K and Q5_K begin with and gives the levels, from 0 to top.
-func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, top int32) bool {
+// encodeAffine encodes the 16 bytes that Q4_K and Q5_K begin with and gives the levels, from 0 to
+// maxLevel.
+func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, maxLevel int32) bool {
 	var (
 		scales, mins    [8]float32
 		weights         [8]float32 // of groups
@@ -196,7 +199,7 @@ func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, t
 				w[i] = rms + abs(v)
 			}
 		}
-		a, lo := fitAffine(q[32*j:][:32], g, w[:], method, float32(top))
+		a, lo := fitAffine(q[32*j:][:32], g, w[:], method, float32(maxLevel))
 		scales[j], mins[j] = a, -lo
 		maxScale, maxLo = max(maxScale, a), max(maxLo, -lo)
 	}
@@ -216,12 +219,13 @@ func encodeAffine(dst []byte, q *[256]uint8, x, imp []float32, method *search, t
 		out[j+8] = s6[j+4]&15 | m6[j+4]&15<<4
 	}
 	for j := range 8 {
-		relevelAbove(q[32*j:][:32], x[32*j:][:32], d*float32(s6[j]), dmin*float32(m6[j]), top)
+		relevelAbove(q[32*j:][:32], x[32*j:][:32], d*float32(s6[j]), dmin*float32(m6[j]), maxLevel)
 	}
 	return ok
 }
 
-// packGroups stores the low nibbles of 256 numbers as Q4_K has them: 32 bytes hold one group of 32 in their low nibbles, the next in the high ones.
+// packGroups stores the low nibbles of 256 numbers as Q4_K has them: 32 bytes hold one group of 32
+// in their low nibbles, the next in the high ones.
 func packGroups(dst []byte, q *[256]uint8) {
 	for j := 0; j < 128; j += 8 {
 		at := j/32*64 + j%32
@@ -288,9 +292,11 @@ func encodeQ6_K(dst []byte, x, imp []float32, _ float32) bool {
 	return ok
 }
 
-// The levels of IQ4 are unequal: unpack.go lists them. Level i is next to every number from iq4Edges[i-1] up to iq4Edges[i].
+// The levels of IQ4 are unequal: unpack.go lists them. Level i is next to every number from
+// iq4Edges[i-1] up to iq4Edges[i].
 
-// iq4Cells divide the line into cells of 8, numbered from 16 below zero on, which hold at most one edge between levels each: the level below it, and the edge.
+// iq4Cells divide the line into cells of 8, numbered from 16 below zero on, which hold at most one
+// edge between levels each: the level below it, and the edge.
 var iq4Cells = func() (t [33]struct {
 	level int32
 	edge  float32
@@ -364,7 +370,7 @@ func fitIQ4(x, w []float32) (scale float32) {
 	return scale
 }
 
-// importanceWeightsIQ4 fills w: without importance, errors are weighed by x².
+// importanceWeightsIQ4 fills w: without importance, errors are weighted by x².
 func importanceWeightsIQ4(w, x, imp []float32, power float32) {
 	if imp != nil {
 		importanceWeights(w, x, imp, power)

@@ -22,7 +22,8 @@ func writableTypes() (ts []Type) {
 // ignoresImportance are the types whose scale follows from the largest weight alone.
 var ignoresImportance = []Type{F32, F16, BF16, Q8_0, Q1_0, Q2_0, TQ1_0, TQ2_0, MXFP4, NVFP4}
 
-// sampleRows are gaussian and heavy-tailed rows of n weights, and an importance for the columns that spans some decades.
+// sampleRows are gaussian and heavy-tailed rows of n weights, and an importance for the columns
+// that spans some decades.
 func sampleRows(n int) (gauss, heavy, importance []float32) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	gauss, heavy, importance = make([]float32, n), make([]float32, n), make([]float32, n)
@@ -34,7 +35,7 @@ func sampleRows(n int) (gauss, heavy, importance []float32) {
 	return gauss, heavy, importance
 }
 
-// squares is the sum of squared errors after encoding, weighed by importance where it is not nil.
+// squares is the sum of squared errors after encoding, weighted by importance where it is not nil.
 func squares(t testing.TB, typ Type, x, encodeWith, importance []float32) (sum float64) {
 	b, y := make([]byte, typ.RowBytes(len(x))), make([]float32, len(x))
 	require.NoError(t, QuantizeRow(typ, b, x, encodeWith))
@@ -49,7 +50,8 @@ func squares(t testing.TB, typ Type, x, encodeWith, importance []float32) (sum f
 	return sum
 }
 
-// TestQuantizeImportance checks that importance lowers the error that it weighs, where a type takes notice of it.
+// TestQuantizeImportance checks that importance lowers the error that it weighs, where a type takes
+// notice of it.
 func TestQuantizeImportance(t *testing.T) {
 	gauss, heavy, importance := sampleRows(2048)
 	ones := slices.Repeat([]float32{1}, len(gauss))
@@ -78,7 +80,8 @@ func TestQuantizeImportance(t *testing.T) {
 	require.Panics(t, func() { _ = QuantizeRow(Q4_K, row, gauss[:256], ones[:255]) })
 }
 
-// TestQuantizeOdd encodes rows that are not like weights: every type gives a defined result or a clear error.
+// TestQuantizeOdd encodes rows that are not like weights: every type gives a defined result or a
+// clear error.
 func TestQuantizeOdd(t *testing.T) {
 	const n = 512
 	fill := func(f func(i int) float32) []float32 {
@@ -95,10 +98,13 @@ func TestQuantizeOdd(t *testing.T) {
 		flat := 0.65
 		switch typ {
 		case IQ2_XXS:
-			flat = 0.85 // of its points only that of the lowest level has equal numbers; the search, like the reference's, tries scales with the largest weight on the highest
+			// of its points only that of the lowest level has equal numbers; the search, like the
+			// reference's, tries scales with the largest weight on the highest
+			flat = 0.85
 		case IQ1_M:
-			// The format can say it exactly, but with importance, as in the reference, rounding picks among scales of 8/9, 8/7 and 8 for a group of equal weights. In a block
-			// where one group took 8, the steps of its scales turn the others into 0.6 and 1.4.
+			// The format can say it exactly, but with importance, as in the reference, rounding
+			// picks among scales of 8/9, 8/7 and 8 for a group of equal weights. In a block where
+			// one group took 8, the steps of its scales turn the others into 0.6 and 1.4.
 			flat = 0.85
 		}
 		for name, c := range map[string]struct {
@@ -151,7 +157,8 @@ func TestQuantizeOdd(t *testing.T) {
 	}
 }
 
-// TestQuantizeEnds: the smallest scale of MXFP4, 2^-128, has an inverse beyond float32, and the largest has levels beyond it.
+// TestQuantizeEnds: the smallest scale of MXFP4, 2^-128, has an inverse beyond float32, and the
+// largest has levels beyond it.
 func TestQuantizeEnds(t *testing.T) {
 	for exp := -132; exp <= -120; exp++ {
 		x, y, b := make([]float32, 32), make([]float32, 32), make([]byte, MXFP4.BlockBytes())
@@ -160,7 +167,8 @@ func TestQuantizeEnds(t *testing.T) {
 		}
 		require.NoError(t, Quantize(MXFP4, b, x))
 		Dequantize(MXFP4, y, b)
-		step := float32(math.Ldexp(1, max(exp, -126)-1)) // half the distance of the largest two levels, 4 and 6, times the scale
+		// half the distance of the largest two levels, 4 and 6, times the scale
+		step := float32(math.Ldexp(1, max(exp, -126)-1))
 		for i := range x {
 			require.LessOrEqual(t, abs(x[i]-y[i]), step, "2^%d, weight %d: %v became %v", exp, i, x[i], y[i])
 		}
@@ -187,7 +195,8 @@ func TestQuantizeAgain(t *testing.T) {
 	}
 }
 
-// TestQuantizeWritesAll checks that a row's bytes depend on nothing but the row, that nothing is written behind it, and that nothing is allocated.
+// TestQuantizeWritesAll checks that a row's bytes depend on nothing but the row, that nothing is
+// written after it, and that nothing is allocated.
 func TestQuantizeWritesAll(t *testing.T) {
 	_, heavy, importance := sampleRows(1024)
 	clear(heavy[512:768])
@@ -201,7 +210,8 @@ func TestQuantizeWritesAll(t *testing.T) {
 			require.Equal(t, bytes.Repeat([]byte{0xff}, 8), b[size:], typ)
 			require.Zero(t, testing.AllocsPerRun(1, func() { _ = QuantizeRow(typ, a, heavy, w) }), typ)
 		}
-		// Blocks, and so rows, are independent, but for formats that weigh errors by the mean square of the row.
+		// Blocks, and so rows, are independent, but for formats that weigh errors by the mean
+		// square of the row.
 		half := typ.RowBytes(512)
 		require.NoError(t, Quantize(typ, b[:half], heavy[:512]))
 		require.NoError(t, Quantize(typ, b[half:], heavy[512:]))

@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// FileType is a recipe for a whole file: the type of most matrices, and which matrices are worth more bits or need fewer. The number is that of the metadata key
-// general.file_type (llama.h, LLAMA_FTYPE), and the recipes are those of llama-quantize (llama-quant.cpp), so that files have the same sizes.
+// FileType is the mix of types of a whole file: the type of most matrices, and which matrices are
+// worth more bits or need fewer. The number is that of the metadata key general.file_type (llama.h,
+// LLAMA_FTYPE), and the file types are those of llama-quantize (llama-quant.cpp), so that files
+// have the same sizes.
 type FileType uint32
 
 const (
@@ -51,12 +53,12 @@ const (
 	ftypeTQ1_0
 	ftypeTQ2_0
 	ftypeMXFP4_MOE
-	_ // NVFP4: written by converters, without a recipe
+	_ // NVFP4: written by converters, without a file type
 	ftypeQ1_0
 	ftypeQ2_0
 )
 
-// fileTypes are the name of each recipe and the type that it starts from.
+// fileTypes are the name of each file type and the type that it starts from.
 var fileTypes = [...]struct {
 	name string
 	base Type
@@ -71,10 +73,10 @@ var fileTypes = [...]struct {
 	ftypeTQ1_0: {"TQ1_0", TQ1_0}, ftypeTQ2_0: {"TQ2_0", TQ2_0}, ftypeMXFP4_MOE: {"MXFP4_MOE", MXFP4}, ftypeQ1_0: {"Q1_0", Q1_0}, ftypeQ2_0: {"Q2_0", Q2_0},
 }
 
-// Valid reports whether m is a recipe this package knows.
+// Valid reports whether m is a file type this package knows.
 func (m FileType) Valid() bool { return int(m) < len(fileTypes) && fileTypes[m].name != "" }
 
-// String is the name of the recipe, such as "Q4_K_M".
+// String is the name of the file type, such as "Q4_K_M".
 func (m FileType) String() string {
 	if !m.Valid() {
 		return fmt.Sprintf("ftype(%d)", uint32(m))
@@ -82,7 +84,8 @@ func (m FileType) String() string {
 	return fileTypes[m].name
 }
 
-// ParseFileType finds a recipe by its name in any case, or by its number. "Q3_K", "Q4_K" and "Q5_K" are the recipes with M at the end.
+// ParseFileType finds a file type by its name in any case, or by its number. "Q3_K", "Q4_K" and
+// "Q5_K" are the file types with M at the end.
 func ParseFileType(name string) (FileType, error) {
 	key := strings.ToUpper(name)
 	switch key {
@@ -102,26 +105,29 @@ func ParseFileType(name string) (FileType, error) {
 	return 0, fmt.Errorf("quant: unknown file type %q: want one of %s", name, strings.Join(names, ", "))
 }
 
-// ModelInfo are what a recipe asks of a model.
+// ModelInfo are what a file type asks of a model.
 type ModelInfo struct {
 	Arch           string // general.architecture
 	NLayer         int    // block_count
 	NHead, NHeadKV int    // of the first layer
 	NExpert        int    // 0 for dense models
 	Importance     bool   // whether an importance matrix is at hand
-	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do not count them then, would choose.
+	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do
+	// not count them then, would choose.
 	Override func(name string) (Type, bool)
 }
 
-// Tensor is what a recipe asks of a tensor.
+// Tensor is what a file type asks of a tensor.
 type Tensor struct {
 	Name  string
 	Type  Type  // what it is now; it stays so where it is not to be quantised
 	Shape []int // the fastest dimension first
 }
 
-// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules count. Vectors, norms, routers, convolutions and their like keep their
-// type. Where rows are no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on), and at last F16.
+// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules
+// count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are no
+// whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on),
+// and at last F16.
 func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	if !m.Valid() {
 		return nil, fmt.Errorf("quant: unknown file type %d", uint32(m))
@@ -136,7 +142,7 @@ func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 			p.nV++
 		}
 	}
-	// The rules count tensors by layer, then by name, wherever they lie in the file.
+	// The rules count tensors by layer, then by name, wherever they are in the file.
 	slices.SortStableFunc(order, func(a, b int) int {
 		if d := layerOf(tensors[a].Name) - layerOf(tensors[b].Name); d != 0 {
 			return d
@@ -170,13 +176,15 @@ func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	return types, nil
 }
 
-// CheckTypes returns an error that lists the recipes if [ChooseTypes] knows nothing of that name.
+// CheckTypes returns an error that lists the file types if [ChooseTypes] knows nothing of that
+// name.
 func CheckTypes(name string, pure bool) error {
 	_, _, err := parseTypes(name, pure)
 	return err
 }
 
-// parseTypes finds a recipe, or a format for all matrices, in which case the file type is that of the same name, or invalid.
+// parseTypes finds a file type, or a format for all matrices, in which case the file type is that
+// of the same name, or invalid.
 func parseTypes(name string, pure bool) (FileType, Type, error) {
 	m, err := ParseFileType(name)
 	if err == nil && !pure {
@@ -190,14 +198,15 @@ func parseTypes(name string, pure bool) (FileType, Type, error) {
 		return m, t, fmt.Errorf("quant: %s is not a type that can be written", t)
 	}
 	if e != nil && !pure {
-		e = err // which lists the recipes
+		e = err // which lists the file types
 	}
 	return m, t, e
 }
 
-// ChooseTypes gives every tensor of a file its type by a name: that of a recipe, see [FileType.Types], or that of a format, which then all matrices get that a recipe would
-// change. The name is taken for that of a format if pure is set or there is no recipe of that name. The recipe that is returned is the one to tell in the file, and
-// not valid where there is none.
+// ChooseTypes gives every tensor of a file its type by a name: that of a file type, see
+// [FileType.Types], or that of a format, which then all matrices get that a file type would change.
+// The name is taken for that of a format if pure is set or there is no file type of that name. The
+// file type that is returned is the one to write to the file, and not valid where there is none.
 func ChooseTypes(name string, pure bool, f ModelInfo, tensors []Tensor) ([]Type, FileType, error) {
 	m, t, err := parseTypes(name, pure)
 	if err != nil {
@@ -249,8 +258,8 @@ func wholeBlocks(x *Tensor, t Type) error {
 	return nil
 }
 
-// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of this recipe without an importance matrix,
-// since the result would be poor.
+// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of
+// this file type without an importance matrix, since the result would be poor.
 func (m FileType) NeedsImportance(name string, t Type) bool {
 	if role := roleOf(name); role == roleOutput || role == roleEmbd {
 		return false
@@ -287,7 +296,7 @@ func fallbackType(t Type, n int) Type {
 	return F16
 }
 
-// role is the part a tensor plays, as far as recipes tell parts apart.
+// role is the part a tensor plays, as far as the rules distinguish roles.
 type role int
 
 const (
@@ -350,7 +359,7 @@ var notQuantized = []string{
 	".position_embd", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos", ".patch_embd", ".patch_merger", "a.rvq.codebook", "mm.a.code_embd",
 }
 
-// isQuantizable reports whether the tensor is a matrix, or several, that recipes change.
+// isQuantizable reports whether the tensor is a matrix, or several, that file types change.
 func isQuantizable(t *Tensor) bool {
 	dims := 0
 	for i, n := range t.Shape {

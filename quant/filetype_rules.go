@@ -13,7 +13,7 @@ type typeChooser struct {
 	down     int
 }
 
-// is reports whether the recipe is one of those given.
+// is reports whether the file type is one of those given.
 func (p *typeChooser) is(ms ...FileType) bool {
 	for _, m := range ms {
 		if p.m == m {
@@ -31,7 +31,8 @@ func (p *typeChooser) gqa() int {
 	return p.f.NHead / p.f.NHeadKV
 }
 
-// is70B reports whether the model is of the kind that the reference knows as "70B", whose attention values are few.
+// is70B reports whether the model is of the kind that the reference knows as "70B", whose attention
+// values are few.
 func (p *typeChooser) is70B() bool {
 	switch p.f.Arch {
 	case "llama":
@@ -44,10 +45,12 @@ func (p *typeChooser) is70B() bool {
 	return false
 }
 
-// useMoreBits is the rule by which the recipes with M spend bits: the first and the last eighth of the layers, and every third between.
+// useMoreBits is the rule by which the file types with M spend bits: the first and the last eighth
+// of the layers, and every third between.
 func useMoreBits(i, n int) bool { return i < n/8 || i >= 7*n/8 || (i-n/8)%3 == 2 }
 
-// layer is the layer of a feed-forward matrix: in models with experts by its name, otherwise by counting.
+// layer is the layer of a feed-forward matrix: in models with experts by its name, otherwise by
+// counting.
 func (p *typeChooser) layer(t *Tensor, counted int) (int, error) {
 	if p.f.NExpert <= 1 {
 		return counted, nil
@@ -59,14 +62,16 @@ func (p *typeChooser) layer(t *Tensor, counted int) (int, error) {
 	return i, nil
 }
 
-// choose is the type of a matrix in a recipe that starts from base, whatever its rows: llama-quant.cpp, llama_tensor_get_type_impl.
+// choose is the type of a matrix in a file type that starts from base, whatever its rows:
+// llama-quant.cpp, llama_tensor_get_type_impl.
 func (p *typeChooser) choose(t *Tensor, base Type) (Type, error) {
 	r := roleOf(t.Name)
 	switch {
 	case r == roleOutput || p.tied && r == roleEmbd:
 		return p.output(t, base), nil
 	case p.m == ftypeMXFP4_MOE:
-		// Three dimensions are a stack of experts, except in one architecture, where attention has them too.
+		// Three dimensions are a stack of experts, except in one architecture, where attention has
+		// them too.
 		if len(t.Shape) > 2 && t.Shape[2] > 1 && (p.f.Arch != "bailingmoe3" || r == roleUp || r == roleGate || r == roleDown) {
 			return MXFP4, nil
 		}
@@ -137,7 +142,7 @@ func (p *typeChooser) output(t *Tensor, base Type) Type {
 	return base
 }
 
-// lowest is the rule of the recipes below three bits.
+// lowest is the rule of the file types below three bits.
 func (p *typeChooser) lowest(r role, base Type) Type {
 	better := Q2_K
 	if p.is(ftypeIQ2_S, ftypeIQ2_M) {

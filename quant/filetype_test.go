@@ -12,7 +12,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// TestFileTypeSizes compares sizes of files with those that llama-quantize wrote from the same F16 files.
+// TestFileTypeSizes compares sizes of files with those that llama-quantize wrote from the same F16
+// files.
 func TestFileTypeSizes(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for model, sizes := range map[string]map[string]int64{
@@ -84,7 +85,8 @@ func dense(n, d, ff int) (ts []quant.Tensor) {
 	return ts
 }
 
-// TestFileTypeCounts compares with the numbers of tensors per type that the loader of the reference prints for published files.
+// TestFileTypeCounts compares with the numbers of tensors per type that the loader of the reference
+// prints for published files.
 func TestFileTypeCounts(t *testing.T) {
 	llama2 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 32}
 	llama3 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, Importance: true}
@@ -218,7 +220,7 @@ func TestParseFileType(t *testing.T) {
 	}
 }
 
-// TestChooseTypes: a name is a recipe, or else a format for all matrices.
+// TestChooseTypes: a name is a file type, or else a format for all matrices.
 func TestChooseTypes(t *testing.T) {
 	f := quant.ModelInfo{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
 	ts := []quant.Tensor{

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzDequantize decodes any bytes as any type: no panic, nothing written beside the row, the same numbers block by block as all at once, and those that the integer
-// form gives.
+// FuzzDequantize decodes any bytes as any type: no panic, nothing written beside the row, the same
+// numbers block by block as all at once, and those that the integer form gives.
 func FuzzDequantize(f *testing.F) {
 	for typ := range Type(NumTypes) {
 		if typ.IsWeight() {

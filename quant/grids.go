@@ -2,9 +2,10 @@ package quant
 
 import "strconv"
 
-// The codebooks of the IQ formats: points of 8 (or, for IQ3, 4) small numbers that occur often. They define the formats and are listed in
-// ggml-common.h (iq2xxs_grid and so on). Here a point is four hexadecimal digits: for the first of its numbers the lowest 2 bits (IQ1, IQ2) or 3 bits (IQ3),
-// which index the levels of the format.
+// The codebooks of the IQ formats: points of 8 (or, for IQ3, 4) small numbers that occur often.
+// They define the formats and are listed in ggml-common.h (iq2xxs_grid and so on). Here a point is
+// four hexadecimal digits: for the first of its numbers the lowest 2 bits (IQ1, IQ2) or 3 bits
+// (IQ3), which index the levels of the format.
 
 var (
 	levelsIQ1    = []int8{0, 1, -1}
@@ -22,7 +23,7 @@ var (
 	gridIQ3S   = expand(codesIQ3S, 3, 4, levelsIQ3S)
 )
 
-// expand turns codes into points: n bytes of a word, the first number lowest.
+// expand converts codes into points: n bytes of a word, the first number lowest.
 func expand(codes string, bits, n int, levels []int8) []uint64 {
 	grid := make([]uint64, len(codes)/4)
 	for i := range grid {
@@ -194,8 +195,9 @@ const codesIQ1S = "" +
 	"51195161514a51405141514451585152515156aa56a956a656a5569a5699569656955608560256015604566a5669566656655640565a56595656565554a05482" +
 	"5484549854905428540a54005405541854115414544a544155aa55a955a655a5559a559955965595550855025501556a5569556655655540555a555955565555"
 
-// Grid is the codebook of an IQ type: a word per point of 8 numbers, or of 4 for IQ3, a byte each, the first number lowest. It is nil for other types and not to be
-// written to. IQ1_M has that of IQ1_S.
+// Grid is the codebook of an IQ type: a word per point of 8 numbers, or of 4 for IQ3, a byte each,
+// the first number lowest. It is nil for other types and not to be written to. IQ1_M has that of
+// IQ1_S.
 func Grid(t Type) []uint64 {
 	switch t {
 	case IQ1_S, IQ1_M:

@@ -19,7 +19,8 @@ var halves = func() *[1 << 16]float32 {
 // Half is the number that the half-precision bits h stand for (IEEE 754 binary16).
 func Half(h uint16) float32 { return halves[h] }
 
-// ToHalf rounds f to the nearest half-precision number, ties to even; what is too large becomes an infinity.
+// ToHalf rounds f to the nearest half-precision number, ties to even; what is too large becomes an
+// infinity.
 func ToHalf(f float32) uint16 {
 	b := math.Float32bits(f)
 	sign, a := uint16(b>>16)&0x8000, b&^(1<<31)
@@ -46,7 +47,7 @@ func ToBHalf(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// F16ToF32 turns len(dst) half-precision numbers, two little-endian bytes each, into float32.
+// F16ToF32 converts len(dst) half-precision numbers, two little-endian bytes each, into float32.
 func F16ToF32(dst []float32, src []byte) {
 	src = src[:2*len(dst)]
 	for len(dst) >= 4 {

@@ -105,7 +105,8 @@ func TestVecDot(t *testing.T) {
 	}
 }
 
-// TestUnpack checks the integer form against Dequantize, on the reference rows and on bytes at random.
+// TestUnpack checks the integer form against Dequantize, on the reference rows and on bytes at
+// random.
 func TestUnpack(t *testing.T) {
 	const n = 512
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -288,8 +289,8 @@ func TestType(t *testing.T) {
 	require.Equal(t, Q4_K, got)
 }
 
-// FuzzQuantize encodes any floats, with any importance. What is accepted comes back within the format's error, or with importance, which may sacrifice a weight to others, as
-// finite numbers.
+// FuzzQuantize encodes any floats, with any importance. What is accepted comes back within the
+// format's error, or with importance, which may sacrifice a weight to others, as finite numbers.
 func FuzzQuantize(f *testing.F) {
 	for _, typ := range writableTypes() {
 		f.Add(uint32(typ), slices.Repeat([]byte{0, 0, 0x80, 0x3f, 1, 2, 3, 0xbe}, 128), []byte(nil))
@@ -324,7 +325,8 @@ func FuzzQuantize(f *testing.F) {
 				}
 				continue
 			}
-			// The largest step of a block is a seventh of its range, and the scale itself is rounded to half precision.
+			// The largest step of a block is a seventh of its range, and the scale itself is
+			// rounded to half precision.
 			var size float64
 			for _, v := range x[i/block*block : (i/block+1)*block] {
 				size = max(size, math.Abs(float64(v)))

@@ -48,7 +48,8 @@ const (
 	NumTypes = 43
 )
 
-// FormatVersion is what files say of these formats under general.quantization_version (ggml.h, GGML_QNT_VERSION).
+// FormatVersion is what files say of these formats under general.quantization_version (ggml.h,
+// GGML_QNT_VERSION).
 const FormatVersion uint32 = 2
 
 // traits is what a format is made of. Group and Min describe the integer form that Unpack gives;
@@ -108,7 +109,8 @@ func (t Type) String() string {
 	return types[t].name
 }
 
-// BlockSize is the number of weights in a block; rows are a whole number of blocks long. It is 0 for an unknown type.
+// BlockSize is the number of weights in a block; rows are a whole number of blocks long. It is 0
+// for an unknown type.
 func (t Type) BlockSize() int {
 	if !t.Valid() {
 		return 0
@@ -132,8 +134,8 @@ func (t Type) RowBytes(n int) int {
 	return n / t.BlockSize() * t.BlockBytes()
 }
 
-// Group is the number of weights that share a scale in the integer form given by [Unpack]: 16 or 32, and 0 for
-// types without an integer form (F32, F16, BF16 and the plain number types).
+// Group is the number of weights that share a scale in the integer form given by [Unpack]: 16 or
+// 32, and 0 for types without an integer form (F32, F16, BF16 and the plain number types).
 func (t Type) Group() int {
 	if !t.Valid() {
 		return 0
@@ -144,7 +146,8 @@ func (t Type) Group() int {
 // HasMin reports whether the integer form of t has a minimum added per group.
 func (t Type) HasMin() bool { return t.Valid() && types[t].min }
 
-// IsWeight reports whether t may hold the weights of a matrix: floats of 16 and 32 bits and every block format.
+// IsWeight reports whether t may hold the weights of a matrix: floats of 16 and 32 bits and every
+// block format.
 func (t Type) IsWeight() bool { return t == F32 || t == F16 || t == BF16 || t.Group() != 0 }
 
 // ParseType finds a type by its name in any case.

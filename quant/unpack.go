@@ -7,11 +7,13 @@ import (
 	"unsafe"
 )
 
-// Unpack decodes a row of n = len(q) weights into its integer form: weight i is float32(q[i])*s[i/g] + m[i/g], where g = t.Group(). s has n/g elements, and m has as many
-// where t.HasMin() and is not used elsewhere. n is a whole number of blocks. Magnitudes of q stay within 128.
+// Unpack decodes a row of n = len(q) weights into its integer form: weight i is
+// float32(q[i])*s[i/g] + m[i/g], where g = t.Group(). s has n/g elements, and m has as many where
+// t.HasMin() and is not used elsewhere. n is a whole number of blocks. Magnitudes of q stay within
+// 128.
 //
-// This is the one decoder of the block formats; [Dequantize] and every kernel begin here. It panics for types without an integer form and for slices that do
-// not fit; it accepts any bytes.
+// This is the one decoder of the block formats; [Dequantize] and every kernel begin here. It panics
+// for types without an integer form and for slices that do not fit; it accepts any bytes.
 func Unpack(t Type, q []int8, s, m []float32, src []byte) {
 	if t.Group() == 0 {
 		panic(fmt.Sprintf("quant: type %s has no integer form", t))
@@ -182,7 +184,8 @@ func halfE8M0(e byte) float32 {
 	return math.Float32frombits(uint32(e-1) << 23)
 }
 
-// 64 weights: four scales (UE4M3) for 16 weights each, then E2M1 numbers, low nibbles first within each 16.
+// 64 weights: four scales (UE4M3) for 16 weights each, then E2M1 numbers, low nibbles first within
+// each 16.
 func unpackNVFP4(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 64 && len(src) >= 36; i += 4 {
 		for j := range 4 {
@@ -194,7 +197,8 @@ func unpackNVFP4(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// halvesUE4M3 holds half of each number with four bits of exponent and three of mantissa. The sign bit carries no meaning; 0x7f, a NaN, counts as 0.
+// halvesUE4M3 holds half of each number with four bits of exponent and three of mantissa. The sign
+// bit carries no meaning; 0x7f, a NaN, counts as 0.
 var halvesUE4M3 = func() (t [256]float32) {
 	for x := range t {
 		exp, man := x>>3&15, float64(x&7)
@@ -241,7 +245,8 @@ func unpackIQ4_XS(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// 256 weights: five ternary digits to a byte, as a fraction of 3^5; the last 16 weights four to a byte.
+// 256 weights: five ternary digits to a byte, as a fraction of 3^5; the last 16 weights four to a
+// byte.
 func unpackTQ1_0(b []byte, s, _ []float32, src []byte) {
 	digits := func(b, x []byte, n int) {
 		for range n {

@@ -2,7 +2,8 @@ package quant
 
 import "encoding/binary"
 
-// 256 weights in 16 groups: four bits of scale and four of minimum per group, two bits per weight; a byte holds weights 32 apart.
+// 256 weights in 16 groups: four bits of scale and four of minimum per group, two bits per weight;
+// a byte holds weights 32 apart.
 func unpackQ2_K(b []byte, s, m []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 84; i += 16 {
 		d, dmin := half(src[80:]), half(src[82:])
@@ -20,14 +21,15 @@ func unpackQ2_K(b []byte, s, m []float32, src []byte) {
 	}
 }
 
-// 256 weights in 16 groups: six bits of scale per group, two bits per weight as in Q2_K, and a third bit that is inverted.
+// 256 weights in 16 groups: six bits of scale per group, two bits per weight as in Q2_K, and a
+// third bit that is inverted.
 func unpackQ3_K(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 110; i += 16 {
 		d := half(src[108:])
 		scales := src[96:108]
 		for j := range 16 {
-			// The low four bits of scales 0–7 are the low nibbles of bytes 0–7, those of 8–15 the high ones; bytes 8–11 hold
-			// the upper two bits of four scales each.
+			// The low four bits of scales 0–7 are the low nibbles of bytes 0–7, those of 8–15 the
+			// high ones; bytes 8–11 hold the upper two bits of four scales each.
 			sc := int(scales[j%8]>>(4*(j/8))&15) | int(scales[8+j%4]>>(2*(j/4))&3)<<4
 			s[i+j] = d * float32(sc-32)
 		}
@@ -42,7 +44,8 @@ func unpackQ3_K(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// scales6 splits the twelve bytes that hold eight scales and eight minima of six bits, as Q4_K and Q5_K have them.
+// scales6 splits the twelve bytes that hold eight scales and eight minima of six bits, as Q4_K and
+// Q5_K have them.
 func scales6(s, m []float32, d, dmin float32, x []byte) {
 	x, s, m = x[:12], s[:8], m[:8]
 	for j := range 4 {
@@ -53,7 +56,8 @@ func scales6(s, m []float32, d, dmin float32, x []byte) {
 	}
 }
 
-// 256 weights in 8 groups: six bits of scale and of minimum per group; the low nibbles of 32 bytes are one group, the high ones the next.
+// 256 weights in 8 groups: six bits of scale and of minimum per group; the low nibbles of 32 bytes
+// are one group, the high ones the next.
 func unpackQ4_K(b []byte, s, m []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 144; i += 8 {
 		scales6(s[i:], m[i:], half(src), half(src[2:]), src[4:])
@@ -81,7 +85,8 @@ func unpackQ5_K(b []byte, s, m []float32, src []byte) {
 	}
 }
 
-// 256 weights in 16 groups: a signed byte of scale per group, four low bits and two high bits per weight.
+// 256 weights in 16 groups: a signed byte of scale per group, four low bits and two high bits per
+// weight.
 func unpackQ6_K(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 210; i += 16 {
 		d := half(src[208:])
@@ -117,7 +122,8 @@ func parity(x byte) byte {
 	return x | p<<7
 }
 
-// 256 weights in 8 groups of four points: eight bits of index per point, then 4 × 7 bits of signs and four bits of scale.
+// 256 weights in 8 groups of four points: eight bits of index per point, then 4 × 7 bits of signs
+// and four bits of scale.
 func unpackIQ2_XXS(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 66; i += 8 {
 		d := half(src)
@@ -133,7 +139,8 @@ func unpackIQ2_XXS(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// 256 weights in 16 groups of two points: nine bits of index and seven of signs per point, four bits of scale per group.
+// 256 weights in 16 groups of two points: nine bits of index and seven of signs per point, four
+// bits of scale per group.
 func unpackIQ2_XS(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 74; i += 16 {
 		d := half(src)
@@ -165,7 +172,8 @@ func unpackIQ2_S(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// 256 weights in 8 groups of eight points of four: eight bits of index per point; signs and scale as in IQ2_XXS.
+// 256 weights in 8 groups of eight points of four: eight bits of index per point; signs and scale
+// as in IQ2_XXS.
 func unpackIQ3_XXS(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 98; i += 8 {
 		d := half(src)
@@ -198,7 +206,7 @@ func unpackIQ3_S(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// eighths turns a point of IQ1 (-1, 0, 1) plus or minus an eighth into whole eighths.
+// eighths converts a point of IQ1 (-1, 0, 1) plus or minus an eighth into whole eighths.
 func eighths(v uint64, negative bool) uint64 {
 	// Bytes of -1, 0, 1 become 0, 1, 2, then eight times that, less 8 ± 1.
 	v = (v&^highs + ones) & lows2 << 3
@@ -208,7 +216,8 @@ func eighths(v uint64, negative bool) uint64 {
 	return minus(v, 7)
 }
 
-// 256 weights in 8 groups of four points: eleven bits of index per point, three bits of scale and the sign of the shift per group.
+// 256 weights in 8 groups of four points: eleven bits of index per point, three bits of scale and
+// the sign of the shift per group.
 func unpackIQ1_S(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 50; i += 8 {
 		d := half(src)
@@ -224,7 +233,8 @@ func unpackIQ1_S(b []byte, s, _ []float32, src []byte) {
 	}
 }
 
-// As IQ1_S, in 16 groups of two points, with the sign of the shift per point; the scale is spread over the top nibbles of four words.
+// As IQ1_S, in 16 groups of two points, with the sign of the shift per point; the scale is spread
+// over the top nibbles of four words.
 func unpackIQ1_M(b []byte, s, _ []float32, src []byte) {
 	for i := 0; len(b) >= 256 && len(src) >= 56; i += 16 {
 		var sc [4]uint16

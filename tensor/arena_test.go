@@ -16,8 +16,8 @@ func span(t *Tensor) (from, to uintptr) {
 	return from, from + uintptr(len(t.F))*4
 }
 
-// TestArenaAliasing runs random calls against a plain stack of the live tensors: no two overlap, none changes under another's writes,
-// whether the arena has grown since or not.
+// TestArenaAliasing runs random calls against a plain stack of the live tensors: no two overlap,
+// none changes under another's writes, whether the arena has grown since or not.
 func TestArenaAliasing(t *testing.T) {
 	type entry struct {
 		t    *Tensor

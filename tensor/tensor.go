@@ -1,13 +1,14 @@
-// Package tensor holds numbers and says what shape they have. It does no arithmetic.
+// Package tensor holds numbers and their shapes. It does no arithmetic.
 //
 // There are two kinds of holder, because a model has two kinds of number:
 //
-//   - [Weight] is a matrix as it lies in the model's file, in whichever format, [out][in]. Its bytes are a view into the file and
-//     are never copied or expanded.
-//   - [Tensor] is a matrix of activations in float32, [n_tokens][n], made anew in every forward pass.
+//   - [Weight] is a matrix as stored in the model's file, in whichever format, [out][in]. Its
+//     bytes are a view into the file and are never copied or expanded.
+//   - [Tensor] is a matrix of activations in float32, [n_tokens][n], made again in every forward
+//     pass.
 //
-// Tensors come from an [Arena], a stack of scratch memory that is emptied layer by layer and pass by pass, so that a pass allocates
-// nothing once the arena has seen one of its size:
+// Tensors come from an [Arena], a stack of scratch memory that is emptied layer by layer and pass
+// by pass, so that a pass allocates nothing once the arena has seen one of its size:
 //
 //	var a tensor.Arena
 //	for {
@@ -21,8 +22,8 @@
 //		}
 //	}
 //
-// An arena whose Counting is set hands out shapes without storage; the same code then tells by [Arena.Peak] how much memory a real
-// run takes.
+// An arena whose Counting is set hands out shapes without storage; the same code then reports by
+// [Arena.Peak] how much memory a real run takes.
 package tensor
 
 import (
@@ -41,7 +42,8 @@ type Tensor struct {
 // Row is row i, [Cols]. It shares the tensor's memory and cannot be appended to in place.
 func (t *Tensor) Row(i int) []float32 { return t.F[i*t.Cols : (i+1)*t.Cols : (i+1)*t.Cols] }
 
-// Weight is a matrix in the format of its file, [Rows = out][Cols = in], one row after another without gaps.
+// Weight is a matrix in the format of its file, [Rows = out][Cols = in], one row after another
+// without gaps.
 type Weight struct {
 	Name       string
 	Type       quant.Type
@@ -58,8 +60,8 @@ func (w *Weight) Row(i int) []byte {
 	return w.Data[i*n : (i+1)*n : (i+1)*n]
 }
 
-// Validate reports whether the fields agree: a known type, rows of whole blocks, and exactly the bytes that the shape asks for. The methods
-// of a Weight rely on it.
+// Validate reports whether the fields agree: a known type, rows of whole blocks, and exactly the
+// bytes that the shape asks for. The methods of a Weight rely on it.
 func (w *Weight) Validate() error {
 	block, size := w.Type.BlockSize(), w.Type.BlockBytes()
 	switch {

@@ -196,14 +196,15 @@ func TestLevelTable(t *testing.T) {
 	require.Equal(t, "go", built[0])
 }
 
-// What Linux says of the processor and what is found agree.
+// What Linux reports of the processor and what is found agree.
 func TestFeaturesAgree(t *testing.T) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		t.Skipf("no list of flags to compare with: %v", err)
 	}
 	flags := map[string]bool{}
-	wanted := map[string]string{"amd64": "flags", "arm64": "Features"}[runtime.GOARCH] // an emulator may show the flags of its host
+	// an emulator may show the flags of its host
+	wanted := map[string]string{"amd64": "flags", "arm64": "Features"}[runtime.GOARCH]
 	for line := range strings.Lines(string(info)) {
 		key, value, _ := strings.Cut(line, ":")
 		if strings.TrimSpace(key) == wanted {

@@ -8,8 +8,9 @@ import (
 	sys "golang.org/x/sys/cpu"
 )
 
-// features are the instruction sets that matter to kernels, by the names that users know, oldest first. Two libraries are
-// asked where one of them is blind: cpuid reads no flags on arm64 Windows, x/sys/cpu none of BF16.
+// features are the instruction sets that matter to kernels, by the names that users know, oldest
+// first. Two libraries are asked where one of them is blind: cpuid reads no flags on arm64 Windows,
+// x/sys/cpu none of BF16.
 var features = []struct {
 	name, arch string
 	has        func() bool
@@ -49,8 +50,8 @@ var features = []struct {
 
 func id(f cpuid.FeatureID) func() bool { return func() bool { return cpuid.CPU.Has(f) } }
 
-// Features returns the names of the instruction sets that processor and operating system offer, of those that matter to
-// kernels: "avx2", "avx512vnni", "amx-int8", "neon", "i8mm" and so on.
+// Features returns the names of the instruction sets that processor and operating system offer, of
+// those that matter to kernels: "avx2", "avx512vnni", "amx-int8", "neon", "i8mm" and so on.
 func Features() []string {
 	var names []string
 	for _, f := range features {

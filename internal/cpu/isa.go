@@ -33,8 +33,8 @@ var isas = []isa{
 	{name: "i8mm", arch: "arm64", needs: []string{"neon", "dotprod", "i8mm"}},
 }
 
-// ISAs returns the names of the levels that this build has kernels for, from low to high, whether the processor has them or
-// not.
+// ISAs returns the names of the levels that this build has kernels for, from low to high, whether
+// the processor has them or not.
 func ISAs() []string { return slices.Clone(built) }
 
 // Usable returns those of [ISAs] that the processor can run.
@@ -46,8 +46,9 @@ func Usable() []string {
 	})
 }
 
-// ISA returns the level in use: the highest that build and processor have, of those that need not be asked for, or the one that GOINFER_CPU names. A name that
-// is unknown, or that this build or processor lacks, is an error.
+// ISA returns the level in use: the highest that build and processor have, of those that need not
+// be asked for, or the one that GOINFER_CPU names. A name that is unknown, or that this build or
+// processor lacks, is an error.
 func ISA() (string, error) {
 	return choose(os.Getenv(Env), runtime.GOARCH, built, Features())
 }

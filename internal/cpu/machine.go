@@ -9,10 +9,13 @@ import (
 // Caches holds sizes in bytes, 0 where unknown.
 type Caches struct {
 	L1, L2, L3 int64 // data caches as one core sees them; L3 may be shared by some or all
-	Last       int64 // sum of the last-level caches of the machine: what a buffer must exceed to lie in memory
+	// sum of the last-level caches of the machine: what a buffer must exceed so that it is read
+	// from memory
+	Last int64
 }
 
-// Name returns the processor's name, such as "AMD Ryzen 9 7950X 16-Core Processor", or at least its architecture.
+// Name returns the processor's name, such as "AMD Ryzen 9 7950X 16-Core Processor", or at least its
+// architecture.
 func Name() string {
 	if s := cpuid.CPU.BrandName; s != "" {
 		return s

@@ -11,7 +11,8 @@ import (
 // cpuDir is where Linux describes processors.
 const cpuDir = "sys/devices/system/cpu"
 
-// sysfsCores counts processors from Linux's files. allowed holds the numbers of those that the process may run on.
+// sysfsCores counts processors from Linux's files. allowed holds the numbers of those that the
+// process may run on.
 func sysfsCores(root fs.FS, allowed []int) Cores {
 	online := parseList(text(root, cpuDir+"/online"))
 	if len(online) == 0 {
@@ -46,8 +47,8 @@ func siblings(root fs.FS, cpu int) string {
 	return text(root, path.Join(dir, "thread_siblings_list")) // the name before Linux 5.2
 }
 
-// efficiency finds the processors on cores that are much slower than the best: on hybrid x86 those that the kernel calls atom,
-// on arm64 those with less than half of the best one's capacity.
+// efficiency finds the processors on cores that are much slower than the best: on hybrid x86 those
+// that the kernel calls atom, on arm64 those with less than half of the best one's capacity.
 func efficiency(root fs.FS, cpus []int) map[int]bool {
 	slow := map[int]bool{}
 	for _, cpu := range parseList(text(root, "sys/devices/cpu_atom/cpus")) {
@@ -68,7 +69,8 @@ func efficiency(root fs.FS, cpus []int) map[int]bool {
 	return slow
 }
 
-// sysfsCaches reads the caches of the first processor, and the sum over the machine of the last level.
+// sysfsCaches reads the caches of the first processor, and the sum over the machine of the last
+// level.
 func sysfsCaches(root fs.FS) (c Caches) {
 	seen := map[string]int64{}
 	deepest := 0
@@ -103,7 +105,8 @@ func sysfsCaches(root fs.FS) (c Caches) {
 	return c
 }
 
-// sysfsName names the processor, or the board where the processor has no name; "" if nothing is known.
+// sysfsName names the processor, or the board where the processor has no name; "" if nothing is
+// known.
 func sysfsName(root fs.FS) string {
 	var implementer, part string
 	for line := range strings.Lines(text(root, "proc/cpuinfo")) {
@@ -170,8 +173,8 @@ func parseSize(s string) int64 {
 	return n << shift
 }
 
-// text returns a file's contents without the white space around them, "" if it cannot be read: what a machine does not tell is
-// no fault.
+// text returns a file's contents without the white space around them, "" if it cannot be read: what
+// the machine does not report is no fault.
 func text(root fs.FS, name string) string {
 	b, err := fs.ReadFile(root, name)
 	if err != nil {

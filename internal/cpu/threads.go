@@ -19,7 +19,8 @@ type Cores struct {
 	Performance int // usable cores less the efficiency cores, unless there are no others
 }
 
-// Count returns the processors of the machine. What cannot be found out is taken as if every processor were a core.
+// Count returns the processors of the machine. What cannot be found out is taken as if every
+// processor were a core.
 func Count() Cores { return count().sane() }
 
 // sane fills gaps and undoes contradictions.

@@ -12,12 +12,14 @@ import (
 
 // Job is work that can be done in chunks, in any order and at the same time.
 type Job interface {
-	// Run does one chunk, from 0 up to the number given to [Pool.Run]. worker, from 0 up to [Pool.Threads], tells apart
-	// those who work at the same moment: no two chunks of a job run with the same worker at once.
+	// Run does one chunk, from 0 up to the number given to [Pool.Run]. worker, from 0 up to
+	// [Pool.Threads], distinguishes those who work at the same moment: no two chunks of a job run
+	// with the same worker at once.
 	Run(chunk, worker int)
 }
 
-// Pool runs jobs on a fixed number of threads, one job at a time. It may be used from many goroutines, which take turns.
+// Pool runs jobs on a fixed number of threads, one job at a time. It may be used from many
+// goroutines, which wait for each other.
 type Pool struct {
 	*team
 	closed atomic.Bool
@@ -30,8 +32,8 @@ type team struct {
 	refs    int        // holders, guarded by shared.Mutex; 0 for a pool of New
 	turn    sync.Mutex // held by the one whose job runs
 
-	// job is written before its chunks are published in work and read only by those who claimed one, so a worker that comes
-	// late finds either no chunk or the job that the chunk belongs to.
+	// job is written before its chunks are published in work and read only by those who claimed
+	// one, so a worker that comes late finds either no chunk or the job that the chunk belongs to.
 	job     Job
 	panic   *Panic
 	panics  sync.Mutex
@@ -40,8 +42,9 @@ type team struct {
 	done    chan struct{} // a token for a caller that sleeps in its join
 
 	_ [64]byte
-	// work is chunks<<32 | next. Adding one claims chunk next if it is below chunks. One word holds both, so that whoever
-	// claims learns the number of chunks of the very job from which it claimed.
+	// work is chunks<<32 | next. Adding one claims chunk next if it is below chunks. One word holds
+	// both, so that whoever claims learns the number of chunks of the very job from which it
+	// claimed.
 	work atomic.Uint64
 	_    [56]byte
 	left atomic.Int64 // chunks not yet done
@@ -77,10 +80,12 @@ var looksPerRound = sync.OnceValue(func() int {
 	return int(max(1, min(looks*spinRound/max(shortest, 1), most)))
 })
 
-// MaxThreads bounds the threads that a user may ask for: more than the largest machines have, and no more than can be started at once.
+// MaxThreads bounds the threads that a user may ask for: more than the largest machines have, and
+// no more than can be started at once.
 const MaxThreads = 1024
 
-// New starts a pool of so many threads, at least 1. The caller of Run is one of them, so threads-1 goroutines are started.
+// New starts a pool of so many threads, at least 1. The caller of Run is one of them, so threads-1
+// goroutines are started.
 func New(threads int) *Pool {
 	return &Pool{team: newTeam(threads)}
 }
@@ -100,8 +105,9 @@ func newTeam(threads int) *team {
 // Threads returns the number of threads, the caller's among them.
 func (p *Pool) Threads() int { return p.threads }
 
-// Run does every chunk of j, from 0 to chunks-1, and returns when all are done; with no chunks it returns at once. It
-// allocates nothing. It panics with a [*Panic] if a chunk does, and on a pool that was closed.
+// Run does every chunk of j, from 0 to chunks-1, and returns when all are done; with no chunks it
+// returns at once. It allocates nothing. It panics with a [*Panic] if a chunk does, and on a pool
+// that was closed.
 func (p *Pool) Run(j Job, chunks int) {
 	if chunks <= 0 {
 		return
@@ -155,7 +161,8 @@ func (t *team) claim() (chunk int, ok bool) {
 	return 0, false
 }
 
-// idle reports that no chunk is to be had. Asking first keeps the claims beyond the last chunk fewer than the threads.
+// idle reports that no chunk is to be had. Asking first keeps the claims beyond the last chunk
+// fewer than the threads.
 func (t *team) idle() bool {
 	w := t.work.Load()
 	return uint32(w) >= uint32(w>>32)
@@ -189,9 +196,11 @@ func (t *team) do(chunk, worker int) {
 	returned = true
 }
 
-// join waits until every chunk is done, ends the caller's turn and passes on what a chunk panicked with.
+// join waits until every chunk is done, ends the caller's job and passes on what a chunk panicked
+// with.
 func (t *team) join() {
-	t.drain(0) // there are chunks left only if the caller's goroutine is ending, by runtime.Goexit in a chunk
+	// there are chunks left only if the caller's goroutine is ending, by runtime.Goexit in a chunk
+	t.drain(0)
 	for spin := 0; t.left.Load() != 0; {
 		if spin < spinRounds {
 			spin++
@@ -205,7 +214,8 @@ func (t *team) join() {
 		if t.left.Load() == 0 && t.waiting.CompareAndSwap(true, false) {
 			break
 		}
-		// The token may come from the last chunk of the job before, whose worker was late to look: hence the loop.
+		// The token may come from the last chunk of the job before, whose worker was late to look:
+		// hence the loop.
 		<-t.done
 	}
 	p := t.panic
@@ -269,8 +279,8 @@ func (t *team) end() {
 	t.workers.Wait()
 }
 
-// Close waits for the job that runs, then ends the pool's goroutines. A pool of [Shared] is given back instead, and ended by
-// its last holder. Closing again does nothing.
+// Close waits for the job that runs, then ends the pool's goroutines. A pool of [Shared] is given
+// back instead, and ended by its last holder. Closing again does nothing.
 func (p *Pool) Close() {
 	p.turn.Lock()
 	again := p.closed.Swap(true)
@@ -281,7 +291,8 @@ func (p *Pool) Close() {
 	p.end()
 }
 
-// Panic is what [Pool.Run] panics with when a chunk panicked. If several did, it is the one noticed first.
+// Panic is what [Pool.Run] panics with when a chunk panicked. If several did, it is the one noticed
+// first.
 type Panic struct {
 	Value         any    // what the chunk panicked with
 	Chunk, Worker int    // where

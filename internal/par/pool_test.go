@@ -75,7 +75,8 @@ func TestEveryChunkOnce(t *testing.T) {
 	}
 }
 
-// Jobs of different sizes in quick succession, with pauses that let workers fall asleep and come late.
+// Jobs of different sizes in quick succession, with pauses that let workers fall asleep and come
+// late.
 func TestLateWorkers(t *testing.T) {
 	rounds := 3000
 	if testing.Short() {
@@ -162,7 +163,8 @@ func TestJoinWaitsForClaimedChunks(t *testing.T) {
 	require.EqualValues(t, 64, h.count.Load())
 }
 
-// A join does not wait for idle workers: with one processor the others have had no chance to run at all.
+// A join does not wait for idle workers: with one processor the others have had no chance to run at
+// all.
 func TestJoinDoesNotWaitForIdle(t *testing.T) {
 	procs(t, 1)
 	p := New(8)

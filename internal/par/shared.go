@@ -10,8 +10,9 @@ type registry struct {
 
 var shared = registry{teams: map[int]*team{}}
 
-// Shared returns the process's pool of so many threads: all that hold it at a time share its goroutines and take turns, so that
-// several models do not compete for the processor. Each holder gets a value of its own and gives it back with [Pool.Close].
+// Shared returns the process's pool of so many threads: all that hold it at a time share its
+// goroutines and wait for each other, so that several models do not compete for the processor. Each
+// holder gets a value of its own and gives it back with [Pool.Close].
 func Shared(threads int) *Pool {
 	shared.Lock()
 	defer shared.Unlock()

@@ -143,7 +143,8 @@ func (x *program) rescaleMergeRowsKernel512() {
 	x.end()
 }
 
-// tileSoftmaxRows512 is tileSoftmax for four rows or one: a row's chain of operations is long, and those of four overlap.
+// tileSoftmaxRows512 is tileSoftmax for four rows or one: a row's chain of operations is long, and
+// those of four overlap.
 func (x *program) tileSoftmaxRows512(rows int, p, rowMax, rowSum, prefetch reg.Register, scale, low reg.VecVirtual, k [4]reg.OpmaskVirtual) {
 	s := make([][4]reg.VecVirtual, rows)
 	m := make([]reg.VecVirtual, rows)
@@ -189,7 +190,8 @@ func (x *program) ofFour(v [4]reg.VecVirtual, op func(a, b, to reg.VecVirtual)) 
 	return a
 }
 
-// reduceRows is reduce, by the same tree, for one register or for four, whose results are in lane r of 128 bits.
+// reduceRows is reduce, by the same tree, for one register or for four, whose results are in lane r
+// of 128 bits.
 func (x *program) reduceRows(v []reg.VecVirtual, op func(a, b, to reg.VecVirtual)) reg.VecVirtual {
 	if len(v) == 1 {
 		return x.reduce(v[0], op)
@@ -222,7 +224,8 @@ func (x *program) putRows(z reg.VecVirtual, p reg.Register, rows int) {
 	x.VMOVUPS(t.AsX(), at(p, 0))
 }
 
-// columns512 is transposition without widening: half as many shuffles, and half as much to write and to read again.
+// columns512 is transposition without conversion: half as many shuffles, and half as much to write
+// and to read again.
 func (x *program) columns512() {
 	x.function("transposeF16x32AVX512", "(dst, src, prefetch *byte, stride, blocks, pace int)",
 		"transposeF16x32AVX512 turns 16 rows of some times 32 F16 into columns 128 bytes apart. For each 32 it asks for 512 bytes at prefetch, which then moves on by pace.")
@@ -230,7 +233,8 @@ func (x *program) columns512() {
 	rows := x.rows16(src, stride)
 	dst, blocks := x.arg("dst"), x.arg("blocks")
 	prefetch, pace := x.arg("prefetch"), x.arg("pace")
-	var pairs [2]reg.VecVirtual // lanes 0 and 1, or 2 and 3, of the first eight rows, each followed by that of the others
+	// lanes 0 and 1, or 2 and 3, of the first eight rows, each followed by that of the others
+	var pairs [2]reg.VecVirtual
 	for i, q := range [2]uint32{0, 4} {
 		pairs[i] = x.constZ(q, 0, q+1, 0, q+8, 0, q+9, 0, q+2, 0, q+3, 0, q+10, 0, q+11, 0)
 	}
@@ -277,7 +281,8 @@ func (x *program) words8x8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
 	return out
 }
 
-// halfVectors512 is the number of vectors of columns of halves that gemm512 takes with so many rows.
+// halfVectors512 is the number of vectors of columns of halves that gemm512 takes with so many
+// rows.
 func halfVectors512(rows int) int {
 	if rows > 6 {
 		return 2
@@ -285,8 +290,9 @@ func halfVectors512(rows int) int {
 	return 4
 }
 
-// gemm512 multiplies some rows of a with 16 columns of b or some vectors of them, of float32 or halves. For each line of halves that it reads it asks for one at prefetch,
-// which then moves on by pace. Strides are in bytes.
+// gemm512 multiplies some rows of a with 16 columns of b or some vectors of them, of float32 or
+// halves. For each line of halves that it reads it asks for one at prefetch, which then moves on by
+// pace. Strides are in bytes.
 func (x *program) gemm512(half bool, rows, vectors int) {
 	name, args, of, size, load := "gemm", "(c, a, b *float32, lda, ld, k int", "b", 64, x.get
 	if half {

@@ -11,13 +11,15 @@ import (
 	"github.com/mmcloughlin/avo/x86"
 )
 
-// level256 is a level with tiles of 8 weight rows, one output per lane of a YMM register. The levels avx2 and avxvnni differ in how they multiply bytes.
+// level256 is a level with tiles of 8 weight rows, one output per lane of a YMM register. The
+// levels avx2 and avxvnni differ in how they multiply bytes.
 type level256 struct {
 	suffix string
 	vnni   bool
 }
 
-// avx2 multiplies bytes by VPMADDUBSW, which adds two products in 16 bits, then VPMADDWD. Sums stay in 16 bits for as many products as fit: see format256.depth.
+// avx2 multiplies bytes by VPMADDUBSW, which adds two products in 16 bits, then VPMADDWD. Sums stay
+// in 16 bits for as many products as fit: see format256.depth.
 func avx2(x *program) {
 	l := level256{suffix: "AVX2"}
 	formats := slices.Concat(formats256, formatsIQ256)
@@ -95,7 +97,8 @@ type format256 struct {
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
 	most   int  // the largest byte that load returns
 
-	// codebook, where weights are points of a codebook, makes the kernels loop over the chunks of a block. load's c is then 0.
+	// codebook, where weights are points of a codebook, makes the kernels loop over the chunks of a
+	// block. load's c is then 0.
 	codebook *codebook256
 
 	// begin sets up constants, before the loop over blocks.
@@ -106,7 +109,8 @@ type format256 struct {
 	scale func(x *program, s *state256, g int) (d, m reg.VecVirtual)
 	// load returns weights 32c to 32c+31 of row i as bytes.
 	load func(x *program, s *state256, i, c int) reg.VecVirtual
-	// pairs, where weights lie so, returns weights 32c to 32c+15 of row i and of row i+4, then the next 16 of both.
+	// pairs, where weights are stored so, returns weights 32c to 32c+15 of row i and of row i+4,
+	// then the next 16 of both.
 	pairs func(x *program, s *state256, i, c int) [2]reg.VecVirtual
 }
 
@@ -120,11 +124,13 @@ type state256 struct {
 	codebooks256
 }
 
-// full tells whether the weights take all of a byte. VPMADDUBSW would saturate: the level avx2 takes such weights as signed bytes, and multiplies their
-// magnitudes with activations that bear their signs.
+// full reports whether the weights take all of a byte. VPMADDUBSW would saturate: the instruction
+// set avx2 takes such weights as signed bytes, and multiplies their magnitudes with activations
+// that bear their signs.
 func (f *format256) full() bool { return f.most > 127 }
 
-// depth is the number of VPMADDUBSW whose sums fit in 16 bits, as a power of two; 0 stands for signed bytes.
+// depth is the number of VPMADDUBSW whose sums fit in 16 bits, as a power of two; 0 stands for
+// signed bytes.
 func (f *format256) depth() int {
 	if f.full() {
 		return 0
@@ -162,14 +168,14 @@ func (x *program) constY(w ...uint32) reg.VecVirtual {
 	return y
 }
 
-// gemv256 multiplies 8 rows, where they lie, with one token.
+// gemv256 multiplies 8 rows, where they are stored, with one token.
 func (x *program) gemv256(l level256, f format256) {
 	x.function("gemv"+f.name+l.suffix, "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("gemv%s%s sets dst[r] to the product of row r of w with a token, for 8 rows.", f.name, l.suffix))
 	x.frame256(&f)
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
-	next := x.GP64() // the rows behind these, fetched in the order of addresses
+	next := x.GP64() // the rows after these, fetched in the order of addresses
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(3), next)
 	x.ADDQ(w, next)
@@ -250,7 +256,8 @@ func (x *program) aligned32(m Mem, p reg.GPVirtual) {
 	x.ANDQ(I8(-32), p)
 }
 
-// fold256 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group in of its block, and group g of those at meta.
+// fold256 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group
+// in of its block, and group g of those at meta.
 func (x *program) fold256(f *format256, s *state256, acc, n reg.VecVirtual, in, g int, meta reg.Register) {
 	if f.off >= 0 && !s.signed && !s.flip {
 		z := x.YMM()
@@ -273,7 +280,8 @@ func (x *program) fold256(f *format256, s *state256, acc, n reg.VecVirtual, in, 
 	}
 }
 
-// tree256 adds up dot products. Dwords hold sums in 32 bits or, at level avx2, two in 16: it begins with words and widens them when they might not fit.
+// tree256 adds up dot products. Dwords hold sums in 32 bits or, with instruction set avx2, two in
+// 16: it begins with words and widens them when they might not fit.
 type tree256 struct {
 	*program
 	words int // levels of the tree that add words
@@ -306,7 +314,7 @@ func (t tree256) add(level int, a, b, to reg.VecVirtual) reg.VecVirtual {
 	return t.widen(level+1, to)
 }
 
-// two adds up, in each 128 bits, neighbours once removed: a0+a2 a1+a3 b2+b0 b3+b1.
+// two adds up, in each 128 bits, elements two apart: a0+a2 a1+a3 b2+b0 b3+b1.
 func (t tree256) two(level int, a, b reg.VecVirtual) reg.VecVirtual {
 	u, v := t.YMM(), t.YMM()
 	t.VPBLENDD(Imm(0xcc), b, a, u)
@@ -322,7 +330,8 @@ func (t tree256) four(level int, a, b reg.VecVirtual) reg.VecVirtual {
 	return t.add(level, u, v, v)
 }
 
-// sums256 returns the products of 32 weights of 8 rows with the activations at q, a lane per row: of a group of 32, or of two of 16.
+// sums256 returns the products of 32 weights of 8 rows with the activations at q, a lane per row:
+// of a group of 32, or of two of 16.
 func (x *program) sums256(l level256, f *format256, s *state256, c int, q Mem) []reg.VecVirtual {
 	t := x.tree256(l, f)
 	if f.pairs != nil {
@@ -363,7 +372,8 @@ func (x *program) sums256(l level256, f *format256, s *state256, c int, q Mem) [
 	return []reg.VecVirtual{t.add(2, u, v, v)}
 }
 
-// sumPairs256 does the same with rows i and i+4 in the two halves of a register, where the tree need not cross them.
+// sumPairs256 does the same with rows i and i+4 in the two halves of a register, where the tree
+// need not cross them.
 func (x *program) sumPairs256(t tree256, l level256, f *format256, s *state256, c int, q Mem) reg.VecVirtual {
 	var a [2]reg.VecVirtual
 	for h := range a {
@@ -381,16 +391,17 @@ func (x *program) sumPairs256(t tree256, l level256, f *format256, s *state256, 
 				x.dot256(l, s, w[1], a[1], sum, false)
 				continue
 			}
-			more := x.YMM()
-			x.dot256(l, s, w[1], a[1], more, true)
-			v[k] = t.add(0, t.widen(0, more), t.widen(0, sum), sum)
+			second := x.YMM()
+			x.dot256(l, s, w[1], a[1], second, true)
+			v[k] = t.add(0, t.widen(0, second), t.widen(0, sum), sum)
 		}
 		pair[j] = t.two(1, v[0], v[1])
 	}
 	return t.four(2, pair[0], pair[1])
 }
 
-// dot256 multiplies bytes of weights with bytes of activations and adds each four to c, or sets c to them; at level avx2 each two, and sets c to them.
+// dot256 multiplies bytes of weights with bytes of activations and adds each four to c, or sets c
+// to them; with instruction set avx2 each two, and sets c to them.
 func (x *program) dot256(l level256, s *state256, w, a, c reg.VecVirtual, set bool) {
 	switch {
 	case l.vnni:
@@ -435,7 +446,8 @@ func (x *program) dwords4x4Y(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// pack256 turns 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8 rows].
+// pack256 converts 8 rows into a panel: bytes [k/4][8 rows][4], scales and minima [k/group][8
+// rows].
 func (x *program) pack256(l level256, f format256) {
 	x.function("pack"+f.name+l.suffix, "(p *byte, s, m *float32, w *byte, stride, blocks int)",
 		fmt.Sprintf("pack%s%s makes a panel of 8 rows of w.", f.name, l.suffix))
@@ -504,7 +516,7 @@ func (x *program) pack256(l level256, f format256) {
 type panel256 struct {
 	group int
 	min   bool
-	depth int // of format256; not used at level avxvnni
+	depth int // of format256; not used with instruction set avxvnni
 	tiles int // panels of 8 rows at once
 }
 
@@ -523,7 +535,8 @@ func (p panel256) title(l level256) string {
 	return name
 }
 
-// panel256 multiplies some panels of 8 rows with some tokens. The outputs wait in memory while registers hold the sums of a group.
+// panel256 multiplies some panels of 8 rows with some tokens. The outputs wait in memory while
+// registers hold the sums of a group.
 func (x *program) panel256(l level256, p panel256, tokens int) {
 	name := fmt.Sprintf("%sx%d%s", p.title(l), tokens, l.suffix)
 	x.function(name, "(a *panelArgs)", fmt.Sprintf("%s multiplies %d panels of 8 rows with %d tokens.", name, p.tiles, tokens))
@@ -541,10 +554,11 @@ type kernel256 struct {
 	args                  reg.GPVirtual
 	w, panel              reg.GPVirtual // tile g's bytes at w + g·panel,
 	scale, minima, scales reg.GPVirtual // its scales at scale + g·scales
-	q, meta, st, st3      reg.GPVirtual // token t's activations at q + t·st, what belongs to them at meta + t·st
-	out                   reg.GPVirtual // [tokens][tiles] vectors of outputs
-	nextQ, nextMeta, nx   reg.GPVirtual
-	c                     [4][3]reg.VecVirtual // sums of a group
+	// token t's activations at q + t·st, what belongs to them at meta + t·st
+	q, meta, st, st3    reg.GPVirtual
+	out                 reg.GPVirtual // [tokens][tiles] vectors of outputs
+	nextQ, nextMeta, nx reg.GPVirtual
+	c                   [4][3]reg.VecVirtual // sums of a group
 }
 
 func (k *kernel256) field(i int) Mem { return Mem{Base: k.args, Disp: 8 * i} }
@@ -620,7 +634,8 @@ func (k *kernel256) run() {
 			k.c[t][g] = k.YMM()
 		}
 	}
-	// The activations of the next tokens lie behind these; what is on its way early enough need not be waited for.
+	// The activations of the next tokens are stored after these; what is on its way early enough
+	// need not be waited for.
 	if k.tokens == 4 {
 		k.nextQ, k.nextMeta, k.nx = k.GP64(), k.GP64(), k.get(fNext)
 		k.LEAQ(Mem{Base: k.q, Index: k.st, Scale: 4}, k.nextQ)
@@ -730,7 +745,7 @@ func (k *kernel256) quadsVNNI(first int) {
 	}
 }
 
-// halves tells whether a group is two runs of sums in 16 bits.
+// halves reports whether a group is two runs of sums in 16 bits.
 func (k *kernel256) halves() bool { return !k.vnni && k.depth >= 4 && k.group/4 > k.depth }
 
 func (k *kernel256) quadsAVX2(first int) {
@@ -847,8 +862,9 @@ func (k *kernel256) fold(i int) {
 	}
 }
 
-// vex replaces VPDPBUSD on YMM registers by the bytes of its VEX form: the assembler knows the EVEX form alone, which processors with AVX-VNNI but without
-// AVX-512 do not have. It fails where there are more or wider registers than VEX reaches.
+// vex replaces VPDPBUSD on YMM registers by the bytes of its VEX form: the assembler knows the EVEX
+// form alone, which processors with AVX-VNNI but without AVX-512 do not have. It fails where there
+// are more or wider registers than VEX reaches.
 var vex = pass.FunctionPass(func(f *ir.Function) error {
 	for _, i := range f.Instructions() {
 		for _, r := range i.Registers() {

@@ -8,7 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512 is the level avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM register.
+// avx512 is the instruction set avx512vnni: tiles of 16 weight rows, one output per lane of a ZMM
+// register.
 func avx512(x *program) {
 	for _, f := range slices.Concat(formats512, formats512Few, formats512IQ) {
 		x.gemv512(f)
@@ -72,9 +73,11 @@ type format512 struct {
 	group  int  // weights that share a scale
 	min    bool // a minimum is added per group
 	off    int  // log2 of what the bytes of a weight are too large by; -1: nothing
-	// crossed says that load returns weights 16 to 31 of a unit behind weights 32 to 47. The groups are of 32.
+	// crossed is true where load returns weights 16 to 31 of a unit after weights 32 to 47.
+	// The groups are of 32.
 	crossed bool
-	// stage is the number of bytes of the stack that scales fills for a loop over the units; where it is 0, each unit has code of its own.
+	// stage is the number of bytes of the stack that scales fills for a loop over the units; where
+	// it is 0, each unit has code of its own.
 	stage int
 	// interleaved, where not nil, is how four blocks of a row are multiplied at once.
 	interleaved *interleaved512
@@ -85,7 +88,8 @@ type format512 struct {
 	scales func(x *program, s *state512)
 	// scale returns the scale of group g of the block, and its minimum or nil: a lane per row.
 	scale func(x *program, s *state512, g int) (d, m reg.VecVirtual)
-	// load returns 64 weights as bytes. For blocks of 32 weights these are block r of row i and row i+4; otherwise unit u of row i.
+	// load returns 64 weights as bytes. For blocks of 32 weights these are block r of row i and row
+	// i+4; otherwise unit u of row i.
 	load func(x *program, s *state512, i, u int) reg.VecVirtual
 }
 
@@ -94,11 +98,11 @@ type state512 struct {
 	f    *format512
 	rows *rows16
 	// Of formats with a stage: where it begins, the number of the unit times 8, and the codebook.
-	stage      Mem
-	unit, grid reg.GPVirtual
-	c          map[string]reg.VecVirtual // constants
-	v          map[string]reg.VecVirtual // of the block
-	k          map[string]reg.OpmaskVirtual
+	stage           Mem
+	unitIndex, grid reg.GPVirtual
+	c               map[string]reg.VecVirtual // constants
+	v               map[string]reg.VecVirtual // of the block
+	k               map[string]reg.OpmaskVirtual
 }
 
 func (f *format512) paired() bool { return f.weight == 32 }
@@ -110,14 +114,14 @@ func (x *program) start512(f *format512, w, stride reg.Register) *state512 {
 	s := &state512{f: f, rows: x.rows16(w, stride), c: map[string]reg.VecVirtual{}, v: map[string]reg.VecVirtual{}, k: map[string]reg.OpmaskVirtual{}}
 	if f.stage > 0 {
 		x.Attributes(0) // the stack may have to grow
-		s.stage, s.unit = x.AllocLocal(f.stage), x.GP64()
+		s.stage, s.unitIndex = x.AllocLocal(f.stage), x.GP64()
 	}
 	f.begin(x, s)
 	return s
 }
 
-// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale, then the sum of all 32 integers and of each 16, then the
-// same times the scale.
+// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale,
+// then the sum of all 32 integers and of each 16, then the same times the scale.
 const actGroup = 32
 
 func actScale(group, g int) int { return g * group / 32 * actGroup }
@@ -131,13 +135,14 @@ func actSum(group, g int) int {
 
 func actDSum(group, g int) int { return actSum(group, g) + 12 }
 
-// gemv512 multiplies 16 rows, where they lie, with one token.
+// gemv512 multiplies 16 rows, where they are stored, with one token.
 func (x *program) gemv512(f format512) {
 	x.function("gemv"+f.name+"AVX512", "(dst *float32, w *byte, stride, blocks int, q *int8, groups *actGroup)",
 		fmt.Sprintf("gemv%sAVX512 sets dst[r] to the product of row r of w with a token, for 16 rows.", f.name))
 	w, stride := x.arg("w"), x.arg("stride")
 	q, meta := x.arg("q"), x.arg("groups")
-	// The rows behind these, fetched in the order of addresses. Their beginnings are needed first, but those of the last rows would be fetched last: hence a head start.
+	// The rows after these, fetched in the order of addresses. Their beginnings are needed first,
+	// but those of the last rows would be fetched last: hence a head start.
 	next := x.GP64()
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)
@@ -189,7 +194,8 @@ func (x *program) gemv512(f format512) {
 	x.RET()
 }
 
-// spreadPrefetch makes f fetch bytes of next, spread over its loads: too many at once would have to wait for each other.
+// spreadPrefetch makes f fetch bytes of next, spread over its loads: too many at once would have to
+// wait for each other.
 func (f *format512) spreadPrefetch(next reg.Register, bytes, loads int) {
 	load := f.load
 	done, line := 0, 0
@@ -219,11 +225,11 @@ func (x *program) gemvStaged(f format512, s *state512, acc reg.VecVirtual, q, me
 // eachUnit fills the stage and runs body for each unit.
 func (x *program) eachUnit(s *state512, body func()) {
 	s.f.scales(x, s)
-	x.XORL(s.unit.As32(), s.unit.As32())
+	x.XORL(s.unitIndex.As32(), s.unitIndex.As32())
 	x.Label("unit")
 	body()
-	x.add(8, s.unit)
-	x.CMPQ(s.unit, Imm(uint64(8*s.f.units())))
+	x.add(8, s.unitIndex)
+	x.CMPQ(s.unitIndex, Imm(uint64(8*s.f.units())))
 	x.JNE(LabelRef("unit"))
 }
 
@@ -259,7 +265,8 @@ func (x *program) gemvStep(f format512, s *state512, acc reg.VecVirtual, n int, 
 	x.add(n*f.weight/32*actGroup, meta)
 }
 
-// fold512 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group in of its block, and group g of those at meta.
+// fold512 adds a group's contribution to acc: acc += float(n)·(scale·d), and min·dsum. It is group
+// in of its block, and group g of those at meta.
 func (x *program) fold512(f *format512, s *state512, acc, n reg.VecVirtual, in, g int, meta reg.Register) {
 	if f.off >= 0 {
 		z := x.ZMM()
@@ -313,7 +320,8 @@ func (x *program) dotUnit(f *format512, s *state512, q reg.Register, u int) []re
 		quarter[i] = x.add4(quad)
 	}
 	if f.group == 32 {
-		lo := x.addLanes(quarter[0], quarter[1], even, odd) // groups 0, 1 of rows 0–3, then of rows 4–7
+		// groups 0, 1 of rows 0–3, then of rows 4–7
+		lo := x.addLanes(quarter[0], quarter[1], even, odd)
 		hi := x.addLanes(quarter[2], quarter[3], even, odd)
 		g0, g1 := x.ZMM(), x.ZMM()
 		x.VSHUFI32X4(Imm(0x88), hi, lo, g0)
@@ -390,7 +398,8 @@ func (x *program) dwords4x4(v [4]reg.VecVirtual) (out [4]reg.VecVirtual) {
 	return out
 }
 
-// pack512 turns 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16 rows].
+// pack512 converts 16 rows into a panel: bytes [k/4][16 rows][4], scales and minima [k/group][16
+// rows].
 func (x *program) pack512(f format512) {
 	x.function("pack"+f.name+"AVX512", "(p *byte, s, m *float32, w *byte, stride, blocks int)",
 		fmt.Sprintf("pack%sAVX512 makes a panel of 16 rows of w.", f.name))
@@ -400,7 +409,7 @@ func (x *program) pack512(f format512) {
 	if f.min {
 		mp = x.arg("m")
 	}
-	// The rows behind these, into the second cache.
+	// The rows after these, into the second cache.
 	next := x.GP64()
 	x.MOVQ(stride, next)
 	x.SHLQ(Imm(4), next)

@@ -5,13 +5,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// codebook256 is how a format takes its weights from a codebook: points of eight numbers, in IQ3 of four, that bits index. What can be done for many rows or points at
-// once, is, and waits in scratch memory for the loop over the chunks.
+// codebook256 is how a format takes its weights from a codebook: points of eight numbers, in IQ3 of
+// four, that bits index. What can be done for many rows or points at once, is, and waits in scratch
+// memory for the loop over the chunks.
 type codebook256 struct {
-	// points is the number of points of a row's block whose indices wait in scratch memory as words, 0 if load reads them.
+	// points is the number of points of a row's block whose indices wait in scratch memory as
+	// words, 0 if load reads them.
 	points int
-	// flips, where the codebook holds magnitudes, returns -1 in each byte of row i that is to be negated, up to most in magnitude. rows negate the activations
-	// instead; unpack adds off.
+	// flips, where the codebook holds magnitudes, returns -1 in each byte of row i that is to be
+	// negated, up to most in magnitude. rows negate the activations instead; unpack adds off.
 	flips func(x *program, s *state256, i int) reg.VecVirtual
 	most  int
 }
@@ -30,12 +32,14 @@ type codebooks256 struct {
 	size  int           // bytes that belong to a chunk
 }
 
-// field is at disp in the block of the row that is being loaded, and stride bytes further in each chunk.
+// field is at disp in the block of the row that is being loaded, and stride bytes further in each
+// chunk.
 func (s *state256) field(disp, stride int) Mem {
 	return Mem{Base: s.row, Disp: disp, Index: s.chunk, Scale: uint8(stride)}
 }
 
-// ofRow is the dword of row i that belongs to the chunk; ofChunk is where those of chunk c lie, before the loop.
+// ofRow is the dword of row i that belongs to the chunk; ofChunk is where those of chunk c are,
+// before the loop.
 func (s *state256) ofRow(i int) Mem   { return Mem{Base: s.own, Disp: 4 * i} }
 func (s *state256) ofChunk(c int) Mem { return Mem{Base: s.own, Disp: c * s.size} }
 
@@ -166,7 +170,8 @@ func (x *program) fours256(s *state256, index func(l int) reg.GPVirtual) reg.Vec
 	return v[0]
 }
 
-// byteIndex256 is an index of eight bits in the block, wordIndex256 one that waits in scratch memory.
+// byteIndex256 is an index of eight bits in the block, wordIndex256 one that waits in scratch
+// memory.
 func byteIndex256(x *program, s *state256, disp, stride int) reg.GPVirtual {
 	r := x.GP32()
 	x.MOVBLZX(s.field(disp, stride), r)
@@ -179,8 +184,9 @@ func (x *program) wordIndex256(f *codebook256, s *state256, i, l int) reg.GPVirt
 	return r
 }
 
-// highs256 says which bits extend the byte of an index: those of mask in the words that mul makes of pairs of bytes. bytes lists these for the first 16
-// points; those of further ones are step further on.
+// highs256 lists the bits that extend the byte of an index: those of mask in the words that mul
+// makes of pairs of bytes. bytes lists these for the first 16 points; those of further ones are
+// step further on.
 type highs256 struct {
 	at    int // of the bytes, in the block
 	wide  bool
@@ -191,7 +197,7 @@ type highs256 struct {
 	last  bool // of four points, the last is half of the word itself, a factor that mul cannot have
 }
 
-// indices256 writes the indices of all rows, whose bytes lie at disp, to scratch memory.
+// indices256 writes the indices of all rows, whose bytes are at disp, to scratch memory.
 func (x *program) indices256(f *codebook256, s *state256, disp int, h highs256) {
 	var mul [4]uint32
 	for i := range mul {
@@ -266,7 +272,8 @@ func flipsAt256(disp int) func(*program, *state256, int) reg.VecVirtual {
 	return func(x *program, s *state256, _ int) reg.VecVirtual { return x.flips256(s.field(disp, 4)) }
 }
 
-// auxiliary256 reads, of each chunk, a dword with four times seven signs and four bits of scale. It leaves the signs and, as an integer, the scale.
+// auxiliary256 reads, of each chunk, a dword with four times seven signs and four bits of scale. It
+// leaves the signs and, as an integer, the scale.
 func auxiliary256(f *format256, disp, stride int) func(*program, *state256) {
 	return func(x *program, s *state256) {
 		halves256(0)(x, s)

@@ -5,7 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, see gelu of the package.
+// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, see gelu of the
+// package.
 const geluSlope, geluCube = 1.5957691216057308, 0.044715
 
 func (x *program) elementwise512() {

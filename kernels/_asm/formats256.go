@@ -33,7 +33,7 @@ func (x *program) bytes256(b uint32) Mem { return x.words(b * 0x01010101) }
 
 // Scales of blocks of 32.
 
-// halves256 reads the f16 at disp of 8 rows. The two bytes behind the first belong to its block.
+// halves256 reads the f16 at disp of 8 rows. The two bytes after the first belong to its block.
 func halves256(disp int) func(*program, *state256) {
 	return func(x *program, s *state256) {
 		h := x.YMM()
@@ -60,7 +60,7 @@ func (x *program) dwords256(r *rows8, disp int) reg.VecVirtual {
 	return v[0]
 }
 
-// lowHalves256, highHalves256 and bothHalves256 turn the f16 in each dword of y into floats.
+// lowHalves256, highHalves256 and bothHalves256 convert the f16 in each dword of y into floats.
 func (x *program) lowHalves256(y reg.VecVirtual) reg.VecVirtual {
 	lo := x.halvesApart256(y)
 	x.VCVTPH2PS(lo.AsX(), lo)
@@ -97,7 +97,8 @@ func halfPairs256(disp int) func(*program, *state256) {
 
 func plain256(x *program, s *state256, g int) (d, m reg.VecVirtual) { return s.v["d"], s.v["m"] }
 
-// powers256 makes half of 2^(e-127) of the byte that begins a block: as 2^(e-128), and below that as a denormal number.
+// powers256 makes half of 2^(e-127) of the byte that begins a block: as 2^(e-128), and below that
+// as a denormal number.
 func powers256(x *program, s *state256) {
 	e, small, d := x.YMM(), x.YMM(), x.YMM()
 	x.VPXOR(e, e, e)
@@ -122,7 +123,7 @@ func nibbles256(x *program, s *state256) {
 	s.c["0f"] = x.constY(0x0f0f0f0f)
 }
 
-// loadNibbles256 reads the 16 bytes at disp, and those of chunk c stride·c behind.
+// loadNibbles256 reads the 16 bytes at disp, and those of chunk c stride·c after.
 func loadNibbles256(disp, stride int) func(*program, *state256, int, int) reg.VecVirtual {
 	return func(x *program, s *state256, i, c int) reg.VecVirtual {
 		y := x.YMM()
@@ -296,7 +297,8 @@ func (x *program) times256(n, d reg.VecVirtual) reg.VecVirtual {
 
 func digit(n int) string { return string(rune('0' + n)) }
 
-// scales6x256 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales and eight minima of six bits.
+// scales6x256 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales
+// and eight minima of six bits.
 func scales6x256(x *program, s *state256) {
 	t := x.headers256(s.rows, 0)
 	d, min := x.bothHalves256(t[0])
@@ -314,7 +316,8 @@ func scale6x256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	return x.times256(x.byteOf256(s.v["s"+n], g%4), s.v["d"]), x.times256(x.byteOf256(s.v["m"+n], g%4), s.v["dmin"])
 }
 
-// field256 is some bits of each of 32 bytes at m, from bit shift on; a negative shift is to the left.
+// field256 is some bits of each of 32 bytes at m, from bit shift on; a negative shift is to the
+// left.
 func (x *program) field256(m Mem, shift int, mask uint32) reg.VecVirtual {
 	y := x.YMM()
 	x.VMOVDQU(m, y)
@@ -343,7 +346,7 @@ func scalesQ6K256(x *program, s *state256) {
 	halvesBefore256(208)(x, s)
 }
 
-// halvesBefore256 is halves256 for f16 that end their block: it reads nothing behind them.
+// halvesBefore256 is halves256 for f16 that end their block: it reads nothing after them.
 func halvesBefore256(disp int) func(*program, *state256) {
 	return func(x *program, s *state256) { s.v["d"] = x.highHalves256(x.dwords256(s.rows, disp-2)) }
 }
@@ -430,8 +433,8 @@ func scaleIQ4XS256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 // scalesNVFP4256 reads four bytes of UE4M3 per row.
 func scalesNVFP4256(x *program, s *state256) { s.v["e"] = x.dwords256(s.rows, 0) }
 
-// scaleNVFP4256 is half of a UE4M3: its seven bits, as the upper ones of a float, are too small by 2^119; also where they make a denormal number. 0x7f,
-// without the eighth, counts as 0.
+// scaleNVFP4256 is half of a UE4M3: its seven bits, as the upper ones of a float, are too small by
+// 2^119; also where they make a denormal number. 0x7f, without the eighth, counts as 0.
 func scaleNVFP4256(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 	e, nan := x.byteOf256(s.v["e"], g), x.YMM()
 	x.VPCMPEQD(x.words(0x7f), e, nan)
@@ -466,7 +469,8 @@ func loadOnes256(x *program, s *state256, i, c int) reg.VecVirtual {
 func loadQuarters256(x *program, s *state256, i, c int) reg.VecVirtual {
 	y, h := x.YMM(), x.YMM()
 	x.VPMOVZXBD(s.rows.at(i, 2+8*c), y)
-	// Each dword: the byte in its lower word, and 4 bits of it moved down in its upper one; then the same, 2 bits moved down, in the upper byte of each.
+	// Each dword: the byte in its lower word, and 4 bits of it moved down in its upper one; then
+	// the same, 2 bits moved down, in the upper byte of each.
 	x.VPSLLD(Imm(12), y, h)
 	x.VPOR(h, y, y)
 	x.VPSLLD(Imm(6), y, h)
@@ -476,8 +480,9 @@ func loadQuarters256(x *program, s *state256, i, c int) reg.VecVirtual {
 	return y
 }
 
-// loadTQ1256 is a ternary digit per weight. A byte is a fraction of 1 = 3^5/256 or so: times a power of three, its digit is how many thirds it holds. The digits of
-// 32 bytes are five chunks, those of the next 16 five half ones, and those of the last four an eighth each.
+// loadTQ1256 is a ternary digit per weight. A byte is a fraction of 1 = 3^5/256 or so: times a
+// power of three, its digit is how many thirds it holds. The digits of 32 bytes are five chunks,
+// those of the next 16 five half ones, and those of the last four an eighth each.
 func loadTQ1256(x *program, s *state256, i, c int) reg.VecVirtual {
 	y := x.YMM()
 	switch {

@@ -125,7 +125,8 @@ func iq3S256() format256 {
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
-		s.v["t"] = x.dwords256(s.rows, 106) // the last four bytes of the block, with two scales each
+		// the last four bytes of the block, with two scales each
+		s.v["t"] = x.dwords256(s.rows, 106)
 	}
 	f.scale = func(x *program, s *state256, g int) (d, m reg.VecVirtual) {
 		return x.oddly256(x.shifted256(s.v["t"], 4*g, x.words(0xf)), s.v["d"], 1), nil
@@ -136,7 +137,7 @@ func iq3S256() format256 {
 	return f
 }
 
-// eighths256 turns a point of IQ1 (-1, 0, 1) into whole eighths, too large by 8.
+// eighths256 converts a point of IQ1 (-1, 0, 1) into whole eighths, too large by 8.
 func (x *program) eighths256(y reg.VecVirtual) {
 	x.VPADDB(x.bytes256(1), y, y)
 	x.VPSLLW(Imm(3), y, y)
@@ -151,7 +152,8 @@ func iq1S256() format256 {
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 2, h)
 		halves256(0)(x, s)
-		// The last 16 bytes are words with three bits of scale each. Their upper bits tell whether weights are one eighth more or less.
+		// The last 16 bytes are words with three bits of scale each. Their upper bits report
+		// whether weights are one eighth more or less.
 		for i, t := range x.headers256(s.rows, 34) {
 			s.v["t"+digit(i)] = t
 			for h := range 2 {
@@ -172,10 +174,10 @@ func iq1S256() format256 {
 		return x.oddly256(x.shifted256(s.v["t"+digit(g/2)], 16*(g%2)+12, x.words(7)), s.v["d"], 0.125), nil
 	}
 	f.load = func(x *program, s *state256, i, _ int) reg.VecVirtual {
-		y, more := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
+		y, eighth := x.eights256(s, func(l int) reg.GPVirtual { return x.wordIndex256(f.codebook, s, i, l) }), x.YMM()
 		x.eighths256(y)
-		x.VPBROADCASTD(s.ofRow(i), more)
-		x.VPADDB(more, y, y)
+		x.VPBROADCASTD(s.ofRow(i), eighth)
+		x.VPADDB(eighth, y, y)
 		return y
 	}
 	return f
@@ -189,7 +191,8 @@ func iq1M256() format256 {
 	}
 	f.scales = func(x *program, s *state256) {
 		x.indices256(f.codebook, s, 0, h)
-		// The last eight bytes are four words, each with four scales of three bits and four bits of d.
+		// The last eight bytes are four words, each with four scales of three bits and four bits of
+		// d.
 		t0, t1 := x.dwords256(s.rows, 48), x.dwords256(s.rows, 52)
 		d := x.or256(x.shifted256(t0, 12, x.words(0xf)), x.shifted256(t0, 24, x.words(0xf0)))
 		d = x.or256(d, x.shifted256(t1, 4, x.words(0xf00)))

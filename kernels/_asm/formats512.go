@@ -36,7 +36,8 @@ func (x *program) halves(r *rows16, disp int) reg.VecVirtual {
 	var h [2]reg.VecVirtual
 	for i := range h {
 		h[i] = x.ZMM()
-		x.load4(r.at(8*i, disp), h[i]) // the two bytes behind the half float belong to its block and are overwritten
+		// the two bytes after the half float belong to its block and are overwritten
+		x.load4(r.at(8*i, disp), h[i])
 		for j := 1; j < 8; j++ {
 			x.VPINSRW(Imm(uint64(j)), r.at(8*i+j, disp), h[i].AsX(), h[i].AsX())
 		}
@@ -66,7 +67,7 @@ func (x *program) dwords(r *rows16, disp int) reg.VecVirtual {
 	return z
 }
 
-// lowHalves and highHalves turn the f16 in each dword of z into floats.
+// lowHalves and highHalves convert the f16 in each dword of z into floats.
 func (x *program) lowHalves(z reg.VecVirtual) reg.VecVirtual {
 	y, out := x.YMM(), x.ZMM()
 	x.VPMOVDW(z, y)
@@ -91,10 +92,11 @@ func plain(x *program, s *state512, g int) (d, m reg.VecVirtual) {
 
 // powers reads the byte that begins a block.
 func powers(x *program, s *state512) {
-	s.v["d"] = s.power(x, x.dwords(s.rows, 0)) // what is behind the byte is of the same block
+	s.v["d"] = s.power(x, x.dwords(s.rows, 0)) // what is after the byte is of the same block
 }
 
-// power makes half of 2^(e-127) of the lowest byte of each dword: as 2^(e-128), and below that as a denormal number.
+// power makes half of 2^(e-127) of the lowest byte of each dword: as 2^(e-128), and below that as a
+// denormal number.
 func (s *state512) power(x *program, e reg.VecVirtual) reg.VecVirtual {
 	x.VPANDD(s.c["ff"], e, e)
 	small, d := x.ZMM(), x.ZMM()
@@ -271,7 +273,8 @@ func beginQ4K(x *program, s *state512) {
 	s.c["sign"] = x.constZ(0x80000000)
 }
 
-// scales6 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales and eight minima of six bits.
+// scales6 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales and
+// eight minima of six bits.
 func scales6(x *program, s *state512) {
 	t := x.headers(s.rows, 0)
 	s.v["d"] = x.lowHalves(t[0])
@@ -309,7 +312,8 @@ func halfConst(x *program, lo, hi uint32) Mem {
 
 const orAnd = 0xf8 // a | b&c
 
-// insert sets in z the bits of mask that v has after a rotation of its lower and its upper half to the left.
+// insert sets in z the bits of mask that v has after a rotation of its lower and its upper half to
+// the left.
 func (x *program) insert(z, v reg.VecVirtual, lo, hi int, mask reg.VecVirtual) {
 	t := x.ZMM()
 	x.VPROLVD(halfConst(x, uint32(lo)&31, uint32(hi)&31), v, t)
@@ -342,7 +346,7 @@ func scalesQ6K(x *program, s *state512) {
 	s.v["d"] = x.halvesBefore(s.rows, 208)
 }
 
-// halvesBefore is halves for f16 that end their block: it reads nothing behind them.
+// halvesBefore is halves for f16 that end their block: it reads nothing after them.
 func (x *program) halvesBefore(r *rows16, disp int) reg.VecVirtual {
 	z := x.dwords(r, disp-2)
 	return x.highHalves(z)
@@ -420,7 +424,8 @@ func loadQ3K(x *program, s *state512, i, u int) reg.VecVirtual {
 	return z
 }
 
-// loadTwos is two bits per weight: a byte holds weights 32 apart, and two neighbours of these are a unit.
+// loadTwos is two bits per weight: a byte holds weights 32 apart, and two neighbours of these are a
+// unit.
 func loadTwos(disp int) func(*program, *state512, int, int) reg.VecVirtual {
 	return func(x *program, s *state512, i, u int) reg.VecVirtual {
 		z := x.ZMM()

@@ -55,7 +55,8 @@ func beginNVFP4(x *program, s *state512) {
 	s.c["128"] = x.constZ(0x43000000)
 }
 
-// scalesNVFP4 makes half of four numbers of four bits of exponent and three of mantissa: as f16 of an exponent that is too small by eight, less one. 0x7f is 0.
+// scalesNVFP4 makes half of four numbers of four bits of exponent and three of mantissa: as f16 of
+// an exponent that is too small by eight, less one. 0x7f is 0.
 func scalesNVFP4(x *program, s *state512) {
 	e := x.dwords(s.rows, 0)
 	k := x.K()
@@ -118,7 +119,8 @@ func beginTQ10(x *program, s *state512) {
 	s.k["last"] = x.mask(0xf000)
 }
 
-// loadTQ10 multiplies bytes, which are fractions of 256, with the power of 3 that moves a weight's digit behind the point: it is 1 from a third on, 2 from two thirds.
+// loadTQ10 multiplies bytes, which are fractions of 256, with the power of 3 that moves a weight's
+// digit after the point: it is 1 from a third on, 2 from two thirds.
 func loadTQ10(x *program, s *state512, i, u int) reg.VecVirtual {
 	z := x.ZMM()
 	power := make([]uint32, 16) // of each dword of bytes
@@ -146,7 +148,8 @@ func loadTQ10(x *program, s *state512, i, u int) reg.VecVirtual {
 		set(8, 12, 81)
 		set(12, 16, 1, 3, 9, 27)
 	}
-	// The low bytes of words are right after one product, the high ones after that of words whose low bytes are 0.
+	// The low bytes of words are right after one product, the high ones after that of words whose
+	// low bytes are 0.
 	high := x.ZMM()
 	x.VPANDD(s.c["ff00"], z, high)
 	x.VPMULLW(x.words(power...), z, z)

@@ -5,8 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The formats with a codebook. Points are looked up one by one, which is most of the work; so the code is a loop over units of 64 weights, and what a block
-// packs tightly (indices, signs, scales) is spread on the stack before.
+// The formats with a codebook. Points are looked up one by one, which is most of the work; so the
+// code is a loop over units of 64 weights, and what a block packs tightly (indices, signs, scales)
+// is spread on the stack before.
 
 var formats512IQ = []format512{
 	{name: "IQ1_S", weight: 256, size: 50, group: 32, off: 4, stage: stage512, begin: points8("IQ1S"), scales: stageIQ1S, scale: stagedScale, load: loadIQ1},
@@ -18,22 +19,27 @@ var formats512IQ = []format512{
 	{name: "IQ3_S", weight: 256, size: 110, group: 32, off: 6, stage: stage512, begin: points4("IQ3S"), scales: stageIQ3S, scale: stagedScale, load: loadIQ3S},
 }
 
-// What a block has on the stack, as bytes from its beginning. A unit's part begins with its number times 8, times a scale.
+// What a block has on the stack, as bytes from its beginning. A unit's part begins with its number
+// times 8, times a scale.
 const (
-	stageIndex = 0                    // [16 rows][4 units][8 words], at scale 2; IQ3 [16 rows][4 units][16 words], at scale 4
-	stageSigns = stageIndex + 16*4*32 // [16 rows][4 units][8 bytes], at scale 1: a bit per weight, or a byte with a bit per point
-	stageScale = stageSigns + 16*4*8  // [4 groups of a unit][4 units][16 rows] of floats, at scale 8
+	// [16 rows][4 units][8 words], at scale 2; IQ3 [16 rows][4 units][16 words], at scale 4
+	stageIndex = 0
+	// [16 rows][4 units][8 bytes], at scale 1: a bit per weight, or a byte with a bit per point
+	stageSigns = stageIndex + 16*4*32
+	// [4 groups of a unit][4 units][16 rows] of floats, at scale 8
+	stageScale = stageSigns + 16*4*8
 	stage512   = stageScale + 4*4*64
 )
 
 // staged addresses the part of the unit.
 func (s *state512) staged(disp int, scale uint8) Mem {
 	m := s.stage.Offset(disp)
-	m.Index, m.Scale = s.unit, scale
+	m.Index, m.Scale = s.unitIndex, scale
 	return m
 }
 
-// points8 and points4 begin formats whose points are words of 8 or 4 bytes: element j of a register takes a point through mask j.
+// points8 and points4 begin formats whose points are words of 8 or 4 bytes: element j of a register
+// takes a point through mask j.
 func points8(grid string) func(*program, *state512) {
 	return func(x *program, s *state512) {
 		s.grid = x.GP64()
@@ -133,7 +139,7 @@ func loadIQ3S(x *program, s *state512, i, _ int) reg.VecVirtual {
 	return x.signed(s, i, x.gather4(s, func(j int) reg.GPVirtual { return x.indexWord(s.staged(stageIndex+128*i+2*j, 4)) }))
 }
 
-// loadIQ1 turns -1, 0 and 1 into eighths, adds an eighth or subtracts it, and adds 16.
+// loadIQ1 converts -1, 0 and 1 into eighths, adds an eighth or subtracts it, and adds 16.
 func loadIQ1(x *program, s *state512, i, _ int) reg.VecVirtual {
 	z := x.gather8(s, func(j int) reg.GPVirtual { return x.indexWord(s.staged(stageIndex+64*i+2*j, 2)) })
 	x.VPSHUFB(z, s.c["eighths"], z) // -1, with its highest bit set, becomes 0
@@ -187,7 +193,8 @@ func (x *program) bits(v reg.VecVirtual, at, n int) reg.VecVirtual {
 	return t
 }
 
-// putScalesXXS takes the four highest bits of dwords that lie a stride apart, the first at disp, as scales.
+// putScalesXXS takes the four highest bits of dwords a stride apart, the first at disp, as
+// scales.
 func (x *program) putScalesXXS(s *state512, disp, stride int, factor uint32) {
 	d := x.blockScale(s.rows, factor)
 	per := 16 / stride
@@ -296,7 +303,8 @@ func stageIQ2XS(x *program, s *state512) {
 	x.putScales4(s, quarter, t[2], t[3])
 }
 
-// putIndices stores 32 words of the bytes of row i at disp, and the bits 8 to 10 of high that mask leaves.
+// putIndices stores 32 words of the bytes of row i at disp, and the bits 8 to 10 of high that mask
+// leaves.
 func (x *program) putIndices(s *state512, i, disp int, high reg.VecVirtual, mask uint32) {
 	z := x.ZMM()
 	x.VPMOVZXBW(s.rows.at(i, disp), z)
@@ -304,7 +312,8 @@ func (x *program) putIndices(s *state512, i, disp int, high reg.VecVirtual, mask
 	x.VMOVDQU32(z, s.stage.Offset(stageIndex+64*i))
 }
 
-// perLane is 64 bytes, the first 16 given and the others as much larger per 16 bytes as they lie behind, where they are no 128.
+// perLane is 64 bytes: the first 16 are given, and each further 16 are larger by step than the 16
+// before, except where a byte is 128 or more.
 func (x *program) perLane(step int, b ...int) Mem {
 	w := make([]uint32, 16)
 	for i := range 64 {
@@ -361,7 +370,8 @@ func (x *program) putPointSigns(s *state512, i int, k reg.OpmaskVirtual) {
 
 func stageIQ1S(x *program, s *state512) {
 	for i := range 16 {
-		// Each word holds three high bits of four points, three bits of scale, and the sign of the eighth.
+		// Each word holds three high bits of four points, three bits of scale, and the sign of the
+		// eighth.
 		high, k := x.ZMM(), x.K()
 		x.VBROADCASTI32X4(s.rows.at(i, 34), high)
 		x.VPSHUFB(x.perLane(4, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3), high, high)

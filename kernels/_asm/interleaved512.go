@@ -5,9 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// interleaved512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a block: a block in each lane of 128 bits. Each dword of the products sums
-// eight weights, so that half as much is left to add up as with one block of many rows. One load of 64 bytes has the scales of all four blocks, and, where these
-// lie at even addresses, the nibbles of three.
+// interleaved512 is how four blocks of a row are taken at once where 16 bytes of nibbles make a
+// block: a block in each lane of 128 bits. Each dword of the products sums eight weights, so that
+// half as much is left to add up as with one block of many rows. One load of 64 bytes has the
+// scales of all four blocks, and, where these are at even addresses, the nibbles of three.
 type interleaved512 struct {
 	size    int   // bytes of a block: four of them are 64 or more
 	nibbles int   // where its nibbles begin
@@ -62,7 +63,8 @@ func (a *interleaved512) begin(x *program, s *state512) {
 	each := a.scaleWords()
 	scales := make([]int, 32)
 	for i := range scales {
-		scales[i] = i%(4*each)/each*a.size/2 + i%each // a byte at an odd address is the upper one of its word
+		// a byte at an odd address is the upper one of its word
+		scales[i] = i%(4*each)/each*a.size/2 + i%each
 	}
 	s.c["scales"] = x.ZMM()
 	x.VMOVDQU32(x.halfWords(scales), s.c["scales"])
@@ -84,7 +86,8 @@ func (a *interleaved512) scaleWords() int {
 
 func maskName(i int) string { return string(rune('0' + i)) }
 
-// place says where the scales of a row's four blocks go: words in two registers, ready for a shuffle of both, or pairs of words in four, ready for dwords4x4.
+// place lists where the scales of a row's four blocks go: words in two registers, ready for a
+// shuffle of both, or pairs of words in four, ready for dwords4x4.
 func (a *interleaved512) place(row int) (register string, at int) {
 	if a.pairs {
 		return "s" + maskName(row%4), row / 4
@@ -92,7 +95,8 @@ func (a *interleaved512) place(row int) (register string, at int) {
 	return "s" + maskName(row/8), row % 8
 }
 
-// step multiplies four blocks of 16 rows with a token and returns the sums of each block, a lane per row. It leaves the scales to scale.
+// step multiplies four blocks of 16 rows with a token and returns the sums of each block, a lane
+// per row. It leaves the scales to scale.
 func (a *interleaved512) step(x *program, s *state512, q reg.Register) [interleaved]reg.VecVirtual {
 	q0, lo, hi := x.ZMM(), x.ZMM(), x.ZMM()
 	x.VMOVDQU32(Mem{Base: q}, q0)
@@ -173,7 +177,8 @@ func (a *interleaved512) scale(x *program, s *state512, b int) {
 // gemvInterleaved takes four blocks of each row.
 func (x *program) gemvInterleaved(f format512, s *state512, acc reg.VecVirtual, q, meta, next reg.Register) {
 	a := f.interleaved
-	// All at once, in the order of addresses: these loops are faster than memory, and lines that are asked for one by one among their loads were seen to come a tenth slower.
+	// All at once, in the order of addresses: these loops are faster than memory, and lines that
+	// are asked for one by one among their loads were seen to come a tenth slower.
 	for at := 0; at < interleaved*16*a.size; at += 64 {
 		x.PREFETCHT1(Mem{Base: next, Disp: at})
 	}

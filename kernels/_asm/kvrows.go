@@ -5,9 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The kernels of this file turn rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
+// The kernels of this file convert rows of blocks of 32, as the cache of keys and values keeps
+// them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
 
-// dequantizeBlocks is a loop over blocks, of size bytes each. step turns one into 32 floats.
+// dequantizeBlocks is a loop over blocks, of size bytes each. step converts one into 32 floats.
 func (x *program) dequantizeBlocks(format, level string, size int, step func(dst, src reg.Register)) {
 	name := "dequantize" + format + level
 	x.function(name, "(dst *float32, src *byte, blocks int)", name+" turns blocks of "+format+" into float32. blocks is not 0.")
@@ -129,7 +130,7 @@ func (x *program) kvRows512() {
 	x.dequantizeRows512()
 }
 
-// kvRows256 does so for the levels avx2 and avxvnni. Its prefetch serves all of amd64.
+// kvRows256 does so for the instruction sets avx2 and avxvnni. Its prefetch serves all of amd64.
 func (x *program) kvRows256() {
 	x.half256()
 	x.dequantizeRows256()

@@ -1,7 +1,8 @@
-// Command _asm writes the assembly of packages kernels and probe. Run it through go generate ./kernels; the checked-in files must equal its output.
+// Command _asm writes the assembly of packages kernels and probe. Run it through go generate
+// ./kernels; the checked-in files must equal its output.
 //
-// It is an avo program (https://github.com/mmcloughlin/avo): one template per kind of kernel, and one small description per block format of how its bits
-// become bytes and its scales become floats.
+// It is an avo program (https://github.com/mmcloughlin/avo): one template per kind of kernel, and
+// one small description per block format of how its bits become bytes and its scales become floats.
 package main
 
 import (
@@ -57,7 +58,8 @@ func main() {
 	}
 }
 
-// write runs a program, then a last pass over its instructions, and leaves NAME_amd64.s and NAME_stubs_amd64.go in the package's folder.
+// write runs a program, then a last pass over its instructions, and leaves NAME_amd64.s and
+// NAME_stubs_amd64.go in the package's folder.
 func write(dir, pkg, name string, make func(*program), finish pass.Interface) error {
 	x := &program{Context: build.NewContext(), consts: map[string]Mem{}}
 	x.Constraint(buildtags.Not("purego"))
@@ -95,7 +97,8 @@ type constant struct {
 	words []uint32
 }
 
-// function begins a function. The stub must not let its arguments escape: they are scratch on the caller's side.
+// function begins a function. The stub must not let its arguments escape: they are scratch on the
+// caller's side.
 func (x *program) function(name, signature string, doc ...string) {
 	x.Function(name)
 	x.Attributes(attr.NOSPLIT)
@@ -158,7 +161,8 @@ func (x *program) add(n int, p Op) {
 	x.ADDQ(U32(n), p)
 }
 
-// wide adds an instruction that writes a part of z and clears the rest, as VEX and EVEX instructions do, so that nothing of z counts as used before.
+// wide adds an instruction that writes a part of z and clears the rest, as VEX and EVEX
+// instructions do, so that nothing of z counts as used before.
 func (x *program) wide(z reg.VecVirtual, i *ir.Instruction, err error) {
 	if err != nil {
 		panic(err)

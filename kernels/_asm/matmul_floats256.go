@@ -24,7 +24,7 @@ var floatFormats256 = []floatFormat256{
 	}},
 }
 
-// matMulFloats256 writes the products with float weights of the levels avx2 and avxvnni.
+// matMulFloats256 writes the products with float weights of the instruction sets avx2 and avxvnni.
 func matMulFloats256(x *program) {
 	for _, f := range floatFormats256 {
 		for _, rows := range []int{4, 1} {
@@ -35,8 +35,9 @@ func matMulFloats256(x *program) {
 	}
 }
 
-// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along k, see floatTiles of the package. Where weights are
-// halves, the bytes of at least 8 end with the last.
+// floatTile256 multiplies four rows, or one, with some tokens. Each output has 8 partial sums along
+// k, see floatTiles of the package. Where weights are halves, the bytes of at least 8 end with the
+// last.
 func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dAVX2", f.name, rows, tokens)
 	x.function(name, floatTileSignature, fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
@@ -50,7 +51,7 @@ func (x *program) floatTile256(f floatFormat256, rows, tokens int) {
 		s3 := x.GP64()
 		x.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, s3)
 		rowsAt = [4]Mem{at(w, 0), {Base: w, Index: stride, Scale: 1}, {Base: w, Index: stride, Scale: 2}, {Base: w, Index: s3, Scale: 1}}
-		if tokens == 1 { // the rows behind these, fetched in the order of addresses
+		if tokens == 1 { // the rows after these, fetched in the order of addresses
 			next = x.GP64()
 			x.LEAQ(Mem{Base: w, Index: stride, Scale: 4}, next)
 			ptrs = append(ptrs, pointer{next, 4 * 8 * f.size})

@@ -13,7 +13,7 @@ type floatFormat512 struct {
 	name string
 	size int
 	load func(x *program, m Mem, k *reg.OpmaskVirtual) reg.VecVirtual
-	// pairs says that weights and activations are bfloat16, two of them to a lane.
+	// pairs is true where weights and activations are bfloat16, two of them to a lane.
 	pairs bool
 }
 
@@ -26,7 +26,8 @@ var floatFormats512 = []floatFormat512{
 
 const floatTileSignature = "(dst *float32, ldd int, w *byte, stride int, a *float32, lda, k int, from, to *float32)"
 
-// partialSums lets the registers acc, of size bytes each, begin with what lies at from, or with zeros.
+// partialSums lets the registers acc, of size bytes each, begin with what is stored at from, or
+// with zeros.
 func (x *program) partialSums(acc []reg.VecVirtual, size int, zero func(reg.VecVirtual)) {
 	from := x.arg("from")
 	for _, v := range acc {
@@ -70,7 +71,8 @@ func (x *program) vdpbf16ps(a, w, c reg.VecVirtual) {
 	})
 }
 
-// bf16Dots replaces VDPBF16PS, which the assembler does not know, by its bytes. Intel SDM volume 2: EVEX.512.F3.0F38.W0 52 /r.
+// bf16Dots replaces VDPBF16PS, which the assembler does not know, by its bytes. Intel SDM volume 2:
+// EVEX.512.F3.0F38.W0 52 /r.
 var bf16Dots = pass.FunctionPass(func(f *ir.Function) error {
 	for _, i := range f.Instructions() {
 		if i.Opcode == "VDPBF16PS" {
@@ -84,13 +86,14 @@ type bf16Dot struct{ ops []Op }
 
 func (v bf16Dot) Asm() string {
 	a, w, c := number(v.ops[0]), number(v.ops[1]), number(v.ops[2])
-	not := func(n, bit int) int { return ^n >> bit & 1 } // of the prefix, which has the upper bits of registers the other way round
+	// of the prefix, which has the upper bits of registers the other way round
+	not := func(n, bit int) int { return ^n >> bit & 1 }
 	return fmt.Sprintf("$0x62; BYTE $%#02x; BYTE $%#02x; BYTE $%#02x; BYTE $0x52; BYTE $%#02x // VDPBF16PS %s, %s, %s",
 		not(c, 3)<<7|not(a, 4)<<6|not(a, 3)<<5|not(c, 4)<<4|2, ^w&15<<3|1<<2|2, 2<<5|not(w, 4)<<3, 3<<6|c&7<<3|a&7,
 		v.ops[0].Asm(), v.ops[1].Asm(), v.ops[2].Asm())
 }
 
-// matMulFloats512 writes the products with float weights of the level avx512vnni.
+// matMulFloats512 writes the products with float weights of the instruction set avx512vnni.
 func matMulFloats512(x *program) {
 	for _, f := range floatFormats512 {
 		for _, rows := range []int{4, 1} {
@@ -101,7 +104,8 @@ func matMulFloats512(x *program) {
 	}
 }
 
-// floatTile512 multiplies four rows, or one, with some tokens. Each output has 16 partial sums along k, see floatTiles of the package.
+// floatTile512 multiplies four rows, or one, with some tokens. Each output has 16 partial sums
+// along k, see floatTiles of the package.
 func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 	per := 16 // weights of a row at once
 	if f.pairs {
@@ -119,7 +123,7 @@ func (x *program) floatTile512(f floatFormat512, rows, tokens int) {
 		s3 := x.GP64()
 		x.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, s3)
 		rowsAt = [4]Mem{at(w, 0), {Base: w, Index: stride, Scale: 1}, {Base: w, Index: stride, Scale: 2}, {Base: w, Index: s3, Scale: 1}}
-		if tokens == 1 { // the rows behind these, fetched in the order of addresses
+		if tokens == 1 { // the rows after these, fetched in the order of addresses
 			next = x.GP64()
 			x.LEAQ(Mem{Base: w, Index: stride, Scale: 4}, next)
 			ptrs = append(ptrs, pointer{next, 4 * per * f.size})

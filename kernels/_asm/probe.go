@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// probe512 is what package probe measures the level avx512vnni by.
+// probe512 is what package probe measures the instruction set avx512vnni by.
 func probe512(x *program) {
 	x.Function("sumAVX512")
 	x.SignatureExpr("func(x *uint64, n int) uint64")
@@ -39,7 +39,8 @@ func probe512(x *program) {
 	x.VZEROUPPER()
 	x.RET()
 
-	// Peaks are those of chains that are independent of each other, more than latency times throughput, without any load.
+	// Peaks are those of chains that are independent of each other, more than latency times
+	// throughput, without any load.
 	x.spin("fmaAVX512", "fmaAVX512 does n times 24 multiply-adds of 16 float32 each.", 24, func(acc, a, b reg.VecVirtual) { x.VFMADD231PS(a, b, acc) })
 	x.spin("dotAVX512", "dotAVX512 does n times 24 dot products of 64 bytes each.", 24, func(acc, a, b reg.VecVirtual) { x.VPDPBUSD(a, b, acc) })
 }
@@ -66,7 +67,7 @@ func (x *program) spin(name, doc string, chains int, step func(acc, a, b reg.Vec
 	x.RET()
 }
 
-// probe256 is what package probe measures the levels avx2 and avxvnni by.
+// probe256 is what package probe measures the instruction sets avx2 and avxvnni by.
 func probe256(x *program) {
 	x.Function("sumAVX2")
 	x.SignatureExpr("func(x *uint64, n int) uint64")

@@ -7,7 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// quantize256 is quantizeGroup for 8 groups, one to a lane, operation by operation, so that bits are equal.
+// quantize256 is quantizeGroup for 8 groups, one to a lane, operation by operation, so that bits
+// are equal.
 func (x *program) quantize256() {
 	x.function("quantizeAVX2", "(q *int8, groups *actGroup, x *float32)", "quantizeAVX2 is quantize for 8 groups.")
 	x.Attributes(0) // the frame is larger than what may be had without asking
@@ -16,7 +17,8 @@ func (x *program) quantize256() {
 	stride := x.GP64()
 	x.MOVQ(U32(128), stride)
 	rows := x.rows8(p, stride)
-	// The groups by columns: [32][8]. Then what is kept of each group: its scale, what its numbers are multiplied by, and a mask of those that have a scale.
+	// The groups by columns: [32][8]. Then what is kept of each group: its scale, what its numbers
+	// are multiplied by, and a mask of those that have a scale.
 	columns := x.AllocLocal((32 + 3) * 32)
 	scaleAt, invAt, goodAt := columns.Offset(32*32), columns.Offset(33*32), columns.Offset(34*32)
 	for h := range 4 {

@@ -13,7 +13,8 @@ func (x *program) activations512() {
 	x.roundBF16Kernel512()
 }
 
-// quantize512 is quantizeGroup for 16 groups, one to a lane, operation by operation, so that bits are equal.
+// quantize512 is quantizeGroup for 16 groups, one to a lane, operation by operation, so that bits
+// are equal.
 func (x *program) quantize512() {
 	x.function("quantizeAVX512", "(q *int8, groups *actGroup, x *float32)", "quantizeAVX512 is quantize for 16 groups.")
 	x.Attributes(0) // the frame is larger than what may be had without asking

@@ -42,7 +42,8 @@ func (x *program) wide512(several bool) wide {
 func (x *program) recurrent256() { x.recur("AVX2", 8, 4, 2, "columns", x.wide256) }
 func (x *program) recurrent512() { x.recur("AVX512", 16, 4, 4, "mask", x.wide512) }
 
-// recur writes the recurrences of a level: of blocks of several vectors, and of one or a part of it.
+// recur writes the recurrences of a level: of blocks of several vectors, and of one or a part of
+// it.
 func (x *program) recur(suffix string, lanes, advance, decay int, last string, of func(several bool) wide) {
 	for _, vectors := range []int{advance, 1} {
 		x.updateStateBlock(fmt.Sprintf("updateState%d%s", lanes*vectors, suffix), vectors, last, of)
@@ -61,7 +62,8 @@ func block(w wide, p reg.Register, n int) []reg.VecVirtual {
 	return v
 }
 
-// updateStateBlock takes a block of columns through all rows of a state, with x and y in registers. ld is in bytes.
+// updateStateBlock takes a block of columns through all rows of a state, with x and y in registers.
+// ld is in bytes.
 func (x *program) updateStateBlock(name string, vectors int, last string, of func(several bool) wide) {
 	extra := ""
 	if vectors == 1 {
@@ -96,7 +98,8 @@ func (x *program) updateStateBlock(name string, vectors int, last string, of fun
 	x.end()
 }
 
-// updateSelectiveStateBlock takes a block of channels through all their states, with d, x and y in registers. ld is in bytes.
+// updateSelectiveStateBlock takes a block of channels through all their states, with d, x and y in
+// registers. ld is in bytes.
 func (x *program) updateSelectiveStateBlock(name string, vectors int, last string, of func(several bool) wide) {
 	extra := ""
 	if vectors == 1 {

@@ -5,7 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left. Pointers advance by their sizes for 8 elements.
+// each8 runs body for 8 of n elements at a time, and once more with a mask of those that are left.
+// Pointers advance by their sizes for 8 elements.
 func (x *program) each8(label string, n reg.Register, body func(mask Op), ptrs ...pointer) {
 	x.Label(label)
 	x.CMPQ(n, Imm(8))
@@ -23,7 +24,7 @@ func (x *program) each8(label string, n reg.Register, body func(mask Op), ptrs .
 	x.Label(label + "done")
 }
 
-// below256 is where a mask of the first n ≤ 8 lanes lies.
+// below256 is where a mask of the first n ≤ 8 lanes is stored.
 func (x *program) below256(n reg.Register) Mem {
 	const all = 1<<32 - 1
 	p, i := x.GP64(), x.GP64()
@@ -33,7 +34,7 @@ func (x *program) below256(n reg.Register) Mem {
 	return Mem{Base: p, Index: i, Scale: 4, Disp: 32}
 }
 
-// get256 and put256 move 8 floats, or those of a mask, which is a register or lies in memory.
+// get256 and put256 move 8 floats, or those of a mask, which is a register or in memory.
 func (x *program) get256(m Mem, mask Op) reg.VecVirtual {
 	y := x.YMM()
 	switch mask := mask.(type) {
@@ -79,7 +80,8 @@ func (x *program) reduce256(y reg.VecVirtual, op func(a, b, to reg.VecVirtual)) 
 	}
 }
 
-// exp256 replaces y by e^y: see Exp of the package, here with fused multiply-adds. Results below the normal numbers are 0.
+// exp256 replaces y by e^y: see Exp of the package, here with fused multiply-adds. Results below
+// the normal numbers are 0.
 func (x *program) exp256(y reg.VecVirtual) {
 	const low = -87.33654
 	c := func(f float32) Mem { return x.words(bits(f)) }
@@ -124,7 +126,7 @@ func (x *program) dwords8x8(v [8]reg.VecVirtual) (out [8]reg.VecVirtual) {
 	return out
 }
 
-// argMem is where an argument lies.
+// argMem is where an argument is stored.
 func (x *program) argMem(name string) Mem {
 	b, err := x.Param(name).Resolve()
 	if err != nil {

@@ -118,11 +118,13 @@ func (x *program) reduce(z reg.VecVirtual, op func(a, b, to reg.VecVirtual)) reg
 
 func (x *program) plus(a, b, to reg.VecVirtual) { x.VADDPS(a, b, to) }
 
-// exp replaces z by e^z: see Exp of the package, here with fused multiply-adds and results below the normal numbers.
+// exp replaces z by e^z: see Exp of the package, here with fused multiply-adds and results below
+// the normal numbers.
 func (x *program) exp(z reg.VecVirtual) {
 	c := func(f float32) Mem { return x.words(bits(f)) }
 	n, p := x.ZMM(), x.ZMM()
-	// The bounds yield 0 and Inf. Of a NaN and a number the instructions return the second source, here the NaN.
+	// The bounds yield 0 and Inf. Of a NaN and a number the instructions return the second source,
+	// here the NaN.
 	x.VMOVUPS(c(-110), n)
 	x.VMAXPS(z, n, z)
 	x.VMOVUPS(c(90), n)

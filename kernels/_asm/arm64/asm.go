@@ -51,7 +51,8 @@ func (x *program) stubs() string {
 	return generated + "package " + x.pkg + "\n" + imports + x.stub.String()
 }
 
-// function begins a function. Every parameter is of eight bytes, but the last one may be a float32. A stub does not let its arguments escape: they are scratch on the caller's side.
+// function begins a function. Every parameter is of eight bytes, but the last one may be a float32.
+// A stub does not let its arguments escape: they are scratch on the caller's side.
 func (x *program) function(name, signature, doc string) {
 	x.name, x.args, x.frame, x.code = name, nil, 0, nil
 	fmt.Fprintf(&x.stub, "\n// %s\n//\n//go:noescape\nfunc %s(%s)\n", doc, name, signature)
@@ -198,7 +199,7 @@ func (x *program) next(n R, limit int, label string) {
 
 func (x *program) prefetch(p R, at int) { x.op("PRFM", mem(p, at), "PLDL1KEEP") }
 
-// Loads and stores. With post they move the address on behind what they read.
+// Loads and stores. With post they move the address past what they read.
 
 func mem(p R, at int) string {
 	if at == 0 {
@@ -235,12 +236,18 @@ func (x *program) shift(op, t string, d, n V, i int) {
 	x.op(op, imm(i), n.as(t), d.as(t))
 }
 
-func (x *program) and(d, n, m V)                { x.three("VAND", "B16", d, n, m) }
-func (x *program) orr(d, n, m V)                { x.three("VORR", "B16", d, n, m) }
-func (x *program) eor(d, n, m V)                { x.three("VEOR", "B16", d, n, m) }
-func (x *program) bit(d, n, m V)                { x.three("VBIT", "B16", d, n, m) } // the bits of n where m is set
-func (x *program) bif(d, n, m V)                { x.three("VBIF", "B16", d, n, m) } // where m is clear
-func (x *program) bsl(d, n, m V)                { x.three("VBSL", "B16", d, n, m) } // n where d is set, else m
+func (x *program) and(d, n, m V) { x.three("VAND", "B16", d, n, m) }
+func (x *program) orr(d, n, m V) { x.three("VORR", "B16", d, n, m) }
+func (x *program) eor(d, n, m V) { x.three("VEOR", "B16", d, n, m) }
+
+// the bits of n where m is set
+func (x *program) bit(d, n, m V) { x.three("VBIT", "B16", d, n, m) }
+
+// where m is clear
+func (x *program) bif(d, n, m V) { x.three("VBIF", "B16", d, n, m) }
+
+// n where d is set, else m
+func (x *program) bsl(d, n, m V)                { x.three("VBSL", "B16", d, n, m) }
 func (x *program) add(t string, d, n, m V)      { x.three("VADD", t, d, n, m) }
 func (x *program) sub(t string, d, n, m V)      { x.three("VSUB", t, d, n, m) }
 func (x *program) addp(t string, d, n, m V)     { x.three("VADDP", t, d, n, m) }
@@ -254,16 +261,21 @@ func (x *program) uzp1(t string, d, n, m V)     { x.three("VUZP1", t, d, n, m) }
 func (x *program) uzp2(t string, d, n, m V)     { x.three("VUZP2", t, d, n, m) }
 func (x *program) shl(t string, d, n V, i int)  { x.shift("VSHL", t, d, n, i) }
 func (x *program) ushr(t string, d, n V, i int) { x.shift("VUSHR", t, d, n, i) }
-func (x *program) sli(t string, d, n V, i int)  { x.shift("VSLI", t, d, n, i) } // n<<i above the lowest i bits of d
-func (x *program) sri(t string, d, n V, i int)  { x.shift("VSRI", t, d, n, i) } // n>>i below the highest i bits of d
-func (x *program) mov(d, n V)                   { x.op("VMOV", n.as("B16"), d.as("B16")) }
+
+// n<<i above the lowest i bits of d
+func (x *program) sli(t string, d, n V, i int) { x.shift("VSLI", t, d, n, i) }
+
+// n>>i below the highest i bits of d
+func (x *program) sri(t string, d, n V, i int) { x.shift("VSRI", t, d, n, i) }
+func (x *program) mov(d, n V)                  { x.op("VMOV", n.as("B16"), d.as("B16")) }
 func (x *program) dup(t string, d V, n V, i int) {
 	x.op("VDUP", fmt.Sprintf("V%d.%c[%d]", int(n), t[0], i), d.as(t))
 }
 func (x *program) zero(d V)        { x.op("VMOVI", "$0", d.as("B16")) }
 func (x *program) fill(d V, b int) { x.op("VMOVI", imm(b), d.as("B16")) }
 
-// tbl sets each byte of d to that byte of table which the byte of index names, and to 0 where there is none.
+// tbl sets each byte of d to that byte of table which the byte of index names, and to 0 where there
+// is none.
 func (x *program) tbl(d V, table V, index V) {
 	x.op("VTBL", index.as("B16"), "["+table.as("B16")+"]", d.as("B16"))
 }

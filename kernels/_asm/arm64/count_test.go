@@ -12,8 +12,10 @@ import (
 	"testing"
 )
 
-// peers are the instructions per 32 weights of llama.cpp's dot products (ggml/src/ggml-cpu/arch/arm/quants.c at 3f545becc, gcc 12.2 -O3 for armv8-a and for
-// armv8.2-a+dotprod), executed between 512 and 1024 weights. Ours are not to be more, but for those named.
+// peers are the instructions per 32 weights of llama.cpp's dot products
+// (ggml/src/ggml-cpu/arch/arm/quants.c at 3f545becc, gcc 12.2 -O3 for armv8-a and for
+// armv8.2-a+dotprod), executed between 512 and 1024 weights. Ours are not to be more, but for those
+// named.
 var peers = map[string]struct{ neon, dotprod float64 }{
 	"Q4_0": {29.00, 21.00}, "Q4_1": {32.50, 24.50}, "Q5_0": {44.00, 36.00}, "Q5_1": {47.00, 38.50}, "Q8_0": {26.00, 18.00},
 	"Q2_K": {29.12, 21.62}, "Q3_K": {38.38, 30.88}, "Q4_K": {28.25, 17.00}, "Q5_K": {34.12, 24.25}, "Q6_K": {33.88, 29.12},
@@ -23,8 +25,9 @@ var peers = map[string]struct{ neon, dotprod float64 }{
 	"IQ3_XXS": {56.50, 48.50}, "IQ3_S": {62.38, 55.38},
 }
 
-// TestInstructions counts the instructions per 32 weights in the disassembly of package kernels, prints them as a table and compares them with those of
-// llama.cpp. Prefetches count; what is done once per call does not.
+// TestInstructions counts the instructions per 32 weights in the disassembly of package kernels,
+// prints them as a table and compares them with those of llama.cpp. Prefetches count; what is done
+// once per call does not.
 func TestInstructions(t *testing.T) {
 	if _, err := exec.LookPath(objdump); err != nil {
 		t.Skipf("no %s (Debian's binutils-aarch64-linux-gnu)", objdump)
@@ -94,7 +97,8 @@ type body struct {
 	back  map[int]uint64
 }
 
-// executed is how many instructions the loops take, the outermost all of its trips. Each loop holds the next.
+// executed is how many instructions the loops take, the outermost all of its trips. Each loop holds
+// the next.
 func (b *body) executed(trips []int) (float64, error) {
 	type loop struct{ from, to int }
 	var loops []loop

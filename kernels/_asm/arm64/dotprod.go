@@ -35,7 +35,8 @@ func dotprod(x *program) {
 	x.table(dotprodLevel, dotprodLevel)
 }
 
-// panelDotProd has 4·8 outputs at most, each in a lane of an accumulator of integers and of one of floats.
+// panelDotProd has 4·8 outputs at most, each in a lane of an accumulator of integers and of one of
+// floats.
 func (x *program) panelDotProd(group int, min bool, tokens int) {
 	n := x.beginPanel(dotprodLevel, "", group, min, tokens)
 	acc := x.accumulators(tokens)

@@ -127,7 +127,8 @@ func (x *program) swiGLUKernel() {
 }
 
 func (x *program) geluKernel() {
-	// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, with the sign that e takes.
+	// The slope at 0 and the part of the cube in the argument of GELU's sigmoid, with the sign that
+	// e takes.
 	x.function("geluNEON", "dst *float32, gate *float32, up *float32, n int", "geluNEON is gelu.")
 	dst, a, b, n := x.arg("dst"), x.arg("gate"), x.arg("up"), x.arg("n")
 	t := x.expTable()

@@ -66,7 +66,8 @@ func TestEncodersListed(t *testing.T) {
 	}
 }
 
-// TestGenerated disassembles the words of the checked-in files and holds them against their comments.
+// TestGenerated disassembles the words of the checked-in files and holds them against their
+// comments.
 func TestGenerated(t *testing.T) {
 	line := regexp.MustCompile(`WORD \$0x([0-9a-f]{8}) // (.*)`)
 	for _, f := range files {

@@ -18,7 +18,7 @@ var (
 	levelsFP4 = []int{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}
 )
 
-// Scales of blocks of 32. They move the row pointers on behind what they read.
+// Scales of blocks of 32. They move the row pointers past what they read.
 
 // halves reads a half float per row.
 func halves(x *program, s *state, emit func(quad, i int, d, m V)) {
@@ -54,7 +54,8 @@ func (x *program) halfPair(t V) (lo, hi V) {
 	return lo, hi
 }
 
-// powers reads the byte e and makes half of 2^(e-127) of it: 2^(e-128), and below that a denormal number.
+// powers reads the byte e and makes half of 2^(e-127) of it: 2^(e-128), and below that a denormal
+// number.
 func powers(x *program, s *state, emit func(quad, i int, d, m V)) {
 	for i, p := range s.quads {
 		e, small := x.V(), x.V()
@@ -95,7 +96,8 @@ func fives(x *program, s *state) {
 	x.constant(s.hold(x, "hi"), 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3)
 }
 
-// loadFives: 32 fifth bits, then nibbles. Bytes are too small by 16: where the fifth bit is clear, all bits above the nibble are set.
+// loadFives: 32 fifth bits, then nibbles. Bytes are too small by 16: where the fifth bit is clear,
+// all bits above the nibble are set.
 func loadFives(x *program, s *state, p R, u int, use func(piece int, v V)) {
 	h, a, b := x.V(), x.V(), x.V()
 	x.ldrSPost(h, p, 4)

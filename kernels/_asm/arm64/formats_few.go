@@ -46,8 +46,9 @@ func beginNVFP4(x *program, s *state) {
 	}
 }
 
-// scalesNVFP4 makes half of what four bits of exponent and three of mantissa mean: moved to where a float has them, that is too small by 2^119, denormal
-// numbers included. The sign carries no meaning; 0x7f, a NaN, counts as 0, but 0xff does not.
+// scalesNVFP4 makes half of what four bits of exponent and three of mantissa mean: moved to where a
+// float has them, that is too small by 2^119, denormal numbers included. The sign carries no
+// meaning; 0x7f, a NaN, counts as 0, but 0xff does not.
 func scalesNVFP4(x *program, s *state, emit func(quad, i int, d, m V)) {
 	for i, p := range s.quads {
 		e, nan := x.V(), x.V()
@@ -130,7 +131,8 @@ func loadQ2(x *program, s *state, p R, u int, use func(piece int, v V)) {
 	x.free(b)
 }
 
-// TQ1_0: five ternary digits to a byte, as a fraction of 3^5. A digit is 0 up to 85 and 2 above 170; times 3, the next one is there.
+// TQ1_0: five ternary digits to a byte, as a fraction of 3^5. A digit is 0 up to 85 and 2 above
+// 170; times 3, the next one is there.
 
 func beginTQ1(x *program, s *state) {
 	for _, p := range powersOf3[1:] {

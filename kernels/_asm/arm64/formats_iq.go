@@ -2,7 +2,8 @@ package main
 
 import "fmt"
 
-// The formats with a codebook: indices are gathered one by one, from tables that package kernels keeps for it.
+// The formats with a codebook: indices are gathered one by one, from tables that package kernels
+// keeps for it.
 
 func init() {
 	formats = append(formats,
@@ -109,7 +110,8 @@ func (x *program) signed(s *state, v V, i, j R) {
 	x.free(signs)
 }
 
-// Scales are (n+1/2)·d for a few bits n and a multiple d of the block's half float; such products are exact.
+// Scales are (n+1/2)·d for a few bits n and a multiple d of the block's half float; such products
+// are exact.
 
 // blockScale reads the half float at the block's beginning, times f.
 func (x *program) blockScale(p [4]R, f float32) V {
@@ -128,7 +130,8 @@ func (x *program) plusHalf(n, half, d V) V {
 	return n
 }
 
-// scalesXXS takes the four highest bits of the words that lie a stride apart, and are behind four bytes of index where that is 8.
+// scalesXXS takes the four highest bits of the words that are a stride apart and come after four
+// bytes of index where that is 8.
 func scalesXXS(disp, stride int, f float32) func(*program, *state, func(quad, i int, d, m V)) {
 	return func(x *program, s *state, emit func(quad, i int, d, m V)) {
 		half := x.floats(x.V(), 0.5)
@@ -214,9 +217,10 @@ func scalesIQ3S(x *program, s *state, emit func(quad, i int, d, m V)) {
 	}
 }
 
-// part is the address of what unit s.unit has in the row at p, each unit having 1<<log bytes of it.
+// part is the address of what unit s.unitIndex has in the row at p, each unit having 1<<log bytes
+// of it.
 func (x *program) part(d R, s *state, p R, log int) {
-	x.op("ADD", fmt.Sprintf("%s<<%d", s.unit, log), p.String(), d.String())
+	x.op("ADD", fmt.Sprintf("%s<<%d", s.unitIndex, log), p.String(), d.String())
 }
 
 // loadIQ2XXS: four indices, then four times seven bits of signs.
@@ -390,7 +394,8 @@ func beginIQ1M(x *program, s *state) {
 	x.constant(s.hold(x, "down"), 8, 8, 8, 8, 8, 8, 8, 8, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80)
 }
 
-// scalesIQ1M takes four words of 16 bits apart: four times three bits of scale, and a quarter of the block's half float on top.
+// scalesIQ1M takes four words of 16 bits apart: four times three bits of scale, and a quarter of
+// the block's half float on top.
 func scalesIQ1M(x *program, s *state, emit func(quad, i int, d, m V)) {
 	half, seven, quarter, mask := x.floats(x.V(), 0.5), x.V(), x.floats(x.V(), 0.25), x.V()
 	x.w(moviS(seven, 7))

@@ -52,7 +52,8 @@ func (x *program) lanes(v V, t string, p [4]R, disp int) {
 	x.freeR(a)
 }
 
-// byteIndex selects with tbl byte b of each dword and clears the rest; topIndex moves it to the top.
+// byteIndex selects with tbl byte b of each dword and clears the rest; topIndex moves it to the
+// top.
 func byteIndex(b int) []int {
 	return []int{b, 0x80, 0x80, 0x80, b + 4, 0x80, 0x80, 0x80, b + 8, 0x80, 0x80, 0x80, b + 12, 0x80, 0x80, 0x80}
 }
@@ -97,7 +98,8 @@ func begin6(x *program, s *state) {
 	}
 }
 
-// scales6 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales and eight minima of six bits.
+// scales6 takes the block's beginning apart: d, dmin, and twelve bytes that hold eight scales and
+// eight minima of six bits.
 func scales6(x *program, s *state, emit func(quad, i int, d, m V)) {
 	for i, p := range s.quads {
 		t := x.columns(p, 0)
@@ -261,7 +263,8 @@ func scalesQ3K(x *program, s *state, emit func(quad, i int, d, m V)) {
 		x.w(xtn(t[3], t[3]))
 		x.w(fcvtl(t[3], t[3]))
 		d := t[3]
-		// The four low bits of scales are the nibbles of t[0] and t[1], the two high ones those of t[2].
+		// The four low bits of scales are the nibbles of t[0] and t[1], the two high ones those of
+		// t[2].
 		n := [4]V{x.V(), x.V(), x.V(), x.V()}
 		x.shl("B16", n[0], t[2], 4)
 		x.shl("B16", n[1], t[2], 2)
@@ -305,7 +308,8 @@ func (x *program) two(s *state, v V, l int) V {
 	return t
 }
 
-// loadTwos is two bits per weight: a byte holds weights 32 apart, and two neighbours of these are a unit.
+// loadTwos is two bits per weight: a byte holds weights 32 apart, and two neighbours of these are a
+// unit.
 func loadTwos(disp int) func(*program, *state, R, int, func(int, V)) {
 	return func(x *program, s *state, p R, u int, use func(piece int, v V)) {
 		a, b := x.V(), x.V()
@@ -317,7 +321,8 @@ func loadTwos(disp int) func(*program, *state, R, int, func(int, V)) {
 	}
 }
 
-// loadQ3K has a third bit: where it is clear, the weight is four less, and all bits above the two are set.
+// loadQ3K has a third bit: where it is clear, the weight is four less, and all bits above the two
+// are set.
 func loadQ3K(x *program, s *state, p R, u int, use func(piece int, v V)) {
 	var v, h [2]V
 	for i := range v {
@@ -377,7 +382,8 @@ func beginIQ4XS(x *program, s *state) { steps(levelsIQ4)(x, s) }
 // scalesIQ4XS takes eight bytes apart: d, two high bits of eight scales, and their low nibbles.
 func scalesIQ4XS(x *program, s *state, emit func(quad, i int, d, m V)) {
 	index := x.indices(topIndex)
-	spread := x.constant(x.V(), 2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15) // the upper half of each dword, bytes twice
+	// the upper half of each dword, bytes twice
+	spread := x.constant(x.V(), 2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15)
 	even := x.constant(x.V(), 0xff, 0)
 	high, offset := x.V(), x.V()
 	x.fill(high, 0x30)
@@ -393,7 +399,8 @@ func scalesIQ4XS(x *program, s *state, emit func(quad, i int, d, m V)) {
 		d, low := v[1], v[3]
 		x.zip1("D2", d, v[0], v[2])
 		x.zip2("D2", low, v[0], v[2])
-		// h: for even groups two bits of a nibble, moved to bits 4 and 5; those of odd groups are above them.
+		// h: for even groups two bits of a nibble, moved to bits 4 and 5; those of odd groups are
+		// above them.
 		h, t := v[0], v[2]
 		x.tbl(t, d, spread)
 		x.shl("B16", h, t, 4)

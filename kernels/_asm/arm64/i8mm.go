@@ -1,7 +1,7 @@
 package main
 
-// i8mmLevel multiplies a token with the dot products of dotprodLevel, and two with SMMLA: two rows by eight weights times eight by two tokens. A panel is bytes
-// [k/8][4 pairs of rows][2][8].
+// i8mmLevel multiplies a token with the dot products of dotprodLevel, and two with SMMLA: two rows
+// by eight weights times eight by two tokens. A panel is bytes [k/8][4 pairs of rows][2][8].
 var i8mmLevel = &level{
 	suffix: "I8MM",
 	store: func(x *program, v [4]V, p R, at int) {
@@ -36,7 +36,8 @@ func i8mm(x *program) {
 
 const rowPairs = tileRows / 2
 
-// panelI8MM has an accumulator per pair of rows and pair of tokens: row 0 token 0, row 0 token 1, row 1 token 0, row 1 token 1. An odd token is paired with itself.
+// panelI8MM has an accumulator per pair of rows and pair of tokens: row 0 token 0, row 0 token 1,
+// row 1 token 0, row 1 token 1. An odd token is paired with itself.
 func (x *program) panelI8MM(group int, min bool, tokens int) {
 	n := x.beginPanel(i8mmLevel, "", group, min, tokens)
 	pairs := (tokens + 1) / 2

@@ -2,7 +2,8 @@ package main
 
 import "fmt"
 
-// dequantizeRows turns rows of blocks of 32, as the cache of keys and values keeps them, into float32: an integer times the scale, one rounding, as quant.Dequantize.
+// dequantizeRows converts rows of blocks of 32, as the cache of keys and values keeps them, into
+// float32: an integer times the scale, one rounding, as quant.Dequantize.
 func (x *program) dequantizeRows() {
 	x.dequantizeBlocks("Q8_0", 34, func(src R) (v [2]V) {
 		for i := range v {
@@ -26,7 +27,8 @@ func (x *program) dequantizeRows() {
 	})
 }
 
-// dequantizeBlocks is a loop over blocks that begin with their scale; load returns their 32 integers as bytes and moves src behind them.
+// dequantizeBlocks is a loop over blocks that begin with their scale; load returns their 32
+// integers as bytes and moves src after them.
 func (x *program) dequantizeBlocks(format string, size int, load func(src R) [2]V) {
 	name := "dequantize" + format + "NEON"
 	x.function(name, "dst *float32, src *byte, blocks int", fmt.Sprintf("%s turns blocks of %s, %d bytes each, into float32. blocks is not 0.", name, format, size))

@@ -1,13 +1,19 @@
-// Command arm64 writes the arm64 assembly of packages kernels and probe. Run it through go generate ./kernels; the checked-in files must equal its output.
+// Command arm64 writes the arm64 assembly of packages kernels and probe. Run it through go generate
+// ./kernels; the checked-in files must equal its output.
 //
-// It is a small assembler with one template per kind of kernel and one small description per block format:
+// It is a small assembler with one template per kind of kernel and one small description per block
+// format:
 //
-//   - asm.go holds a file in the making: functions, registers, and the instructions that Go's assembler has, destination first.
-//   - encode.go makes the words of those that it lacks. Its test holds every encoder against a disassembler.
+//   - asm.go holds a file in the making: functions, registers, and the instructions that Go's
+//     assembler has, destination first.
+//   - encode.go makes the words of those that it lacks. Its test holds every encoder against a
+//     disassembler.
 //   - tiles.go holds the templates: rows, unpack, panel.
-//   - formats.go and the files beside it say of each block format how its bits become bytes and its scales become floats.
+//   - formats.go and the files beside it say of each block format how its bits become bytes and its
+//     scales become floats.
 //
-// The instructions are those of the Arm Architecture Reference Manual for A-profile (DDI 0487), chapter C7.
+// The instructions are those of the Arm Architecture Reference Manual for A-profile (DDI 0487),
+// chapter C7.
 package main
 
 import (

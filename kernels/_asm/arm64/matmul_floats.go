@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// floatFormat is how a vector of four weights, or one weight, becomes floats. wide reads eight at once into two registers, or is nil.
+// floatFormat is how a vector of four weights, or one weight, becomes floats. wide reads eight at
+// once into two registers, or is nil.
 type floatFormat struct {
 	name string
 	size int
@@ -38,14 +39,15 @@ func matMulFloats(x *program) {
 	}
 }
 
-// floatTile multiplies four rows, or one, with some tokens. Each output has four partial sums along k, see floatTiles of the package.
+// floatTile multiplies four rows, or one, with some tokens. Each output has four partial sums along
+// k, see floatTiles of the package.
 func (x *program) floatTile(f floatFormat, rows, tokens int) {
 	name := fmt.Sprintf("mul%s%dx%dNEON", f.name, rows, tokens)
 	x.function(name, "dst *float32, ldd int, w *byte, stride int, a *float32, lda int, k int, from *float32, to *float32",
 		fmt.Sprintf("%s multiplies %d rows of %s with %d tokens.", name, rows, f.name, tokens))
 	w, a := []R{x.arg("w")}, []R{x.arg("a")}
 	stride, lda, k := x.arg("stride"), x.arg("lda"), x.arg("k")
-	next := x.R() // the rows behind these, fetched in the order of addresses
+	next := x.R() // the rows after these, fetched in the order of addresses
 	for r := 1; r < rows; r++ {
 		w = append(w, x.R())
 		x.addr(w[r], w[r-1], stride)

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// neonLevel multiplies to 16 bits with SMULL and SMLAL, two products in a lane or more where they fit, and adds these to 32 bits. A panel is bytes
-// [k/16][8 rows][16].
+// neonLevel multiplies to 16 bits with SMULL and SMLAL, two products in a lane or more where they
+// fit, and adds these to 32 bits. A panel is bytes [k/16][8 rows][16].
 var neonLevel = &level{
 	suffix: "NEON",
 	dot: func(x *program, a *sums, w, act V) {
@@ -49,7 +49,7 @@ var neonLevel = &level{
 	},
 }
 
-// neonPanels says how large the bytes of a panel may be.
+// neonPanels gives how large the bytes of a panel may be.
 var neonPanels = []struct {
 	group int
 	min   bool

@@ -31,7 +31,8 @@ func probeLoops(x *program) {
 	x.free(s[:]...)
 	x.end()
 
-	// Peaks are those of chains that are independent of each other, more than latency times throughput, without any load.
+	// Peaks are those of chains that are independent of each other, more than latency times
+	// throughput, without any load.
 	x.spin("fmaNEON", "multiply-adds of 4 float32", 24, func(acc, a, b V) { x.fmla(acc, a, b) })
 	x.spin("dotNEON", "dot products of 16 bytes", 24, func(acc, a, b V) {
 		v := x.V()

@@ -4,7 +4,8 @@ import (
 	"fmt"
 )
 
-// quantize is quantizeGroup for four groups, one to a lane, operation by operation, so that bits are equal.
+// quantize is quantizeGroup for four groups, one to a lane, operation by operation, so that bits
+// are equal.
 func (x *program) quantize() {
 	x.function("quantizeNEON", "q *int8, groups *byte, x *float32", "quantizeNEON is quantize for 4 groups.")
 	const groups, candidates, size = 4, 8, 32
@@ -80,16 +81,16 @@ func (x *program) quantize() {
 		x.loop(n, label)
 		for c := range half {
 			x.with(3, func(u []V) {
-				s, gain, more := u[0], u[1], u[2]
+				s, gain, better := u[0], u[1], u[2]
 				x.w(fdiv(s, xq[c], qq[c]))
 				x.w(fmul(gain, s, xq[c]))
-				x.floats(more, candidateMax(half*h+c)*candidateMax(half*h+c))
-				x.w(fdiv(gain, gain, more))
-				x.w(fcmgt(more, gain, best))
-				x.bit(best, gain, more)
-				x.bit(inv, id[c], more)
+				x.floats(better, candidateMax(half*h+c)*candidateMax(half*h+c))
+				x.w(fdiv(gain, gain, better))
+				x.w(fcmgt(better, gain, best))
+				x.bit(best, gain, better)
+				x.bit(inv, id[c], better)
 				x.w(fdiv(s, s, id[c]))
-				x.bit(scale, s, more)
+				x.bit(scale, s, better)
 			})
 			x.free(id[c], xq[c], qq[c])
 		}

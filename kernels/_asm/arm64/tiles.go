@@ -13,11 +13,12 @@ type level struct {
 	suffix string
 	// dot adds the products of 16 bytes to a.
 	dot func(x *program, a *sums, w, act V)
-	// store writes 16 weights of four rows to where a panel has them; at is the offset of the first row's first.
+	// store writes 16 weights of four rows to where a panel has them; at is the offset of the first
+	// row's first.
 	store func(x *program, v [4]V, p R, at int)
 	// quadBytes is how far from each other in a panel the quads of a tile are.
 	quadBytes int
-	// panel is what the names of the panel kernels for a format have behind group and minimum.
+	// panel is what the names of the panel kernels for a format have after group and minimum.
 	panel func(f *format) string
 }
 
@@ -32,13 +33,17 @@ type format struct {
 	off     int  // what the bytes of load are too large by
 	most    int  // the largest magnitude of these
 	post    bool // scales and load leave the row pointers at the next block
-	loop    bool // units are run through by a loop, to keep long ones short; each is as units has the first of them, at state.unit times what it asks
+	// units are run through by a loop, to keep long ones short; each is as units has the first of
+	// them, at state.unitIndex times what it asks
+	loop bool
 
 	// begin sets up constants, before the loop over blocks.
 	begin func(x *program, s *state)
-	// scales computes the scales of a block, four rows at a time, and hands each to emit with its minimum, if there is one.
+	// scales computes the scales of a block, four rows at a time, and hands each to emit with its
+	// minimum, if there is one.
 	scales func(x *program, s *state, emit func(quad, i int, d, m V))
-	// units are the parts in which load takes a block of a row: lists of pieces. A piece is 16 weights, and a unit holds whole groups.
+	// units are the parts in which load takes a block of a row: lists of pieces. A piece is 16
+	// weights, and a unit holds whole groups.
 	units [][]int
 	// load hands the pieces of unit u of the row at p to use, which owns the registers then.
 	load func(x *program, s *state, p R, u int, use func(piece int, v V))
@@ -61,7 +66,7 @@ type state struct {
 	quads [][4]R // pointers to the rows
 	c     map[string]V
 
-	unit        R // number of the unit, in a loop
+	unitIndex   R // number of the unit, in a loop
 	grid, signs R // addresses of tables
 }
 
@@ -82,7 +87,8 @@ func (s *state) release(x *program) {
 	}
 }
 
-// sums are the products of a row with a group in the making. Lanes hold n products of 16 bits each, or are of 32 bits where n is 0.
+// sums are the products of a row with a group in the making. Lanes hold n products of 16 bits each,
+// or are of 32 bits where n is 0.
 type sums struct {
 	v       V
 	n, most int
@@ -111,8 +117,9 @@ func (s *sums) add(x *program, o *sums) {
 	x.free(o.v)
 }
 
-// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale, then the sum of all 32 integers and of each 16, then the
-// same sums times the scale. As two vectors, scale and sums are lanes of the first, the products lanes of the second.
+// An actGroup of package kernels is 32 bytes, as many as the activations it belongs to: the scale,
+// then the sum of all 32 integers and of each 16, then the same sums times the scale. As two
+// vectors, scale and sums are lanes of the first, the products lanes of the second.
 const actGroup = 32
 
 func sumLane(group, g int) int {
@@ -124,13 +131,13 @@ func sumLane(group, g int) int {
 
 func dsumLane(group, g int) int { return sumLane(group, g) - 1 }
 
-// rows multiplies eight rows, where they lie, with one token.
+// rows multiplies eight rows, where they are stored, with one token.
 func (x *program) rows(l *level, f *format) {
 	name := "gemv" + f.name + l.suffix
 	x.function(name, "dst *float32, w *byte, stride int, blocks int, q *int8, groups *byte",
 		name+" sets dst[r] to the product of row r of w with a token, for 8 rows.")
 	w, stride, blocks, q, meta := x.arg("w"), x.arg("stride"), x.arg("blocks"), x.arg("q"), x.arg("groups")
-	next := x.R() // the rows behind these, fetched in the order of addresses
+	next := x.R() // the rows after these, fetched in the order of addresses
 	x.lsl(next, stride, 3)
 	x.addr(next, next, w)
 	s := &state{c: map[string]V{}}
@@ -143,7 +150,7 @@ func (x *program) rows(l *level, f *format) {
 	if f.min {
 		vectors = 2
 	}
-	var scratch R // scales of a block: [quads][scaleCount], minima behind each
+	var scratch R // scales of a block: [quads][scaleCount], minima after each
 	one := f.scaleCount() == 1
 	at := func(quad, i int) int { return 16 * vectors * (quad*f.scaleCount() + i) }
 	if !one {
@@ -183,11 +190,11 @@ func (x *program) rows(l *level, f *format) {
 	inOrder := f.loop || f.weights == 32 // then activations are read once, in order
 	ready := map[int][quads]V{}
 	folded := 0
-	walk := scratch
+	scaleAt := scratch
 	if f.loop {
-		s.unit, walk = x.R(), x.R()
-		x.movr(walk, scratch)
-		x.op("MOVD", "ZR", s.unit.String())
+		s.unitIndex, scaleAt = x.R(), x.R()
+		x.movr(scaleAt, scratch)
+		x.op("MOVD", "ZR", s.unitIndex.String())
 		x.label("unit")
 	}
 	groups := 0
@@ -256,9 +263,9 @@ func (x *program) rows(l *level, f *format) {
 					dv = x.V()
 					if f.min {
 						mv = x.V()
-						x.ldp(dv, mv, walk, at(i, f.scaleOf(g)))
+						x.ldp(dv, mv, scaleAt, at(i, f.scaleOf(g)))
 					} else {
-						x.ldr(dv, walk, at(i, f.scaleOf(g)))
+						x.ldr(dv, scaleAt, at(i, f.scaleOf(g)))
 					}
 				}
 				switch {
@@ -286,9 +293,9 @@ func (x *program) rows(l *level, f *format) {
 		x.free(m0, m1)
 	}
 	if f.loop {
-		x.addi(walk, walk, at(0, groups))
-		x.next(s.unit, f.groups()/groups, "unit")
-		x.freeR(s.unit, walk)
+		x.addi(scaleAt, scaleAt, at(0, groups))
+		x.next(s.unitIndex, f.groups()/groups, "unit")
+		x.freeR(s.unitIndex, scaleAt)
 	}
 	if one {
 		for i := range quads {
@@ -317,7 +324,7 @@ func (x *program) rows(l *level, f *format) {
 	x.end()
 }
 
-// quad makes pointers to four rows, the first of them at w, or behind it.
+// quad makes pointers to four rows, the first of them at w, or after it.
 func (x *program) quad(w, stride R, behind bool) (p [4]R) {
 	for i := range p {
 		if i == 0 && !behind {
@@ -368,7 +375,7 @@ func (x *program) quadSums(l *level, f *format, s *state, quad [4]R, u int, act 
 	return total
 }
 
-// unpack turns eight rows into a panel, with scales and minima [k/group][8].
+// unpack converts eight rows into a panel, with scales and minima [k/group][8].
 func (x *program) unpack(l *level, f *format) {
 	name := "pack" + f.name + l.suffix
 	x.function(name, "p *byte, s *float32, m *float32, w *byte, stride int, blocks int", name+" makes a panel of 8 rows of w.")
@@ -419,8 +426,8 @@ func (x *program) unpack(l *level, f *format) {
 	})
 	stored := 0
 	if f.loop {
-		s.unit = x.R()
-		x.op("MOVD", "ZR", s.unit.String())
+		s.unitIndex = x.R()
+		x.op("MOVD", "ZR", s.unitIndex.String())
 		x.label("unit")
 	}
 	for u, pieces := range f.units {
@@ -442,8 +449,8 @@ func (x *program) unpack(l *level, f *format) {
 	}
 	x.addi(ps[0], ps[0], tileRows*stored)
 	if f.loop {
-		x.next(s.unit, f.weights/stored, "unit")
-		x.freeR(s.unit)
+		x.next(s.unitIndex, f.weights/stored, "unit")
+		x.freeR(s.unitIndex)
 	}
 	if !f.post {
 		for _, p := range p {
@@ -478,7 +485,8 @@ func (x *program) field(args R, name string) R {
 	panic("panelArgs has no field " + name)
 }
 
-// panel is what the panel kernels of a level have in common: pointers into a panel and to some tokens.
+// panel is what the panel kernels of a level have in common: pointers into a panel and to some
+// tokens.
 type panel struct {
 	group, tokens int
 	min           bool
@@ -538,7 +546,8 @@ func (x *program) step(n *panel) {
 	x.loop(n.groups, "loop")
 }
 
-// meta loads the vectors of token t's actGroup, the second only for minima; the last reading of a group moves on.
+// meta loads the vectors of token t's actGroup, the second only for minima; the last reading of a
+// group moves on.
 func (x *program) meta(n *panel, t int, last bool, m0, m1 V) {
 	switch {
 	case n.min && last:

@@ -55,7 +55,8 @@ func (x *program) get16(v V, p R, at, n int) {
 	x.ld1(v, "H", 0, p)
 }
 
-// each runs body for n elements: 16 at a time as four vectors, then four, then one. Streams move on.
+// each runs body for n elements: 16 at a time as four vectors, then four, then one. Streams move
+// on.
 func (x *program) each(label string, n R, body func(i, lanes int), streams ...stream) {
 	move := func(count int) {
 		for _, s := range streams {
@@ -111,7 +112,8 @@ func (x *program) expTable() (t expTable) {
 
 func (x *program) freeTable(t expTable) { x.free(t.a, t.b, t.c) }
 
-// exp replaces v by e^v: see Exp of the package, here with fused multiply-adds and results below the normal numbers.
+// exp replaces v by e^v: see Exp of the package, here with fused multiply-adds and results below
+// the normal numbers.
 func (x *program) exp(t expTable, v V) {
 	n, p, c := x.V(), x.V(), x.V()
 	// The bounds yield 0 and Inf; a NaN stays.

@@ -1,0 +1,139 @@
+package goinfer
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// plainDirs are the folders whose Go files this test reads: those that speak the field's words.
+var plainDirs = []string{
+	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
+	"nn", "probe", "quant", "tensor",
+}
+
+// privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
+// look up, and the word to use instead.
+var privateWords = map[string]string{
+	"Acts": "Activations", "Act": "ActFormat", "forms": "formats",
+	"Mat": "MatMul", "Level": "ISA, or a type of quantisation",
+	"Fold": "UpdateSoftmax", "weigh": "a softmax, or weights", "top": "rowMax", "merge": "rescaleMerge",
+	"Bend": "ScoreMod", "Span": "PartitionLen", "TakeSpan": "StorePartial", "AddSpan": "MergePartial",
+	"EndSpan": "EndPartition", "Ahead": "Prefetch", "ahead": "prefetch", "fetchAhead": "prefetch",
+	"Narrow": "QuantizeRow", "Widen": "DequantizeRow", "keepsHalf": "usesF16", "halfRows": "f16Tile",
+	"inInts": "quantized", "stretch": "a range", "taken": "partials, or chosen", "unit": "workItem",
+	"give": "writeOut", "cut": "a split", "join": "reduce", "unseeing": "queriesBefore",
+	"unseen": "masked", "abreast": "interleaved", "book": "codebook", "Recall": "ReadState",
+	"Advance": "UpdateState", "Direct": "L2Norm", "Decay": "UpdateSelectiveState", "walk": "scan",
+	"carry": "initState", "Neighbours": "RopeInterleaved", "Halves": "RopeNeoX",
+	"Temper": "AttnTemperature", "Heads": "AttnBlock, or NHead", "InKeys": "ValuesFromKeys",
+	"Both": "Bidirectional", "WeighInput": "WeightBeforeFFN", "ScoreSelected": "ScoreSoftmaxWeight",
+	"GroupTop": "GroupTopK", "Gated": "GLU", "stitch": "copyHeads", "perHead": "perHeadMatMul",
+	"Dead": "Aborted", "Measure": "DryRun", "show": "notify", "Taps": "DConv",
+	"Mixture": "FileType", "Recipe": "FileType", "seventies": "is70B", "more": "useMoreBits",
+	"fitting": "fallbackType", "likeV": "isValueLike", "kept": "notQuantized", "Facts": "ModelInfo",
+	"Foretell": "Estimate", "foretell": "estimate", "elders": "pre-2023", "bystanders": "LayerNorm family",
+	"Latent": "MLA", "Recurrent": "RecurrentBlock", "truth": "", "foreign": "unmapped",
+}
+
+// fieldWords are declarations that use one of the words above as the field does, by folder.
+var fieldWords = map[string]bool{
+	"internal/par join": true, // fork and join
+	"nn Act":            true, // the activation function
+	"probe Measure":     true, // measures the machine
+}
+
+// privateProse are words that comments use in a sense of their own: what they mean is stored,
+// after, estimate, reported, at random, rotate or convert, report or print, range.
+var privateProse = regexp.MustCompile(`(?i)\b(foretells?|foretold|said|behind|by lot|lies?|anew|` +
+	`unseeing|unseen|elders|bystanders|abreast|turn(s|ed)|tells?|told|stretch(es)?|weighed)\b`)
+
+// commentColumns is where a line with a comment ends at the latest. A tab counts as four.
+const commentColumns = 100
+
+// TestWords holds the folders that are done to plain words: identifiers are the field's, comments
+// use words in their usual sense, and lines of comments can be read without scrolling.
+func TestWords(t *testing.T) {
+	for _, dir := range plainDirs {
+		files, err := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, dir)
+		for _, name := range files {
+			src, err := os.ReadFile(name)
+			require.NoError(t, err)
+			if strings.HasPrefix(string(src), "// Code generated") {
+				continue
+			}
+			checkWords(t, dir, name, src)
+		}
+	}
+}
+
+func checkWords(t *testing.T, dir, name string, src []byte) {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, src, parser.ParseComments|parser.SkipObjectResolution)
+	require.NoError(t, err)
+	for _, id := range declared(file) {
+		if instead, ok := privateWords[id.Name]; ok && !fieldWords[dir+" "+id.Name] {
+			t.Errorf("%s: %s is a private word: want %s", set.Position(id.Pos()), id.Name, instead)
+		}
+	}
+	lines := strings.Split(string(src), "\n")
+	for _, group := range file.Comments {
+		for _, c := range group.List {
+			at := set.Position(c.Pos())
+			line := lines[at.Line-1]
+			if n := utf8.RuneCountInString(line) + 3*strings.Count(line, "\t"); n > commentColumns && !strings.HasPrefix(c.Text, "//go:") {
+				t.Errorf("%s: a comment ends at column %d: want at most %d", at, n, commentColumns)
+			}
+			if w := privateProse.FindString(c.Text); w != "" {
+				t.Errorf("%s: %q in a comment: want a plain word", at, w)
+			}
+		}
+	}
+}
+
+// declared lists the names that a file declares: of types, functions, fields, constants, variables
+// and parameters.
+func declared(file *ast.File) (ids []*ast.Ident) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			ids = append(ids, n.Name)
+		case *ast.TypeSpec:
+			ids = append(ids, n.Name)
+		case *ast.ValueSpec:
+			ids = append(ids, n.Names...)
+		case *ast.Field:
+			ids = append(ids, n.Names...)
+		case *ast.AssignStmt:
+			if n.Tok == token.DEFINE {
+				ids = append(ids, identifiers(n.Lhs)...)
+			}
+		case *ast.RangeStmt:
+			if n.Tok == token.DEFINE {
+				ids = append(ids, identifiers([]ast.Expr{n.Key, n.Value})...)
+			}
+		}
+		return true
+	})
+	return ids
+}
+
+func identifiers(list []ast.Expr) (ids []*ast.Ident) {
+	for _, x := range list {
+		if id, ok := x.(*ast.Ident); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
