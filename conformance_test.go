@@ -435,5 +435,5 @@ func TestCacheTypes(t *testing.T) {
 		}
 	}
 	_, err = goinfer.Open(filepath.Join("testdata", "models", "llama-dense", "model.gguf"), goinfer.Options{CacheV: goinfer.CacheQ8_0})
-	require.ErrorContains(t, err, "model.gguf: kv: layer 0: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 16: F16 or F32 keep them")
+	require.ErrorContains(t, err, "model.gguf: layer 0: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 16: F16 or F32 keep them")
 }

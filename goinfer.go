@@ -254,19 +254,7 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	} else if o.Batch == 0 {
 		o.Batch = engine.DefaultBatch
 	}
-	var wrong fault.Arguments
-	wrong.AtLeast("Context", o.Context, 1)
-	wrong.AtLeast("Batch", o.Batch, 1)
-	wrong.Between("Threads", o.Threads, 0, MaxThreads)
-	if o.CacheBytes < 0 {
-		wrong.Add("CacheBytes", "0, for no bound, or more", o.CacheBytes)
-	}
-	wrong.AtLeast("Running", o.Running, 0)
-	wrong.AtLeast("Waiting", o.Waiting, 0)
-	if err := wrong.Err(); err != nil {
-		return cfg, err
-	}
-	return cfg, nil
+	return cfg, o.validate()
 }
 
 // Check returns an error that says what is missing if an open file does not have all that its architecture needs. It reads no weights.

@@ -18,6 +18,8 @@ func (o *Options) validate() error {
 	if o.CacheBytes < 0 {
 		a.Add("CacheBytes", "at least 0", o.CacheBytes)
 	}
+	a.AtLeast("Running", o.Running, 0)
+	a.AtLeast("Waiting", o.Waiting, 0)
 	return a.Err()
 }
 

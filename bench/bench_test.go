@@ -47,12 +47,12 @@ func TestCheck(t *testing.T) {
 		{Test{Prompt: 100}, ""},
 		{Test{Gen: 100}, ""},
 		{Test{Prompt: 50, Gen: 50, Parallel: 8}, ""},
-		{Test{Prompt: 101}, "bench: m: pp101 takes 101 positions, and the model was made for 100"},
-		{Test{Gen: 20, Depth: 81}, "bench: m: tg20 @ d81 takes 101 positions, and the model was made for 100"},
-		{Test{Prompt: 60, Gen: 60, Parallel: 2}, "bench: m: pp60+tg60 x2 takes 120 positions, and the model was made for 100"},
-		{Test{}, "bench: there is nothing to do: want prompt tokens or tokens to generate"},
-		{Test{Depth: 5}, "bench: there is nothing to do: want prompt tokens or tokens to generate"},
-		{Test{Gen: 1, Depth: 1, Parallel: 2}, "bench: tg1 @ d1 x2: several sequences have no depth but their prompts"},
+		{Test{Prompt: 101}, "m: pp101 takes 101 positions, and the model was made for 100"},
+		{Test{Gen: 20, Depth: 81}, "m: tg20 @ d81 takes 101 positions, and the model was made for 100"},
+		{Test{Prompt: 60, Gen: 60, Parallel: 2}, "m: pp60+tg60 x2 takes 120 positions, and the model was made for 100"},
+		{Test{}, "there is nothing to do: want prompt tokens or tokens to generate"},
+		{Test{Depth: 5}, "there is nothing to do: want prompt tokens or tokens to generate"},
+		{Test{Gen: 1, Depth: 1, Parallel: 2}, "tg1 @ d1 x2: several sequences have no depth but their prompts"},
 		{Test{Prompt: -1}, "Prompt: want 0 to 16777216, found -1"},
 		{Test{Gen: 1, Parallel: 2000}, "Parallel: want 0 to 1024, found 2000"},
 	} {
@@ -338,7 +338,7 @@ func TestPeerFaults(t *testing.T) {
 	peer, err := NewPeer(fakePeer(t, dir, benchName, "exec sleep 60"))
 	require.NoError(t, err)
 	_, err = (&Runner{Repetitions: 1, Peer: peer}).Run(t.Context(), load(t, "stories260k", "f16"), c)
-	require.EqualError(t, err, "bench: stories260k:f16 is in memory: a peer is compared on files")
+	require.EqualError(t, err, "stories260k:f16 is in memory: a peer is compared on files")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()

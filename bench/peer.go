@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Peer is another engine's llama-bench, and the llama-batched-bench beside it for several sequences.
@@ -32,9 +33,9 @@ func NewPeer(path string) (*Peer, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("bench: %s: %w", path, errors.Unwrap(err))
+		return nil, fmt.Errorf("%s: %w", path, errors.Unwrap(err))
 	case info.IsDir():
-		return nil, fmt.Errorf("bench: %s: want the program %s, found a directory", path, benchName)
+		return nil, fmt.Errorf("%s: want the program %s, found a directory", path, benchName)
 	}
 	p := &Peer{bench: path, batched: path}
 	dir, ext := filepath.Dir(path), filepath.Ext(path)
@@ -57,11 +58,11 @@ func (p *Peer) program(t Test) string {
 // check says why the peer cannot measure a case, if it cannot.
 func (p *Peer) check(m *Model, c Case) error {
 	if m.Path == "" {
-		return fmt.Errorf("bench: %s is in memory: a peer is compared on files", m.Name)
+		return fmt.Errorf("%s is in memory: a peer is compared on files", m.Name)
 	}
 	if program := p.program(c.Test); program != "" {
 		if _, err := os.Stat(program); err != nil {
-			return fmt.Errorf("bench: %s: %w", program, errors.Unwrap(err))
+			return fmt.Errorf("%s: %w", program, errors.Unwrap(err))
 		}
 	}
 	return nil
@@ -77,16 +78,16 @@ type peerSample struct {
 func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
 	program, err := filepath.Abs(p.program(c.Test))
 	if err != nil {
-		return peerSample{}, fmt.Errorf("bench: %w", err)
+		return peerSample{}, err
 	}
 	model, err := filepath.Abs(m.Path)
 	if err != nil {
-		return peerSample{}, fmt.Errorf("bench: %w", err)
+		return peerSample{}, err
 	}
 	// Some peers leave a log where they run.
 	dir, err := os.MkdirTemp("", "goinfer-bench-")
 	if err != nil {
-		return peerSample{}, fmt.Errorf("bench: %w", err)
+		return peerSample{}, err
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(ctx, program, arguments(model, c)...)
@@ -95,10 +96,10 @@ func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		return peerSample{}, context.Cause(ctx)
+		return peerSample{}, fault.Cancelled(ctx)
 	}
 	if err != nil {
-		return peerSample{}, fmt.Errorf("bench: %s: %w: %s", program, err, lastLine(stderr.Bytes()))
+		return peerSample{}, fmt.Errorf("%s: %w: %s", program, err, lastLine(stderr.Bytes()))
 	}
 	var s peerSample
 	if c.Parallel > 0 {
@@ -107,7 +108,7 @@ func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
 		s, err = parseBench(out.Bytes(), c.Test)
 	}
 	if err != nil {
-		return s, fmt.Errorf("bench: %s: %w", program, err)
+		return s, fmt.Errorf("%s: %w", program, err)
 	}
 	return s, nil
 }

@@ -130,7 +130,7 @@ func (r *Runner) look(ctx context.Context, c Case) (p probe.Peak, err error) {
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fault.Cancelled(ctx)
 	case <-time.After(d):
 		return nil
 	}
@@ -271,9 +271,9 @@ func (s *Session) generate(ctx context.Context, prompt []int32, n, cached int, b
 				first = time.Since(began)
 			}
 		case piece.Stop == goinfer.StopCancelled:
-			return 0, 0, context.Cause(ctx)
+			return 0, 0, fault.Cancelled(ctx)
 		case piece.Usage.Generated != n || piece.Usage.Cached != cached:
-			return 0, 0, fmt.Errorf("bench: want %d tokens generated and %d found in the cache, found %d and %d", n, cached, piece.Usage.Generated, piece.Usage.Cached)
+			return 0, 0, fmt.Errorf("want %d tokens generated and %d found in the cache, found %d and %d", n, cached, piece.Usage.Generated, piece.Usage.Cached)
 		}
 	}
 	return last, first, nil

@@ -85,11 +85,11 @@ func (c Case) Check(s *Source) error {
 	}
 	switch n := t.positions(); {
 	case t.Prompt+t.Gen == 0:
-		return fmt.Errorf("bench: there is nothing to do: want prompt tokens or tokens to generate")
+		return fmt.Errorf("there is nothing to do: want prompt tokens or tokens to generate")
 	case t.Parallel > 0 && t.Depth > 0:
-		return fmt.Errorf("bench: %s: several sequences have no depth but their prompts", t)
+		return fmt.Errorf("%s: several sequences have no depth but their prompts", t)
 	case n > s.NCtx:
-		return fmt.Errorf("bench: %s: %s takes %d positions, and the model was made for %d", s.Name, t, n, s.NCtx)
+		return fmt.Errorf("%s: %s takes %d positions, and the model was made for %d", s.Name, t, n, s.NCtx)
 	}
 	return nil
 }

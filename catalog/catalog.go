@@ -59,7 +59,7 @@ func Names() []string {
 func Find(name string) (Shape, error) {
 	i := slices.IndexFunc(shapes, func(s Shape) bool { return strings.EqualFold(s.Name, name) })
 	if i < 0 {
-		return Shape{}, fmt.Errorf("catalog: there is no shape %.60q: want one of %s", name, strings.Join(Names(), ", "))
+		return Shape{}, fmt.Errorf("there is no shape %.60q: want one of %s", name, strings.Join(Names(), ", "))
 	}
 	return shapes[i], nil
 }
@@ -68,7 +68,7 @@ func Find(name string) (Shape, error) {
 func (s Shape) Config() (model.Config, error) {
 	c, err := model.ReadConfig(metadata{s})
 	if err != nil {
-		return c, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
+		return c, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
 	return c, nil
 }
@@ -82,12 +82,12 @@ func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
 	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
 	m, err := arch.Build(w)
 	if err != nil {
-		return c, nil, nil, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
+		return c, nil, nil, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
 	ts := w.Tensors()
 	for _, name := range s.Optional {
 		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return AnyBlock(t.Name) == name }) {
-			return c, nil, nil, fmt.Errorf("catalog: shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
+			return c, nil, nil, fmt.Errorf("shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
 	return c, ts, m.State(), nil
@@ -123,7 +123,7 @@ func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.FileType, er
 	}
 	ts, recipe, err := ChooseTypes(c, ts, name, pure)
 	if err != nil {
-		return nil, 0, fmt.Errorf("catalog: shape %s: %w", s.Name, err)
+		return nil, 0, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
 	return ts, recipe, nil
 }

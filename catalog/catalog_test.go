@@ -110,7 +110,7 @@ func TestFaults(t *testing.T) {
 		change func(s *Shape)
 		want   string
 	}{
-		{func(s *Shape) { s.Arch = "gpt5" }, `catalog: shape tiny-dense: `},
+		{func(s *Shape) { s.Arch = "gpt5" }, `shape tiny-dense: `},
 		{func(s *Shape) { s.Keys = s.Keys[:3] }, "no key \"llama.block_count\""},
 		{func(s *Shape) { s.Keys[1].Value = 512 }, `key "llama.context_length": want a uint32, found int`},
 		{func(s *Shape) { s.Optional = []string{"blk.0.attn_x.weight"} }, `architecture llama has no tensor "blk.0.attn_x.weight"`},
@@ -127,7 +127,7 @@ func TestFaults(t *testing.T) {
 	_, err = good.Random(t.Context(), Random{Type: "q7"})
 	require.ErrorContains(t, err, "q7")
 	_, err = good.Random(t.Context(), Random{Type: "i8", Pure: true})
-	require.EqualError(t, err, "catalog: shape tiny-dense: quant: I8 is not a type that can be written")
+	require.EqualError(t, err, "shape tiny-dense: I8 is not a type that can be written")
 	_, err = good.Random(t.Context(), Random{Type: "f16", Threads: -1})
 	require.EqualError(t, err, "Threads: want 0 to 1024, found -1")
 	small, err := Find("stories260k")

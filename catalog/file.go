@@ -23,7 +23,7 @@ func FromFile(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
 		}
 		value, err := plain(v)
 		if err != nil {
-			return s, fmt.Errorf("catalog: %s: key %q: %w", f.Path(), key, err)
+			return s, fmt.Errorf("%s: key %q: %w", f.Path(), key, err)
 		}
 		if value != nil {
 			s.Keys = append(s.Keys, Key{name, value})

@@ -147,7 +147,7 @@ func (g *generator) write(out io.Writer, t model.Tensor) error {
 				}
 			}
 			if err == nil {
-				err = context.Cause(g.ctx)
+				err = fault.Cancelled(g.ctx)
 			}
 		}
 		written <- err
@@ -169,7 +169,7 @@ func (g *generator) write(out io.Writer, t model.Tensor) error {
 		writing <- d.chunks
 	}
 	close(writing)
-	return cmp.Or(<-written, context.Cause(g.ctx))
+	return cmp.Or(<-written, fault.Cancelled(g.ctx))
 }
 
 // drawing fills chunks of a tensor with units drawn from a pool.
@@ -198,9 +198,9 @@ func (g *generator) pool(team *par.Pool, key poolKey) ([]byte, error) {
 	e := &encoding{ctx: g.ctx, key: key, seed: g.o.Seed, out: make([]byte, units*size), perChunk: max(1, units/poolChunks)}
 	team.Run(e, (units+e.perChunk-1)/e.perChunk)
 	if err := e.err.Load(); err != nil {
-		return nil, fmt.Errorf("catalog: %w", *err)
+		return nil, *err
 	}
-	return e.out, context.Cause(g.ctx)
+	return e.out, fault.Cancelled(g.ctx)
 }
 
 const poolChunks = 256

@@ -76,10 +76,10 @@ func (v Vocab) set(w *gguf.Writer) error {
 			add(byteRune(byte(b)), tokenizer.TypeNormal)
 		}
 	default:
-		return fmt.Errorf("catalog: a vocabulary of kind %q: want %q or %q", v.Model, tokenizer.ModelSPM, tokenizer.ModelBPE)
+		return fmt.Errorf("a vocabulary of kind %q: want %q or %q", v.Model, tokenizer.ModelSPM, tokenizer.ModelBPE)
 	}
 	if len(tokens) > v.Size {
-		return fmt.Errorf("catalog: a vocabulary of %d tokens: want at least %d", v.Size, len(tokens))
+		return fmt.Errorf("a vocabulary of %d tokens: want at least %d", v.Size, len(tokens))
 	}
 	merge := func(left, right string) bool {
 		if len(tokens) == v.Size {
@@ -94,7 +94,7 @@ func (v Vocab) set(w *gguf.Writer) error {
 	}
 	pieces(func(left, right string) bool { return merge(left, right) && merge(space+left, right) })
 	if len(tokens) < v.Size {
-		return fmt.Errorf("catalog: a vocabulary of %d tokens: want at most %d", v.Size, len(tokens))
+		return fmt.Errorf("a vocabulary of %d tokens: want at most %d", v.Size, len(tokens))
 	}
 
 	const prefix = "tokenizer.ggml."

@@ -30,14 +30,14 @@ type config struct {
 func readConfig(path string) (*config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	if info.Size() > maxConfig {
-		return nil, fmt.Errorf("checkpoint: %s: %d bytes: want at most %d", path, info.Size(), maxConfig)
+		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", info.Size(), maxConfig))
 	}
 	m, err := mmap.Read(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	return parseConfig(path, m.Data())
 }
@@ -49,18 +49,15 @@ func parseConfig(path string, data []byte) (*config, error) {
 	d.UseNumber() // integers stay whole
 	if err := d.Decode(&c.values); err != nil {
 		if _, other := errors.AsType[*json.UnmarshalTypeError](err); !other {
-			return nil, fmt.Errorf("checkpoint: %s: %w", path, err)
+			return nil, fault.Bad(path, err)
 		}
 		c.values = nil
 	}
 	if rest := bytes.TrimSpace(data[d.InputOffset():]); len(rest) > 0 || c.values == nil {
-		return nil, fmt.Errorf("checkpoint: %s: want one JSON object and nothing else", path)
+		return nil, fault.Bad(path, errors.New("want one JSON object and nothing else"))
 	}
 	return c, nil
 }
-
-// ioError says in which package and with which file the system refused something.
-func ioError(err error) error { return fmt.Errorf("checkpoint: %w", fault.System(err)) }
 
 // model reads config.json of a model. Of one with several parts it is the part about text, over what the whole says.
 func modelConfig(dir string) (*config, error) {
@@ -102,7 +99,7 @@ func (c *config) wrong(key, want string, v any) {
 
 func (c *config) fail(format string, args ...any) {
 	if *c.err == nil {
-		*c.err = fmt.Errorf("checkpoint: %s: "+format, append([]any{c.path}, args...)...)
+		*c.err = fault.Bad(c.path, fmt.Errorf(format, args...))
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // family says how checkpoints of an architecture become GGUF: what their config.json means, what their tensors are called there, and what is done to them. Most families are in
@@ -38,7 +40,7 @@ func familyOf(c *config) (*family, error) {
 		return nil, *c.err
 	}
 	if names = slices.DeleteFunc(names, func(name string) bool { return name == "" }); len(names) == 0 {
-		return nil, fmt.Errorf("checkpoint: %s: no key %q and no %q: want the name of an architecture", c.path, "architectures", "model_type")
+		return nil, fault.Bad(c.path, fmt.Errorf("no key %q and no %q: want the name of an architecture", "architectures", "model_type"))
 	}
 	var supported []string
 	for _, name := range names {
@@ -53,7 +55,7 @@ func familyOf(c *config) (*family, error) {
 		supported = append(supported, families[i].is[0])
 	}
 	slices.Sort(supported)
-	return nil, fmt.Errorf("checkpoint: %s: %w architecture %s: supported are %s", c.path, ErrUnsupported, quoted(names[0]), strings.Join(supported, ", "))
+	return nil, fault.Bad(c.path, fmt.Errorf("%w architecture %s: supported are %s", ErrUnsupported, quoted(names[0]), strings.Join(supported, ", ")))
 }
 
 // complete fills in defaults.

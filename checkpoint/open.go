@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/safetensors"
 )
@@ -95,7 +96,7 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 		return nil, err
 	}
 	if err := b.bind(ws); err != nil {
-		return nil, fmt.Errorf("checkpoint: %s: %w", dir, err)
+		return nil, fault.Bad(dir, err)
 	}
 	return gguf.Compose(gguf.Composition{
 		Path: dir, Keys: append(b.keys(), vocab...), Parts: b.parts, Notes: b.notes, Lock: file.Lock, Close: file.Close,
@@ -109,7 +110,7 @@ func weights(c *config, file *safetensors.File) ([]named, error) {
 	}
 	ws, err := microscaled(file.Tensors())
 	if err != nil {
-		err = fmt.Errorf("checkpoint: %s: %w", file.Path(), err)
+		err = fault.Bad(file.Path(), err)
 	}
 	return ws, err
 }

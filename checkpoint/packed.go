@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/safetensors"
 )
 
@@ -29,11 +30,11 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 		unpack = g.unpack
 	case "", "fp8", "fbgemm_fp8", "compressed-tensors":
 		if f := q.string("format"); f != "" && f != "float-quantized" && f != "naive-quantized" && f != "dense" {
-			return nil, fmt.Errorf("checkpoint: %s: quantization_config: %w format %s: want float-quantized", c.path, ErrUnsupported, quoted(f))
+			return nil, fault.Bad(c.path, fmt.Errorf("quantization_config: %w format %s: want float-quantized", ErrUnsupported, quoted(f)))
 		}
 		unpack = eights{by: by, block: f8Block(q)}.unpack
 	default:
-		return nil, fmt.Errorf("checkpoint: %s: quantization_config: %w quant_method %s: want gptq, awq, fp8 or compressed-tensors", c.path, ErrUnsupported, quoted(method))
+		return nil, fault.Bad(c.path, fmt.Errorf("quantization_config: %w quant_method %s: want gptq, awq, fp8 or compressed-tensors", ErrUnsupported, quoted(method)))
 	}
 	if *c.err != nil {
 		return nil, *c.err
@@ -43,7 +44,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 	for i := range ts {
 		w, parts, err := unpack(ts[i].Name)
 		if err != nil {
-			return nil, fmt.Errorf("checkpoint: %s: tensor %s: %w", ts[i].Path, quoted(ts[i].Name), err)
+			return nil, fault.Bad(ts[i].Path, fmt.Errorf("tensor %s: %w", quoted(ts[i].Name), err))
 		}
 		if parts == nil {
 			continue

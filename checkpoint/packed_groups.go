@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/safetensors"
 )
@@ -39,7 +40,7 @@ func readGroups(q *config, method string, by map[string]*safetensors.Tensor) (*g
 	g := &groups{by: by, awq: method == "awq", bits: q.or(4, "bits", "w_bit")}
 	g.size = max(0, intOr(q, -1, "group_size", "q_group_size"))
 	unsupported := func(format string, args ...any) error {
-		return fmt.Errorf("checkpoint: %s: quantization_config: %w "+format, append([]any{q.path, ErrUnsupported}, args...)...)
+		return fault.Bad(q.path, fmt.Errorf("quantization_config: %w "+format, append([]any{ErrUnsupported}, args...)...))
 	}
 	if g.awq {
 		if v := strings.ToLower(q.string("version")); v != "" && v != "gemm" {
@@ -82,7 +83,7 @@ func (g *groups) decide() error {
 		}
 		p, _, err := g.packed(name)
 		if err != nil {
-			return fmt.Errorf("checkpoint: %s: tensor %s: %w", t.Path, quoted(name), err)
+			return fault.Bad(t.Path, fmt.Errorf("tensor %s: %w", quoted(name), err))
 		}
 		middle = middle && p.zerosAre(1<<(g.bits-1))
 		blocks = blocks && p.inOrder() && p.halfScales()

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
@@ -65,7 +66,7 @@ const (
 )
 
 func (v *vocab) fail(format string, args ...any) error {
-	return fmt.Errorf("checkpoint: %s: "+format, append([]any{v.path}, args...)...)
+	return fault.Bad(v.path, fmt.Errorf(format, args...))
 }
 
 // unsupported is a fault of ours: the file may be fine.
@@ -102,7 +103,7 @@ func readVocab(dir string, c *config) (*vocab, error) {
 	}
 	for _, name := range []string{"vocab.json", "tekken.json", "tiktoken.model", "sentencepiece.bpe.model"} {
 		if path := filepath.Join(dir, name); exists(path) {
-			return nil, fmt.Errorf("checkpoint: %s: %w vocabulary: want tokenizer.json, tokenizer.model, spiece.model or vocab.txt beside it", path, ErrUnsupported)
+			return nil, fault.Bad(path, fmt.Errorf("%w vocabulary: want tokenizer.json, tokenizer.model, spiece.model or vocab.txt beside it", ErrUnsupported))
 		}
 	}
 	return nil, nil
@@ -117,14 +118,14 @@ func exists(path string) bool {
 func readWhole(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	if info.Size() > maxVocab {
-		return nil, fmt.Errorf("checkpoint: %s: %d bytes: want at most %d", path, info.Size(), maxVocab)
+		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", info.Size(), maxVocab))
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	return b, nil
 }
@@ -218,7 +219,7 @@ func (v *vocab) addDecoder() error {
 	for key := range decoder.values {
 		id, err := strconv.ParseInt(key, 10, 64)
 		if err != nil {
-			return fmt.Errorf("checkpoint: %s: added_tokens_decoder: want a number as key, found %s", decoder.path, quoted(key))
+			return fault.Bad(decoder.path, fmt.Errorf("added_tokens_decoder: want a number as key, found %s", quoted(key)))
 		}
 		entry := decoder.object(key)
 		list = append(list, added{ID: id, Content: entry.string("content"), Special: entry.flag(false, "special")})
@@ -269,7 +270,7 @@ func (v *vocab) complete() error {
 		}
 	}
 	if v.addBOS != nil && *v.addBOS && v.bos < 0 || v.addEOS != nil && *v.addEOS && v.eos < 0 {
-		return fmt.Errorf("checkpoint: %s: add_bos_token or add_eos_token is set, but there is no such token", v.settings.path)
+		return fault.Bad(v.settings.path, errors.New("add_bos_token or add_eos_token is set, but there is no such token"))
 	}
 	for _, c := range []*config{v.settings, v.generate, v.config} {
 		if *c.err != nil {
@@ -337,14 +338,14 @@ func (v *vocab) ends() (ids []int32, err error) {
 	}
 	for _, id := range all {
 		if id >= int64(len(v.pieces)) {
-			return nil, fmt.Errorf("checkpoint: %s: eos_token_id %d is outside the vocabulary of %d tokens", source.path, id, len(v.pieces))
+			return nil, fault.Bad(source.path, fmt.Errorf("eos_token_id %d is outside the vocabulary of %d tokens", id, len(v.pieces)))
 		}
 		if int32(id) != v.eos && !slices.Contains(ids, int32(id)) && !tokenizer.EndsByName(v.pieces[id].text) {
 			ids = append(ids, int32(id))
 		}
 	}
 	if len(ids) > 2 {
-		return nil, fmt.Errorf("checkpoint: %s: %w eos_token_id: %d tokens besides %d end generation, at most 2 can be said", source.path, ErrUnsupported, len(ids), v.eos)
+		return nil, fault.Bad(source.path, fmt.Errorf("%w eos_token_id: %d tokens besides %d end generation, at most 2 can be said", ErrUnsupported, len(ids), v.eos))
 	}
 	return ids, *source.err
 }
@@ -435,7 +436,7 @@ func (v *vocab) templates() ([]gguf.KV, error) {
 			name, hasName := entry["name"].(string)
 			text, hasText := entry["template"].(string)
 			if !ok || !hasName || !hasText || slices.Contains(names, name) {
-				return nil, fmt.Errorf("checkpoint: %s: chat_template: want a list of templates, each with its own name", v.settings.path)
+				return nil, fault.Bad(v.settings.path, errors.New("chat_template: want a list of templates, each with its own name"))
 			}
 			names = append(names, name)
 			if name == "default" {

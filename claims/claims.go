@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/bench"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/params"
 	"github.com/goinfer/goinfer/probe"
 )
@@ -168,10 +169,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		c := &Claim{Number: i + 1, Title: s.title}
 		in.claim = c.Number
 		if err := s.do(in, c); err != nil {
-			return nil, fmt.Errorf("claims: claim %d: %w", c.Number, err)
+			return nil, fmt.Errorf("claim %d: %w", c.Number, err)
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, context.Cause(ctx)
+			return nil, fault.Cancelled(ctx)
 		}
 		c.judge()
 		r.Claims = append(r.Claims, c)

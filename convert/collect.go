@@ -19,7 +19,7 @@ import (
 // a file as llama-imatrix writes it. dataset is what the file calls the text; done, if not nil, is called after each chunk.
 func Collect(ctx context.Context, m *goinfer.Model, chunks [][]int32, dataset string, done func(done, total int)) (*gguf.Writer, error) {
 	if len(chunks) == 0 {
-		return nil, errors.New("convert: there is no text to measure importance on")
+		return nil, errors.New("there is no text to measure importance on")
 	}
 	c := collector{}
 	for _, t := range m.Info().Tensors {
@@ -83,7 +83,7 @@ func (c collector) writer(chunks, size int, dataset string) (*gguf.Writer, error
 		var sums, counts []byte
 		for i, v := range s.sums {
 			if math.IsNaN(v) || v > math.MaxFloat32 {
-				return nil, fmt.Errorf("convert: tensor %q: column %d is multiplied with numbers that are not finite", name, i)
+				return nil, fmt.Errorf("tensor %q: column %d is multiplied with numbers that are not finite", name, i)
 			}
 			sums = binary.LittleEndian.AppendUint32(sums, math.Float32bits(float32(v)))
 		}

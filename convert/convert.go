@@ -59,18 +59,18 @@ type Override struct {
 func ParseOverride(s string) (Override, error) {
 	pattern, name, ok := cutLast(s, "=")
 	if !ok || pattern == "" {
-		return Override{}, fmt.Errorf("convert: want PATTERN=TYPE, found %q", s)
+		return Override{}, fmt.Errorf("want PATTERN=TYPE, found %q", s)
 	}
 	re, err := regexp.Compile(pattern)
 	if err != nil {
-		return Override{}, fmt.Errorf("convert: %q: %w", s, err)
+		return Override{}, fmt.Errorf("%q: %w", s, err)
 	}
 	t, err := quant.ParseType(name)
 	if err == nil && !quant.CanQuantize(t) {
-		err = fmt.Errorf("quant: %s is not a type that can be written", t)
+		err = fmt.Errorf("%s is not a type that can be written", t)
 	}
 	if err != nil {
-		return Override{}, fmt.Errorf("convert: %q: %w", s, err)
+		return Override{}, fmt.Errorf("%q: %w", s, err)
 	}
 	return Override{re, t}, nil
 }
@@ -99,11 +99,11 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 	}
 	c, err := model.ReadConfig(model.GGUF(f))
 	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
+		return nil, fault.In(f.Path(), err)
 	}
 	if f.Composed() {
 		if err := goinfer.Check(f); err != nil {
-			return nil, fmt.Errorf("convert: %w", err)
+			return nil, err
 		}
 	}
 	ask := make([]quant.Tensor, len(f.Tensors()))
@@ -125,7 +125,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
+		return nil, fault.In(f.Path(), err)
 	}
 	w := gguf.NewWriter()
 	set := func(key string, value any) {
@@ -149,18 +149,18 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error
 		o.Importance.tell(set)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
+		return nil, fault.In(f.Path(), err)
 	}
 	q := &quantizer{ctx: ctx, f: f, o: o}
 	for i, t := range f.Tensors() {
 		q.total += elements(&t)
 		if err := w.AddFrom(t.Name, types[i], t.Shape, func(out io.Writer) error {
 			if err := q.write(out, &t, types[i]); err != nil {
-				return fmt.Errorf("convert: %s: tensor %.80q: %w", f.Path(), t.Name, err)
+				return fault.In(f.Path(), fmt.Errorf("tensor %.80q: %w", t.Name, err))
 			}
 			return nil
 		}); err != nil {
-			return nil, fmt.Errorf("convert: %s: %w", f.Path(), err)
+			return nil, fault.In(f.Path(), err)
 		}
 	}
 	return w, nil
@@ -190,10 +190,10 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 // Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("convert: %s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
 	}
 	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("convert: %s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
 	}
 	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
 	_, err := w.WriteTo(b)
@@ -287,7 +287,7 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 		if err := j.err.Load(); err != nil {
 			return *err
 		}
-		if err := context.Cause(q.ctx); err != nil {
+		if err := fault.Cancelled(q.ctx); err != nil {
 			return err
 		}
 		if _, err := out.Write(j.dst); err != nil {
@@ -301,7 +301,7 @@ func (q *quantizer) write(out io.Writer, t *gguf.Tensor, to quant.Type) error {
 func (q *quantizer) copy(out io.Writer, t *gguf.Tensor, buf []byte, rows int) error {
 	part := len(buf) / t.Type.RowBytes(t.Shape[0])
 	for row := 0; row < rows; row += part {
-		if err := context.Cause(q.ctx); err != nil {
+		if err := fault.Cancelled(q.ctx); err != nil {
 			return err
 		}
 		if _, err := out.Write(q.f.ReadRows(buf, t, row, min(part, rows-row))); err != nil {

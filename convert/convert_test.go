@@ -176,7 +176,7 @@ func TestFaults(t *testing.T) {
 	w, err = Quantize(t.Context(), bad, Options{Type: "q4_0"})
 	require.NoError(t, err)
 	_, err = w.WriteTo(io.Discard)
-	require.ErrorContains(t, err, `convert: bad: tensor "blk.1.attn_q.weight": quant: weight 0 is NaN`)
+	require.ErrorContains(t, err, `bad: tensor "blk.1.attn_q.weight": weight 0 is NaN`)
 }
 
 type writer func([]byte) (int, error)

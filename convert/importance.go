@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -30,11 +31,11 @@ func ReadImportance(path string) (*Importance, error) {
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err
 		}
-		return nil, fmt.Errorf("convert: %s: %w", path, err)
+		return nil, fault.Bad(path, err)
 	}
 	m, err := parseImportance(path, data)
 	if err != nil {
-		return nil, fmt.Errorf("convert: %s: %w", path, err)
+		return nil, fault.Bad(path, err)
 	}
 	return m, nil
 }

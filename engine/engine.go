@@ -72,7 +72,7 @@ func (c *Config) complete() error {
 		c.Waiting = DefaultWaiting
 	}
 	if c.Batch < 1 || c.NCtx < 1 || c.NVocab < 1 || c.Running < 0 || c.Waiting < 0 {
-		return fmt.Errorf("engine: want a batch, a context and a vocabulary of at least 1, and no less than 0 requests, found %d, %d, %d, %d and %d",
+		return fmt.Errorf("want a batch, a context and a vocabulary of at least 1, and no less than 0 requests, found %d, %d, %d, %d and %d",
 			c.Batch, c.NCtx, c.NVocab, c.Running, c.Waiting)
 	}
 	c.Batch = min(c.Batch, c.NCtx)

@@ -521,6 +521,6 @@ func TestPick(t *testing.T) {
 	require.NoError(t, err)
 	for _, id := range []int32{-1, int32(e.c.NVocab)} {
 		bad := collect(e, t.Context(), Request{Tokens: forced, MaxTokens: 1, Pick: func([]float32, int) int32 { return id }})
-		require.EqualError(t, bad.err, fmt.Sprintf("Pick chose token %d, the vocabulary has %d", id, e.c.NVocab))
+		require.EqualError(t, bad.err, fmt.Sprintf("token %d, chosen by Pick, is outside the vocabulary of %d", id, e.c.NVocab))
 	}
 }

@@ -327,7 +327,7 @@ func (g *generation) choose(logits []float32) (int32, error) {
 	if g.q.Pick != nil {
 		id := g.q.Pick(logits, len(g.tokens))
 		if id < 0 || int(id) >= g.e.c.NVocab {
-			return 0, fmt.Errorf("Pick chose token %d, the vocabulary has %d", id, g.e.c.NVocab)
+			return 0, fmt.Errorf("token %d, chosen by Pick, is outside the vocabulary of %d", id, g.e.c.NVocab)
 		}
 		return id, nil
 	}

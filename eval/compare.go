@@ -31,7 +31,7 @@ type Comparison struct {
 // Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same vocabulary.
 func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Options) (Comparison, error) {
 	if a, b := m.Info().Config.NVocab, base.Info().Config.NVocab; a != b {
-		return Comparison{}, fmt.Errorf("eval: the base model has a vocabulary of %d tokens, the model one of %d", b, a)
+		return Comparison{}, fmt.Errorf("the base model has a vocabulary of %d tokens, the model one of %d", b, a)
 	}
 	chunks = o.limit(chunks)
 	var c comparer

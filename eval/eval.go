@@ -52,14 +52,14 @@ type Chunk struct {
 // Chunks cuts the tokens of a text into chunks of n, and leaves the rest at the end alone.
 func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 	if v == nil {
-		return nil, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
+		return nil, fmt.Errorf("the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
 	if n < 4 {
 		return nil, fault.Argument("n", "chunks of at least 4 tokens", n)
 	}
 	ids := v.Encode(nil, text, true, false)
 	if len(ids) < n {
-		return nil, fmt.Errorf("eval: the text has %d tokens: want at least one chunk of %d", len(ids), n)
+		return nil, fmt.Errorf("the text has %d tokens: want at least one chunk of %d", len(ids), n)
 	}
 	var chunks []Chunk
 	for ; len(ids) >= n; ids = ids[n:] {
@@ -132,12 +132,12 @@ type Continued struct {
 // vocabularies hold it together with the word behind; the tokens are those of both texts in one, less as many as prefix has.
 func Continue(v *goinfer.Tokenizer, prefix, text string, special bool) (Continued, error) {
 	if v == nil {
-		return Continued{}, fmt.Errorf("eval: the model has no vocabulary: %w", goinfer.ErrUnsupported)
+		return Continued{}, fmt.Errorf("the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
 	ids := v.Encode(nil, prefix+text, true, special)
 	n := len(v.Encode(nil, strings.TrimRight(prefix, " \t\n\r"), true, special))
 	if n < 1 || n >= len(ids) {
-		return Continued{}, fmt.Errorf("eval: want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
+		return Continued{}, fmt.Errorf("want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
 	}
 	return Continued{ids, n}, nil
 }
@@ -153,7 +153,7 @@ func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hoo
 		s.Ranks = append(s.Ranks, rank)
 		s.Greedy = s.Greedy && rank == 1
 		if math.IsNaN(s.LogProb) || math.IsInf(s.LogProb, 0) {
-			return errors.New("eval: the model's logits are no finite numbers")
+			return errors.New("the model's logits are no finite numbers")
 		}
 		return nil
 	}})
@@ -227,7 +227,7 @@ func (m *moments) error() float64 {
 // finite returns an error once a number that was added is none.
 func (m *moments) finite() error {
 	if math.IsNaN(m.sum) || math.IsInf(m.sum, 0) {
-		return fmt.Errorf("eval: the model's logits are no finite numbers after %d scored tokens", m.n)
+		return fmt.Errorf("the model's logits are no finite numbers after %d scored tokens", m.n)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/explain"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Comparison is a text continued with a model's own routers and with others.
@@ -60,7 +61,7 @@ func Compare(ctx context.Context, m *goinfer.Model, prompt []int32, hook goinfer
 		return nil, err
 	}
 	if o.Generate < 1 {
-		return nil, errors.New("experts: want at least one token to compare")
+		return nil, errors.New("want at least one token to compare")
 	}
 	v := m.Tokenizer()
 	c := &Comparison{Shape: shape, Prompt: explain.Tokens(v, prompt)}
@@ -81,7 +82,7 @@ func Compare(ctx context.Context, m *goinfer.Model, prompt []int32, hook goinfer
 		p, q := distribution(c.Own.logits[i]), distribution(row)
 		s := Step{Token: c.Own.Tokens[i], Prob: math.Exp(p[own[i]]), Under: math.Exp(q[own[i]])}
 		if s.KL = divergence(p, q); math.IsNaN(s.KL) {
-			return errors.New("experts: the model's logits are no finite numbers")
+			return errors.New("the model's logits are no finite numbers")
 		}
 		best := slices.Index(q, slices.Max(q))
 		s.Other = explain.Tokens(v, []int32{int32(best)})[0]
@@ -103,7 +104,7 @@ func (c *Comparison) generate(ctx context.Context, m *goinfer.Model, prompt []in
 		case "":
 			ids = append(ids, p.ID)
 		case goinfer.StopCancelled:
-			return nil, context.Cause(ctx)
+			return nil, fault.Cancelled(ctx)
 		}
 	}
 	to.Tokens = explain.Tokens(m.Tokenizer(), ids)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Price is what a number of experts per token costs and what it is worth.
@@ -33,7 +34,7 @@ func Cost(ctx context.Context, m *goinfer.Model, text []int32, o CostOptions) ([
 		return nil, err
 	}
 	if len(text) < 2 {
-		return nil, errors.New("experts: want a text of at least two tokens")
+		return nil, errors.New("want a text of at least two tokens")
 	}
 	if o.Generate == 0 {
 		o.Generate = 64
@@ -106,7 +107,7 @@ func (p *Price) quality(ctx context.Context, m *goinfer.Model, text []int32, own
 	n := float64(len(own))
 	p.KL, p.Perplexity = kl/n, math.Exp(nll/n)
 	if err == nil && math.IsNaN(p.KL+p.Perplexity) {
-		err = errors.New("experts: the model's logits are no finite numbers")
+		err = errors.New("the model's logits are no finite numbers")
 	}
 	return err
 }
@@ -120,14 +121,14 @@ func (p *Price) time(ctx context.Context, m *goinfer.Model, shape *Shape, text [
 			return err
 		}
 		if piece.Stop == goinfer.StopCancelled {
-			return context.Cause(ctx)
+			return fault.Cancelled(ctx)
 		}
 		if piece.Stop != "" {
 			p.Speed = max(p.Speed, speed(piece.Usage))
 		}
 	}
 	if p.Speed == 0 {
-		return errors.New("experts: too little was generated to measure its speed")
+		return errors.New("too little was generated to measure its speed")
 	}
 	p.BytesPerToken = count.perToken()
 	return nil

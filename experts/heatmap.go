@@ -66,10 +66,10 @@ func (t *Trace) replay() (*replay, error) {
 	s := &t.Shape
 	n := len(t.Tokens) * len(t.Layers) * s.Experts
 	if n > MaxScores {
-		return nil, fmt.Errorf("experts: %d tokens × %d layers × %d experts are %d scores: a page holds %d; want fewer tokens or layers", len(t.Tokens), len(t.Layers), s.Experts, n, MaxScores)
+		return nil, fmt.Errorf("%d tokens × %d layers × %d experts are %d scores: a page holds %d; want fewer tokens or layers", len(t.Tokens), len(t.Layers), s.Experts, n, MaxScores)
 	}
 	if len(t.Rows) != len(t.Tokens)*len(t.Layers) {
-		return nil, fmt.Errorf("experts: want a row for each of %d tokens and %d layers, found %d rows", len(t.Tokens), len(t.Layers), len(t.Rows))
+		return nil, fmt.Errorf("want a row for each of %d tokens and %d layers, found %d rows", len(t.Tokens), len(t.Layers), len(t.Rows))
 	}
 	r := &replay{Tokens: t.Tokens, Prompt: t.Prompt, Layers: t.Layers, Experts: s.Experts, Scoring: scoringNames[t.Scoring]}
 	for i, row := range t.Rows {
@@ -83,7 +83,7 @@ func (t *Trace) replay() (*replay, error) {
 		logits := make([]float64, len(row.Logits))
 		for e, v := range row.Logits {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return nil, fmt.Errorf("experts: layer %d, position %d: the logit of expert %d is no finite number", row.Layer, row.Pos, e)
+				return nil, fmt.Errorf("layer %d, position %d: the logit of expert %d is no finite number", row.Layer, row.Pos, e)
 			}
 			logits[e] = rounded(v)
 		}

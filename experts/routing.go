@@ -31,7 +31,7 @@ func (r Routing) IsZero() bool {
 func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
 	if r.IsZero() {
 		if len(r.Layers) > 0 {
-			return nil, errors.New("experts: layers are named, but nothing that is to be otherwise in them")
+			return nil, errors.New("layers are named, but nothing that is to be otherwise in them")
 		}
 		return nil, nil
 	}
@@ -46,7 +46,7 @@ func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
 	for _, list := range [][]int{r.Ban, r.Force} {
 		for _, e := range list {
 			if e < 0 || e >= s.Experts {
-				return nil, fmt.Errorf("experts: there is no expert %d: want 0 to %d", e, s.Experts-1)
+				return nil, fmt.Errorf("there is no expert %d: want 0 to %d", e, s.Experts-1)
 			}
 		}
 	}
@@ -54,16 +54,16 @@ func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
 	h.Ban, h.Force = unique(r.Ban), unique(r.Force)
 	for _, e := range h.Force {
 		if slices.Contains(h.Ban, e) {
-			return nil, fmt.Errorf("experts: expert %d is both banned and forced", e)
+			return nil, fmt.Errorf("expert %d is both banned and forced", e)
 		}
 	}
 	switch {
 	case k < 1 || k > s.Experts:
-		return nil, fmt.Errorf("experts: a top-k of %d: want 1 to %d experts", r.TopK, s.Experts)
+		return nil, fmt.Errorf("a top-k of %d: want 1 to %d experts", r.TopK, s.Experts)
 	case len(h.Force) > k:
-		return nil, fmt.Errorf("experts: %d experts are forced, and a token uses %d", len(h.Force), k)
+		return nil, fmt.Errorf("%d experts are forced, and a token uses %d", len(h.Force), k)
 	case s.Experts-len(h.Ban) < k:
-		return nil, fmt.Errorf("experts: %d of %d experts are banned, and a token uses %d", len(h.Ban), s.Experts, k)
+		return nil, fmt.Errorf("%d of %d experts are banned, and a token uses %d", len(h.Ban), s.Experts, k)
 	}
 	return h, nil
 }

@@ -43,7 +43,7 @@ func ShapeOf(m *goinfer.Model) (Shape, error) {
 		s.Layers = append(s.Layers, layer)
 	}
 	if slices.Sort(s.Layers); len(s.Layers) == 0 || s.Experts < 2 {
-		return s, fmt.Errorf("experts: the model has no experts: every token uses all of its weights (architecture %s)", c.Arch)
+		return s, fmt.Errorf("the model has no experts: every token uses all of its weights (architecture %s)", c.Arch)
 	}
 	for _, layer := range s.Layers {
 		s.ExpertBytes = append(s.ExpertBytes, bytes[layer])
@@ -87,7 +87,7 @@ func (s *Shape) only(layers []int) ([]int, error) {
 	}
 	for _, l := range layers {
 		if s.index(l) < 0 {
-			return nil, fmt.Errorf("experts: layer %d has no experts: the layers that do are %s", l, ranges(s.Layers))
+			return nil, fmt.Errorf("layer %d has no experts: the layers that do are %s", l, ranges(s.Layers))
 		}
 	}
 	some := slices.Clone(layers)

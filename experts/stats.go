@@ -67,7 +67,7 @@ func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOpt
 		return nil, err
 	}
 	if len(tokens) == 0 {
-		return nil, errors.New("experts: the text has no tokens")
+		return nil, errors.New("the text has no tokens")
 	}
 	chunk := o.Chunk
 	if chunk <= 0 {
@@ -183,7 +183,7 @@ func (c *counter) stats(tokens int) (*Stats, error) {
 	}
 	for i := range c.layers {
 		if c.rows[i] == 0 {
-			return nil, fmt.Errorf("experts: the router of layer %d was not at work", c.layers[i].Layer)
+			return nil, fmt.Errorf("the router of layer %d was not at work", c.layers[i].Layer)
 		}
 		c.layers[i].finish(s, c.rows[i])
 	}

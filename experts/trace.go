@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/explain"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Choice is an expert that a router chose, and what its result is multiplied with.
@@ -75,7 +76,7 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, o TraceOption
 		return nil, err
 	}
 	if len(r.rows) == 0 {
-		return nil, errors.New("experts: no router was at work")
+		return nil, errors.New("no router was at work")
 	}
 	t.Scoring, t.Rows = r.scoring, r.rows
 	order := func(a, b Row) int { return cmp.Or(a.Pos-b.Pos, a.Layer-b.Layer) }
@@ -95,7 +96,7 @@ func generated(ctx context.Context, m *goinfer.Model, q goinfer.Request, ids []i
 		case err != nil:
 			return nil, err
 		case p.Stop == goinfer.StopCancelled:
-			return nil, context.Cause(ctx)
+			return nil, fault.Cancelled(ctx)
 		case p.Stop == "":
 			ids = append(ids, p.ID)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Kind is what sort of part of a model is taken out.
@@ -265,7 +266,7 @@ feed:
 	}
 	close(next)
 	workers.Wait()
-	return scores, context.Cause(ctx)
+	return scores, fault.Cancelled(ctx)
 }
 
 // Point is the word's probability with a random fraction of the model taken out, over several draws.
@@ -278,7 +279,7 @@ type Point struct {
 // Thin takes random fractions of all neurons out, each several times with other neurons.
 func (s *Study) Thin(ctx context.Context, fractions []float64, draws int, progress func(done, total int)) ([]Point, error) {
 	if draws < 1 {
-		return nil, errors.New("explain: want at least one draw of each fraction")
+		return nil, errors.New("want at least one draw of each fraction")
 	}
 	var hooks []goinfer.Hook
 	for i, f := range fractions {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/sample"
 )
 
@@ -48,7 +49,7 @@ func sampled(ctx context.Context, m *goinfer.Model, r goinfer.Request) error {
 		case err != nil:
 			return err
 		case piece.Stop == goinfer.StopCancelled:
-			return context.Cause(ctx)
+			return fault.Cancelled(ctx)
 		}
 	}
 	return nil
@@ -75,17 +76,17 @@ type Stage struct {
 // BestRemoved bounds the list of what a sampler removed.
 const BestRemoved = 5
 
-var errNotFinite = errors.New("explain: the model's logits are no finite numbers")
+var errNotFinite = errors.New("the model's logits are no finite numbers")
 
 // Predict evaluates a prompt and tells what may follow it.
 func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, error) {
 	v := m.Tokenizer()
 	if v == nil {
-		return nil, fmt.Errorf("explain: the model has no vocabulary: %w", goinfer.ErrUnsupported)
+		return nil, fmt.Errorf("the model has no vocabulary: %w", goinfer.ErrUnsupported)
 	}
 	ids := v.Encode(nil, q.Prompt, true, true)
 	if len(ids) == 0 {
-		return nil, errors.New("explain: the prompt is empty, and the model has no token to begin a text with")
+		return nil, errors.New("the prompt is empty, and the model has no token to begin a text with")
 	}
 	p := &Prediction{Prompt: Tokens(v, ids), Vocab: m.Info().Config.NVocab}
 	var stages []trace
@@ -167,11 +168,11 @@ func behind(prompt, word string) string {
 func scoreWord(ctx context.Context, m *goinfer.Model, q *Question, word string) (Word, error) {
 	c, err := eval.Continue(m.Tokenizer(), q.Prompt, behind(q.Prompt, word), true)
 	if err != nil {
-		return Word{}, fmt.Errorf("explain: the word %q: %w", word, err)
+		return Word{}, fmt.Errorf("the word %q: %w", word, err)
 	}
 	s, err := c.Score(ctx, m, q.Hook)
 	if err != nil {
-		return Word{}, fmt.Errorf("explain: the word %q: %w", word, err)
+		return Word{}, fmt.Errorf("the word %q: %w", word, err)
 	}
 	return Word{Word: word, Tokens: Tokens(m.Tokenizer(), c.Tokens[c.First:]), Ranks: s.Ranks, Prob: math.Exp(s.LogProb), LogProb: s.LogProb}, nil
 }

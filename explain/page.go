@@ -46,7 +46,7 @@ func (r *Report) Page(model string) (*page.Page, error) {
 	for _, s := range steps {
 		blocks, err := s.draw()
 		if err != nil {
-			return nil, fmt.Errorf("explain: %s: %w", strings.ToLower(s.title), err)
+			return nil, fmt.Errorf("%s: %w", strings.ToLower(s.title), err)
 		}
 		if len(blocks) > 0 {
 			p.Section(s.title, blocks...)

@@ -158,7 +158,7 @@ func (o *Options) watch(m *goinfer.Model, next *Prediction) (eval.Continued, err
 	if o.Word != "" {
 		c, err := eval.Continue(m.Tokenizer(), o.Prompt, behind(o.Prompt, o.Word), true)
 		if err != nil {
-			return c, fmt.Errorf("explain: the word %q: %w", o.Word, err)
+			return c, fmt.Errorf("the word %q: %w", o.Word, err)
 		}
 		return c, nil
 	}

@@ -1,10 +1,10 @@
 package gguf
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -47,14 +47,14 @@ func Compose(c Composition) (*File, error) {
 	w := NewWriter()
 	for _, kv := range c.Keys {
 		if err := w.Set(kv.Key, kv.Value); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Path, err)
+			return nil, fault.Bad(c.Path, err)
 		}
 	}
 	rows := make([]Rows, len(c.Parts))
 	for i, p := range c.Parts {
 		rows[i] = p.Rows
 		if err := w.AddFrom(p.Name, p.Type, p.Shape, nil); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Path, err)
+			return nil, fault.Bad(c.Path, err)
 		}
 	}
 	f, err := parse(c.Path, w.header(), w.Size())

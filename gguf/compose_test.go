@@ -81,7 +81,7 @@ func TestCompose(t *testing.T) {
 	} {
 		c.Path = "a folder"
 		_, err := Compose(c)
-		require.ErrorContains(t, err, "a folder: gguf: ")
+		require.ErrorContains(t, err, "a folder: ")
 		require.ErrorContains(t, err, want)
 	}
 }

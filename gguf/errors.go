@@ -26,9 +26,9 @@ type FormatError struct {
 // Error implements error.
 func (e *FormatError) Error() string {
 	if e.Key == "" {
-		return fmt.Sprintf("gguf: %s: %v (at byte %d)", e.Path, e.Err, e.Offset)
+		return fmt.Sprintf("%s: %v (at byte %d)", e.Path, e.Err, e.Offset)
 	}
-	return fmt.Sprintf("gguf: %s: %q: %v (at byte %d)", e.Path, shorten(e.Key), e.Err, e.Offset)
+	return fmt.Sprintf("%s: %q: %v (at byte %d)", e.Path, shorten(e.Key), e.Err, e.Offset)
 }
 
 // Unwrap makes every FormatError an ErrFormat, unless it is an ErrUnsupported.

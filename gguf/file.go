@@ -117,7 +117,7 @@ func openShard(path string, o Options) (*File, error) {
 	}
 	m, err := open(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	data := m.Data()
 	f, err := parse(path, data, int64(len(data)))
@@ -136,7 +136,7 @@ func openHeader(path string) (*File, error) {
 		return readFile(path)
 	}
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	f, err := parse(path, m.Data(), int64(len(m.Data())))
 	if err != nil {
@@ -150,12 +150,12 @@ func openHeader(path string) (*File, error) {
 func readFile(path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	return readFront(path, file, info.Size())
 }
@@ -168,7 +168,7 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	for n := min(size, 1<<20); ; n = min(size, 4*n) {
 		data := make([]byte, n)
 		if _, err := r.ReadAt(data, 0); err != nil && !(err == io.EOF && n == size) {
-			return nil, ioError(err)
+			return nil, fault.System(err)
 		}
 		f, err := parse(path, data, size)
 		if !errors.Is(err, errShort) || n >= min(size, maxHeader) {
@@ -176,9 +176,6 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 		}
 	}
 }
-
-// ioError says in which package and with which file the system refused something.
-func ioError(err error) error { return fmt.Errorf("gguf: %w", fault.System(err)) }
 
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
 func parse(path string, data []byte, size int64) (*File, error) {
@@ -263,10 +260,10 @@ var shardName = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
 func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ *File, err error) {
 	parts := shardName.FindStringSubmatch(path)
 	if parts == nil {
-		return nil, fmt.Errorf("gguf: %s: file %d of a model of %d, whose names end in -00001-of-%05d.gguf: rename it: %w", path, no+1, n, n, ErrFormat)
+		return nil, fault.Bad(path, fmt.Errorf("file %d of a model of %d, whose names end in -00001-of-%05d.gguf: rename it: %w", no+1, n, n, ErrFormat))
 	}
 	if i, _ := strconv.Atoi(parts[2]); i != no+1 || parts[3] != fmt.Sprintf("%05d", n) {
-		return nil, fmt.Errorf("gguf: %s: the name does not say that it is file %d of %d: %w", path, no+1, n, ErrFormat)
+		return nil, fault.Bad(path, fmt.Errorf("the name does not say that it is file %d of %d: %w", no+1, n, ErrFormat))
 	}
 	name := func(i int) string { return shardPath(parts[1], i, n) }
 	var all *File
@@ -278,7 +275,7 @@ func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ 
 	for i := range n {
 		f, err := one(name(i))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("gguf: %s: file %d of %d is missing: %s: %w", path, i+1, n, filepath.Base(name(i)), fs.ErrNotExist)
+			return nil, fault.Bad(path, fmt.Errorf("file %d of %d is missing: %s: %w", i+1, n, filepath.Base(name(i)), fs.ErrNotExist))
 		}
 		if err != nil {
 			return nil, err

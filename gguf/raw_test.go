@@ -80,7 +80,7 @@ func damaged(t *testing.T, data []byte) error {
 
 func oneLine(t *testing.T, err error, path string) {
 	t.Helper()
-	require.True(t, strings.HasPrefix(err.Error(), "gguf: "+path+": "), err)
+	require.True(t, strings.HasPrefix(err.Error(), path+": "), err)
 	require.NotContains(t, err.Error(), "\n")
 	require.Less(t, len(err.Error()), 400+len(path))
 }

@@ -74,7 +74,7 @@ func TestSplit(t *testing.T) {
 	data, err := os.ReadFile(paths[1])
 	require.NoError(t, err)
 	_, err = OpenBytes("m", data)
-	require.ErrorContains(t, err, `gguf: m: "split.count": one of 3 files of a model: open it by its path`)
+	require.ErrorContains(t, err, `m: "split.count": one of 3 files of a model: open it by its path`)
 	require.ErrorIs(t, err, ErrUnsupported)
 }
 

@@ -31,19 +31,19 @@ func NewWriter() *Writer {
 // effect on the file and must come before tensors.
 func (w *Writer) Set(key string, value any) error {
 	if len(key) > maxName {
-		return fmt.Errorf("gguf: a key of %d bytes: want at most %d", len(key), maxName)
+		return fmt.Errorf("a key of %d bytes: want at most %d", len(key), maxName)
 	}
 	if w.seen[key] {
-		return fmt.Errorf("gguf: key %q is set twice", key)
+		return fmt.Errorf("key %q is set twice", key)
 	}
 	kind, b, err := encode(value)
 	if err != nil {
-		return fmt.Errorf("gguf: key %q: %w", key, err)
+		return fmt.Errorf("key %q: %w", key, err)
 	}
 	if key == "general.alignment" {
 		n, ok := Value{kind: kind, data: b}.Uint()
 		if !ok || n == 0 || n > maxAlign || n&(n-1) != 0 || len(w.tensors) > 0 {
-			return fmt.Errorf("gguf: key %q: want a power of two up to %d, before tensors, found %v", key, maxAlign, value)
+			return fmt.Errorf("key %q: want a power of two up to %d, before tensors, found %v", key, maxAlign, value)
 		}
 		w.align = int64(n)
 	}
@@ -165,30 +165,30 @@ func (w *Writer) AddFrom(name string, t quant.Type, shape []int, write func(io.W
 // add adds a tensor of so many bytes, -1 meaning as many as its shape takes.
 func (w *Writer) add(name string, t quant.Type, shape []int, bytes int64, write func(io.Writer) error) error {
 	if len(name) > maxName {
-		return fmt.Errorf("gguf: a tensor name of %d bytes: want at most %d", len(name), maxName)
+		return fmt.Errorf("a tensor name of %d bytes: want at most %d", len(name), maxName)
 	}
 	if !t.Valid() {
-		return fmt.Errorf("gguf: tensor %q: unknown type %d", name, uint32(t))
+		return fmt.Errorf("tensor %q: unknown type %d", name, uint32(t))
 	}
 	if len(shape) < 1 || len(shape) > maxDims || shape[0]%t.BlockSize() != 0 {
-		return fmt.Errorf("gguf: tensor %q: no %s tensor has shape %v", name, t, shape)
+		return fmt.Errorf("tensor %q: no %s tensor has shape %v", name, t, shape)
 	}
 	n := 1
 	for _, s := range shape {
 		if s < 1 || n > math.MaxInt/s {
-			return fmt.Errorf("gguf: tensor %q: no tensor has shape %v", name, shape)
+			return fmt.Errorf("tensor %q: no tensor has shape %v", name, shape)
 		}
 		n *= s
 	}
 	if int64(n/t.BlockSize()) > (math.MaxInt64-w.size-w.align)/int64(t.BlockBytes()) {
-		return fmt.Errorf("gguf: tensor %q: no file has room for shape %v", name, shape)
+		return fmt.Errorf("tensor %q: no file has room for shape %v", name, shape)
 	}
 	want := int64(n/t.BlockSize()) * int64(t.BlockBytes())
 	if bytes >= 0 && bytes != want {
-		return fmt.Errorf("gguf: tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, bytes)
+		return fmt.Errorf("tensor %q: %v %s weights take %d bytes, found %d", name, shape, t, want, bytes)
 	}
 	if w.names[name] {
-		return fmt.Errorf("gguf: tensor %q is added twice", name)
+		return fmt.Errorf("tensor %q is added twice", name)
 	}
 	w.names[name] = true
 	w.tensors = append(w.tensors, Tensor{Name: name, Type: t, Shape: append([]int(nil), shape...), Offset: w.size, Bytes: want})
@@ -239,7 +239,7 @@ func (w *Writer) WriteTo(out io.Writer) (int64, error) {
 			return c.n, err
 		}
 		if n := c.n - before; n != t.Bytes {
-			return c.n, fmt.Errorf("gguf: tensor %q: want %d bytes written, found %d", t.Name, t.Bytes, n)
+			return c.n, fmt.Errorf("tensor %q: want %d bytes written, found %d", t.Name, t.Bytes, n)
 		}
 		if _, err := c.Write(zeros[:w.pad(t.Bytes)-t.Bytes]); err != nil {
 			return c.n, err
@@ -267,7 +267,7 @@ func (w *Writer) WriteFile(path string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("gguf: %w", err)
+		return err
 	}
 	return nil
 }

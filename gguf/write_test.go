@@ -100,8 +100,8 @@ func TestRoundTrip(t *testing.T) {
 func TestWriterRefuses(t *testing.T) {
 	w := NewWriter()
 	require.NoError(t, w.Set("k", true))
-	require.EqualError(t, w.Set("k", false), `gguf: key "k" is set twice`)
-	require.ErrorContains(t, w.Set("i", 7), `gguf: key "i": a int has no place in a file`)
+	require.EqualError(t, w.Set("k", false), `key "k" is set twice`)
+	require.ErrorContains(t, w.Set("i", 7), `key "i": a int has no place in a file`)
 	require.ErrorContains(t, w.Set("i", nil), "has no place")
 	require.ErrorContains(t, w.Set("i", []any{1}), "has no place")
 	for _, bad := range []any{uint32(0), uint32(48), uint64(1 << 40), int32(-32), "32", []uint32{32}} {
@@ -109,7 +109,7 @@ func TestWriterRefuses(t *testing.T) {
 	}
 	require.NoError(t, w.Add("t", quant.F32, []int{2}, make([]byte, 8)))
 	require.ErrorContains(t, w.Set("general.alignment", uint32(64)), "before tensors")
-	require.EqualError(t, w.Add("t", quant.F32, []int{2}, make([]byte, 8)), `gguf: tensor "t" is added twice`)
+	require.EqualError(t, w.Add("t", quant.F32, []int{2}, make([]byte, 8)), `tensor "t" is added twice`)
 	for _, c := range []struct {
 		typ   quant.Type
 		shape []int
@@ -128,8 +128,8 @@ func TestWriterRefuses(t *testing.T) {
 		require.ErrorContains(t, w.Add("bad", c.typ, c.shape, make([]byte, c.bytes)), c.want)
 	}
 	long := strings.Repeat("x", maxName+1)
-	require.EqualError(t, w.Set(long, true), "gguf: a key of 65536 bytes: want at most 65535")
-	require.EqualError(t, w.Add(long, quant.I8, []int{1}, []byte{1}), "gguf: a tensor name of 65536 bytes: want at most 65535")
+	require.EqualError(t, w.Set(long, true), "a key of 65536 bytes: want at most 65535")
+	require.EqualError(t, w.Add(long, quant.I8, []int{1}, []byte{1}), "a tensor name of 65536 bytes: want at most 65535")
 	// What was refused left nothing behind.
 	require.NoError(t, w.Add("bad", quant.F32, []int{1}, make([]byte, 4)))
 	var out bytes.Buffer
@@ -203,7 +203,7 @@ func TestAddFrom(t *testing.T) {
 	require.EqualValues(t, n, write(3000).Size())
 
 	_, err = write(2999).WriteTo(io.Discard)
-	require.EqualError(t, err, `gguf: tensor "a": want 3000 bytes written, found 2999`)
+	require.EqualError(t, err, `tensor "a": want 3000 bytes written, found 2999`)
 	room := full(1000)
 	_, err = write(3000).WriteTo(&room)
 	require.ErrorIs(t, err, errFull)

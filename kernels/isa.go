@@ -74,7 +74,7 @@ var reference = &ISA{name: "reference", matMuls: goMatMuls(true), rows: goRows, 
 // MatMul returns the product for weights of type t, and an error where t holds no weights.
 func (l *ISA) MatMul(t quant.Type) (*MatMul, error) {
 	if !t.IsWeight() {
-		return nil, fmt.Errorf("kernels: type %s holds no weights", t)
+		return nil, fmt.Errorf("type %s holds no weights", t)
 	}
 	return &l.matMuls[t], nil
 }

@@ -92,7 +92,7 @@ func (s *Store) Save(w io.Writer, q Seq) error {
 	}
 	c.writeState(e.state)
 	if c.err != nil {
-		return fmt.Errorf("kv: save sequence %d: %w", q, c.err)
+		return fmt.Errorf("save sequence %d: %w", q, c.err)
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (s *Store) Load(r io.Reader) (Seq, error) {
 	q := s.Open()
 	if err := s.load(&summed{r: r}, s.seq(q)); err != nil {
 		s.Drop(q)
-		return 0, fmt.Errorf("kv: load: %w", err)
+		return 0, fmt.Errorf("load: %w", err)
 	}
 	return q, nil
 }

@@ -78,14 +78,14 @@ func TestSaveLoadErrors(t *testing.T) {
 	s := newStore(t, c)
 	_, err := s.Load(io.MultiReader(bytes.NewReader(b[:len(b)-1]), iotest.ErrReader(errBroken)))
 	require.ErrorIs(t, err, errBroken)
-	require.EqualError(t, err, "kv: load: positions 64 to 100 of 100: the disk is on fire")
+	require.EqualError(t, err, "load: positions 64 to 100 of 100: the disk is on fire")
 
 	q := s.Open()
 	fill(t, s, q, stamps(1, 100)...)
 	for _, n := range []int{0, 20, 100, len(b) - 1} {
 		err = s.Save(&shortWriter{n}, q)
 		require.ErrorIs(t, err, errBroken)
-		require.EqualError(t, err, "kv: save sequence 0: the disk is on fire")
+		require.EqualError(t, err, "save sequence 0: the disk is on fire")
 	}
 
 	small := newStore(t, Config{Layers: mixed, MaxBytes: s.PageBytes()})
@@ -175,12 +175,12 @@ func TestLoadOtherConfiguration(t *testing.T) {
 		t.Run(o.name, func(t *testing.T) {
 			_, err := newStore(t, o.c).Load(bytes.NewReader(b))
 			require.ErrorIs(t, err, ErrFormat)
-			require.EqualError(t, err, "kv: load: not a saved sequence of this configuration: "+o.want)
+			require.EqualError(t, err, "load: not a saved sequence of this configuration: "+o.want)
 		})
 	}
 	s := newStore(t, c)
 	_, err := s.Load(bytes.NewReader([]byte("GGUF\x03\x00\x00\x00 and more")))
-	require.EqualError(t, err, `kv: load: not a saved sequence of this configuration: want it to begin with "GOINFKV\n", found "GGUF\x03\x00\x00\x00"`)
+	require.EqualError(t, err, `load: not a saved sequence of this configuration: want it to begin with "GOINFKV\n", found "GGUF\x03\x00\x00\x00"`)
 }
 
 // lying is a header with a true checksum that promises size positions and checkpoints at the
@@ -241,7 +241,7 @@ func TestLoadMarks(t *testing.T) {
 		s := newStore(t, o.c)
 		_, err := s.Load(bytes.NewReader(lying(t, o.c, 10, 0, o.marks...)))
 		require.ErrorIs(t, err, ErrFormat)
-		require.EqualError(t, err, "kv: load: not a saved sequence of this configuration: "+o.want)
+		require.EqualError(t, err, "load: not a saved sequence of this configuration: "+o.want)
 		require.Zero(t, s.Pages())
 		invariants(t, s)
 	}

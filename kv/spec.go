@@ -99,7 +99,7 @@ func TypeOf(t quant.Type) (Type, error) {
 			return Type(i), nil
 		}
 	}
-	return 0, fmt.Errorf("kv: want a cache of type %s, found %s", typeNames(), t)
+	return 0, fmt.Errorf("want a cache of type %s, found %s", typeNames(), t)
 }
 
 // Quant is t as a weight format, by which kernels are chosen.
@@ -193,19 +193,19 @@ func (c *Config) plan() (plan, error) {
 	p := plan{layers: make([]layout, len(c.Layers))}
 	for _, t := range []Type{c.KType, c.VType} {
 		if _, err := t.RowBytes(0); err != nil {
-			return p, fmt.Errorf("kv: %w", err)
+			return p, err
 		}
 	}
 	if c.Marks < 0 {
-		return p, fmt.Errorf("kv: want 0 marks of a sequence or more, found %d", c.Marks)
+		return p, fmt.Errorf("want 0 marks of a sequence or more, found %d", c.Marks)
 	}
 	for i, s := range c.Layers {
 		if err := p.place(c, i, s); err != nil {
-			return p, fmt.Errorf("kv: layer %d: %w", i, err)
+			return p, fmt.Errorf("layer %d: %w", i, err)
 		}
 	}
 	if page := int64(p.rows) + 4*int64(p.states); c.MaxBytes < 0 || c.MaxBytes > 0 && c.MaxBytes < page {
-		return p, fault.Of(fault.ErrInvalid, fmt.Errorf("kv: a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, page))
+		return p, fault.Of(fault.ErrInvalid, fmt.Errorf("a limit of %d bytes is less than one page of %d bytes", c.MaxBytes, page))
 	}
 	return p, nil
 }

@@ -121,10 +121,10 @@ func (s *Store) ReserveTentative(q Seq, n, certain int) error {
 	e := s.seq(q)
 	checkReservation(q, n, certain)
 	if n > math.MaxInt-PageLen-e.size {
-		return fmt.Errorf("kv: sequence %d: %d positions after %d: %w", q, n, e.size, ErrFull)
+		return fmt.Errorf("sequence %d: %d positions after %d: %w", q, n, e.size, ErrFull)
 	}
 	if need, room := s.need(e, n, certain), s.memory.room(); need > room {
-		return fmt.Errorf("kv: sequence %d: %d more positions take %d more bytes, %d of %d are left: %w", q, n, need, room, s.memory.max, ErrFull)
+		return fmt.Errorf("sequence %d: %d more positions take %d more bytes, %d of %d are left: %w", q, n, need, room, s.memory.max, ErrFull)
 	}
 	s.unreserve(e)
 	for i := range e.tables {

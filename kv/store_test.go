@@ -297,7 +297,7 @@ func TestStoreFull(t *testing.T) {
 
 	err := s.Reserve(a, 3*PageLen)
 	require.ErrorIs(t, err, ErrFull)
-	require.ErrorContains(t, err, "kv: sequence 0: 192 more positions take")
+	require.ErrorContains(t, err, "sequence 0: 192 more positions take")
 	require.ErrorContains(t, err, fmt.Sprintf("%d more bytes, %d of %d are left: cache full", 3*probe.PageBytes(), probe.PageBytes()+1, s.config.MaxBytes))
 	require.Same(t, row, unsafe.SliceData(s.KRow(a, 0, 0, 70)), "the earlier reservation stands")
 	write(s, a, 71, 72)
@@ -411,24 +411,24 @@ func TestConfig(t *testing.T) {
 	}
 	require.Equal(t, "F16, F32, Q8_0 or Q4_0", typeNames())
 	_, err := TypeOf(quant.Q6_K)
-	require.EqualError(t, err, "kv: want a cache of type F16, F32, Q8_0 or Q4_0, found Q6_K")
+	require.EqualError(t, err, "want a cache of type F16, F32, Q8_0 or Q4_0, found Q6_K")
 
 	for _, c := range []struct {
 		name string
 		c    Config
 		want string
 	}{
-		{"type", Config{VType: 4}, "kv: want a cache of type F16, F32, Q8_0 or Q4_0, found type(4)"},
+		{"type", Config{VType: 4}, "want a cache of type F16, F32, Q8_0 or Q4_0, found type(4)"},
 		{"blocks", Config{Layers: []Spec{Full(1, 64), Full(1, 80)}, KType: Q8_0},
-			"kv: layer 1: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 80: F16 or F32 keep them"},
-		{"window", Config{Layers: []Spec{{}, {Window: -1}}}, "kv: layer 1: want a window of at least 0 and a state from 0 to 1073741824, found -1 and 0"},
+			"layer 1: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 80: F16 or F32 keep them"},
+		{"window", Config{Layers: []Spec{{}, {Window: -1}}}, "layer 1: want a window of at least 0 and a state from 0 to 1073741824, found -1 and 0"},
 		{"state", Config{Layers: []Spec{{State: 1 << 40}}}, "found 0 and 1099511627776"},
-		{"marks", Config{Marks: -1}, "kv: want 0 marks of a sequence or more, found -1"},
-		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "kv: layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
+		{"marks", Config{Marks: -1}, "want 0 marks of a sequence or more, found -1"},
+		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
 		{"dim", Config{Layers: []Spec{Full(1, 1<<40)}}, "found 1 heads of 1099511627776 and 1099511627776"},
 		{"sum", Config{Layers: Repeat(1<<14, Full(1<<20, 1<<20))}, "1048576 heads of 1048576 and 1048576 are more than memory can address"},
-		{"limit", Config{Layers: Repeat(1, Full(1, 1)), MaxBytes: 255}, "kv: a limit of 255 bytes is less than one page of 256 bytes"},
-		{"negative limit", Config{MaxBytes: -1}, "kv: a limit of -1 bytes is less than one page of 0 bytes"},
+		{"limit", Config{Layers: Repeat(1, Full(1, 1)), MaxBytes: 255}, "a limit of 255 bytes is less than one page of 256 bytes"},
+		{"negative limit", Config{MaxBytes: -1}, "a limit of -1 bytes is less than one page of 0 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := New(c.c)

@@ -31,6 +31,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/bench"
 	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/probe"
 )
 
@@ -293,7 +294,7 @@ func (l *lab) answer(ctx context.Context, m *goinfer.Model) (string, error) {
 		case err != nil:
 			return "", err
 		case piece.Stop == goinfer.StopCancelled:
-			return "", context.Cause(ctx)
+			return "", fault.Cancelled(ctx)
 		}
 		b.Write(piece.Bytes)
 	}

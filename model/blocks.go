@@ -189,7 +189,7 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	case 3:
 		return nn.ScoreSoftmaxWeight
 	}
-	w.fail(fmt.Errorf("model: key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
+	w.fail(fmt.Errorf("key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
 	return usual
 }
 

@@ -173,9 +173,9 @@ func ReadConfig(m Metadata) (Config, error) {
 	c := Config{Arch: r.text("general.architecture", ""), Name: r.text("general.name", "")}
 	if r.err == nil && c.Arch == "" {
 		if _, ok, _ := m.Text("general.architecture"); ok {
-			return c, errors.New(`model: key "general.architecture": want a name, found ""`)
+			return c, errors.New(`key "general.architecture": want a name, found ""`)
 		}
-		return c, errors.New("model: no key general.architecture")
+		return c, errors.New("no key general.architecture")
 	}
 	r.prefix = c.Arch + "."
 	c.NLayer = r.dim("block_count", 1, maxLayer, 0)
@@ -231,15 +231,15 @@ func ReadConfig(m Metadata) (Config, error) {
 	case r.err != nil:
 		return c, r.err
 	case c.NVocab < 1 || c.NVocab > maxDim:
-		return c, fmt.Errorf("model: want 1 to %d tokens, found %d", maxDim, c.NVocab)
+		return c, fmt.Errorf("want 1 to %d tokens, found %d", maxDim, c.NVocab)
 	case c.NHead > 0 && c.NHead%c.NHeadKV != 0:
-		return c, fmt.Errorf("model: want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
+		return c, fmt.Errorf("want %d query heads in whole groups per key head, found %d key heads", c.NHead, c.NHeadKV)
 	case c.NExpertUsed > c.NExpert || (c.NExpert > 0 && c.NExpertUsed == 0):
-		return c, fmt.Errorf("model: %d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
+		return c, fmt.Errorf("%d of %d experts used per token: want 1 to all", c.NExpertUsed, c.NExpert)
 	case c.NNextN >= c.NLayer:
-		return c, fmt.Errorf("model: %d of %d layers predict further tokens: want fewer than all", c.NNextN, c.NLayer)
+		return c, fmt.Errorf("%d of %d layers predict further tokens: want fewer than all", c.NNextN, c.NLayer)
 	case int64(c.NHead)*int64(max(c.HeadDim, c.HeadDimV)) > maxDim || int64(max(1, c.NExpert))*int64(c.NFFExpert) > math.MaxInt32:
-		return c, fmt.Errorf("model: %d heads of %d and %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.HeadDimV, c.NExpert, c.NFFExpert)
+		return c, fmt.Errorf("%d heads of %d and %d, %d experts of %d: beyond any model", c.NHead, c.HeadDim, c.HeadDimV, c.NExpert, c.NFFExpert)
 	}
 	c.NLayer -= c.NNextN
 	if c.NHead > 0 {
@@ -494,7 +494,7 @@ func (r *reader) failUnsupported(format string, args ...any) {
 
 func (r *reader) keep(err error) {
 	if r.err == nil && err != nil {
-		r.err = fmt.Errorf("model: %w", err)
+		r.err = err
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	r := vocabReader{reader{m: GGUF(f), prefix: vocabPrefix}, f}
 	if _, ok := f.Value(vocabPrefix + "model"); !ok {
-		return nil, fmt.Errorf("model: no key %smodel: the file has no vocabulary", vocabPrefix)
+		return nil, fmt.Errorf("no key %smodel: the file has no vocabulary", vocabPrefix)
 	}
 	c := tokenizer.NewConfig(r.text(vocabPrefix+"model", ""))
 	c.Pre = r.text(vocabPrefix+"pre", "")

@@ -133,8 +133,8 @@ func TestVocabularyFaults(t *testing.T) {
 		base, set set
 		want      string
 	}{
-		"none":                {nil, nil, "model: no key tokenizer.ggml.model: the file has no vocabulary"},
-		"model is a number":   {words(), set{"tokenizer.ggml.model": uint8(1)}, `model: key "tokenizer.ggml.model": want a string, found uint8 1`},
+		"none":                {nil, nil, "no key tokenizer.ggml.model: the file has no vocabulary"},
+		"model is a number":   {words(), set{"tokenizer.ggml.model": uint8(1)}, `key "tokenizer.ggml.model": want a string, found uint8 1`},
 		"model is unknown":    {words(), set{"tokenizer.ggml.model": "magic\n"}, `unknown model "magic\n"`},
 		"pre is unknown":      {words(), set{"tokenizer.ggml.pre": "magic\n"}, `"magic\n"`},
 		"pre is a list":       {words(), set{"tokenizer.ggml.pre": []string{"gpt-2"}}, "want a string, found an array of 1 strings"},
@@ -211,6 +211,6 @@ func TestVocabularyRows(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, err = Vocabulary(f)
 	runtime.ReadMemStats(&after)
-	require.EqualError(t, err, `model: 1048576 tokens, but tensor "token_embd.weight" has the shape [1 8]: want a row for each`)
+	require.EqualError(t, err, `1048576 tokens, but tensor "token_embd.weight" has the shape [1 8]: want a row for each`)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 }

@@ -264,25 +264,25 @@ func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, 
 		case has || required && !w.whole:
 			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
 		case required:
-			w.fail(fmt.Errorf("model: no tensor %q", name))
+			w.fail(fmt.Errorf("no tensor %q", name))
 		}
 		return SourceTensor{}, false
 	}
 	t, ok := w.src.Tensor(name)
 	if !ok {
 		if required {
-			w.fail(fmt.Errorf("model: no tensor %q", name))
+			w.fail(fmt.Errorf("no tensor %q", name))
 		}
 		return t, false
 	}
 	w.used[name] = true
 	// Dimensions of 1 at the end may be written or not.
 	if !slices.Equal(trimOnes(t.Shape), trimOnes(want)) {
-		w.fail(fmt.Errorf("model: tensor %q: want shape %v, found %v", name, want, t.Shape))
+		w.fail(fmt.Errorf("tensor %q: want shape %v, found %v", name, want, t.Shape))
 		return t, false
 	}
 	if !t.Type.IsWeight() {
-		w.fail(fmt.Errorf("model: tensor %q: type %s holds no weights", name, t.Type))
+		w.fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
 		return t, false
 	}
 	w.note(name, t)
@@ -415,7 +415,7 @@ func (w *Weights) slice(v *tensor.Weight, at, n int) *tensor.Weight {
 		return nil
 	}
 	if block := v.Type.BlockSize(); at%block != 0 || n%block != 0 {
-		w.fail(fmt.Errorf("model: tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
+		w.fail(fmt.Errorf("tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
 		return nil
 	}
 	return &tensor.Weight{Name: v.Name, Type: v.Type, Rows: 1, Cols: n, Data: v.Data[v.Type.RowBytes(at):v.Type.RowBytes(at+n)]}
@@ -449,7 +449,7 @@ func (w *Weights) factors(name string, n int) []float32 {
 	quant.Dequantize(t.Type, f, t.Data)
 	for _, v := range f {
 		if v == 0 || math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			w.fail(fmt.Errorf("model: tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
+			w.fail(fmt.Errorf("tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
 		}
 	}
 	return f

@@ -55,8 +55,8 @@ func TestLinear(t *testing.T) {
 		"ones behind":     {tensors{"q.weight": floats(1, 3, 2, 1, 1)}, ""},
 		"bias":            {tensors{"q.weight": floats(1, 3, 2), "q.bias": floats(1, 2)}, ""},
 		"factor":          {tensors{"q.weight": floats(1, 3, 2), "q.scale": floats(2, 1)}, ""},
-		"missing":         {tensors{"q": floats(1, 3, 2)}, `model: no tensor "q.weight"`},
-		"transposed":      {tensors{"q.weight": floats(1, 2, 3)}, `model: tensor "q.weight": want shape [3 2], found [2 3]`},
+		"missing":         {tensors{"q": floats(1, 3, 2)}, `no tensor "q.weight"`},
+		"transposed":      {tensors{"q.weight": floats(1, 2, 3)}, `tensor "q.weight": want shape [3 2], found [2 3]`},
 		"flat":            {tensors{"q.weight": floats(1, 6)}, "found [6]"},
 		"one more":        {tensors{"q.weight": floats(1, 3, 2, 2)}, "found [3 2 2]"},
 		"ones before":     {tensors{"q.weight": floats(1, 1, 3, 2)}, "found [1 3 2]"},
@@ -98,8 +98,8 @@ func TestBlocksAndErr(t *testing.T) {
 	require.Nil(t, w.Block(0).Norm("n", 4))
 	require.Nil(t, w.Norm("n", 4))
 	require.Nil(t, w.Embedding("token_embd", 5, 4))
-	require.EqualError(t, w.Err(), `model: no tensor "blk.0.n.weight"`)
-	require.EqualError(t, b.Err(), `model: no tensor "blk.0.n.weight"`)
+	require.EqualError(t, w.Err(), `no tensor "blk.0.n.weight"`)
+	require.EqualError(t, b.Err(), `no tensor "blk.0.n.weight"`)
 }
 
 func TestHead(t *testing.T) {
@@ -117,11 +117,11 @@ func TestHead(t *testing.T) {
 
 	w = NewWeights(tiny(t, nil), tensors{"token_embd.weight": embd, "output.weight": floats(1, 4, 6)}, Options{})
 	require.Nil(t, w.Head(4, 5))
-	require.EqualError(t, w.Err(), `model: tensor "output.weight": want shape [4 5], found [4 6]`)
+	require.EqualError(t, w.Err(), `tensor "output.weight": want shape [4 5], found [4 6]`)
 
 	w = NewWeights(tiny(t, nil), tensors{}, Options{})
 	require.Nil(t, w.Head(4, 5))
-	require.EqualError(t, w.Err(), `model: no tensor "token_embd.weight"`)
+	require.EqualError(t, w.Err(), `no tensor "token_embd.weight"`)
 }
 
 func TestRopeFactors(t *testing.T) {

@@ -52,7 +52,7 @@ type AttentionConfig struct {
 func Buckets(table []float32, n, heads int) ([][]float32, error) {
 	const most = 128
 	if n < 4 || n%4 != 0 || heads < 1 || len(table) != n*heads {
-		return nil, fmt.Errorf("nn: want four times some buckets of distances for each of %d heads, found %d numbers in %d", heads, len(table), n)
+		return nil, fmt.Errorf("want four times some buckets of distances for each of %d heads, found %d numbers in %d", heads, len(table), n)
 	}
 	relative := make([][]float32, heads)
 	for h := range relative {
@@ -120,15 +120,15 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 	}
 	switch {
 	case c.NHead < 1 || c.NHeadKV < 1 || c.HeadDim < 1 || c.HeadDimV < 1 || c.NHead%c.NHeadKV != 0:
-		return nil, fmt.Errorf("nn: attention: want heads in whole groups per key head, found %d heads of %d over %d key heads", c.NHead, c.HeadDim, c.NHeadKV)
+		return nil, fmt.Errorf("attention: want heads in whole groups per key head, found %d heads of %d over %d key heads", c.NHead, c.HeadDim, c.NHeadKV)
 	case c.ValuesFromKeys && c.HeadDimV > c.HeadDim:
-		return nil, fmt.Errorf("nn: attention: want values within keys of %d, found values of %d", c.HeadDim, c.HeadDimV)
+		return nil, fmt.Errorf("attention: want values within keys of %d, found values of %d", c.HeadDim, c.HeadDimV)
 	case c.Sinks != nil && len(c.Sinks) != c.NHead || c.Slopes != nil && len(c.Slopes) != c.NHead:
-		return nil, fmt.Errorf("nn: attention: want a sink and a slope for each of %d heads, found %d and %d", c.NHead, len(c.Sinks), len(c.Slopes))
+		return nil, fmt.Errorf("attention: want a sink and a slope for each of %d heads, found %d and %d", c.NHead, len(c.Sinks), len(c.Slopes))
 	case c.Relative != nil && (len(c.Relative) != c.NHead || slices.ContainsFunc(c.Relative, func(r []float32) bool { return len(r)%2 == 0 })):
-		return nil, fmt.Errorf("nn: attention: want what scores gain by distance to both sides and 0, for each of %d heads, found %d", c.NHead, len(c.Relative))
+		return nil, fmt.Errorf("attention: want what scores gain by distance to both sides and 0, for each of %d heads, found %d", c.NHead, len(c.Relative))
 	case c.Window < 0 || c.Chunk < 0 || c.Temperature.Scale != 0 && c.Temperature.Length < 1:
-		return nil, fmt.Errorf("nn: attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temperature.Length)
+		return nil, fmt.Errorf("attention: want a window and a length of tempering above 0, found %d and %d", c.Window, c.Temperature.Length)
 	}
 	if c.Scale == 0 {
 		c.Scale = float32(1 / math.Sqrt(float64(c.HeadDim)))
@@ -161,7 +161,7 @@ func (p *Pass) Attend(a *Attention, q, k, v *tensor.Tensor) *tensor.Tensor {
 	out := p.arena.New(q.Rows, a.c.NHead*a.c.HeadDimV)
 	if !p.Aborted() && a.c.ValuesFromKeys {
 		if t := p.store.KType(); a.c.HeadDimV%t.BlockSize() != 0 {
-			p.Fail(fmt.Errorf("nn: a cache of type %s wants values of a multiple of %d, found %d", t, t.BlockSize(), a.c.HeadDimV))
+			p.Fail(fmt.Errorf("a cache of type %s wants values of a multiple of %d, found %d", t, t.BlockSize(), a.c.HeadDimV))
 		}
 	}
 	if !p.Aborted() {

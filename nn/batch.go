@@ -63,11 +63,11 @@ func (b *Batch) runs(dst []run, s *kv.Store) ([]run, error) {
 		}
 		for j, row := range b.Rows[i : i+r.n] {
 			if want := s.Len(r.seq) + j; row.Pos != want {
-				return nil, fmt.Errorf("nn: row %d of the batch is at position %d of its sequence, want %d", i+j, row.Pos, want)
+				return nil, fmt.Errorf("row %d of the batch is at position %d of its sequence, want %d", i+j, row.Pos, want)
 			}
 		}
 		if slices.ContainsFunc(dst, func(o run) bool { return o.seq == r.seq }) {
-			return nil, fmt.Errorf("nn: the rows of sequence %d do not stand together in the batch", r.seq)
+			return nil, fmt.Errorf("the rows of sequence %d do not stand together in the batch", r.seq)
 		}
 		dst = append(dst, r)
 		i += r.n

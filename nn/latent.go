@@ -44,11 +44,11 @@ type MLA struct {
 func NewMLA(c MLAConfig) (*MLA, error) {
 	heads := len(c.KB)
 	if heads == 0 || len(c.VB) != heads {
-		return nil, fmt.Errorf("nn: %s: want as many matrices of keys as of values, found %d and %d", c.Q.w.Name, heads, len(c.VB))
+		return nil, fmt.Errorf("%s: want as many matrices of keys as of values, found %d and %d", c.Q.w.Name, heads, len(c.VB))
 	}
 	l := &MLA{c: c, nope: c.KB[0].In(), rope: c.KR.Out(), lora: c.C.Out()}
 	if c.Q.Out() != heads*(l.nope+l.rope) || c.KB[0].Out() != l.lora || c.VB[0].In() != l.lora || c.O.In() != heads*c.VB[0].Out() {
-		return nil, fmt.Errorf("nn: %s: %d heads of %d and %d over a latent of %d do not fit their matrices", c.Q.w.Name, heads, l.nope, l.rope, l.lora)
+		return nil, fmt.Errorf("%s: %d heads of %d and %d over a latent of %d do not fit their matrices", c.Q.w.Name, heads, l.nope, l.rope, l.lora)
 	}
 	if c.Scale == 0 {
 		a := AttentionConfig{NHead: 1, NHeadKV: 1, HeadDim: l.nope + l.rope}

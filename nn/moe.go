@@ -66,11 +66,11 @@ func NewMoE(c MoEConfig) (*MoE, error) {
 	n := c.Router.Out()
 	switch {
 	case c.Gate != nil && len(c.Gate) != n || len(c.Up) != n || len(c.Down) != n:
-		return nil, fmt.Errorf("nn: %s routes to %d experts, found %d gates, %d ups, %d downs", c.Router.w.Name, n, len(c.Gate), len(c.Up), len(c.Down))
+		return nil, fmt.Errorf("%s routes to %d experts, found %d gates, %d ups, %d downs", c.Router.w.Name, n, len(c.Gate), len(c.Up), len(c.Down))
 	case c.Used < 1 || c.Used > n:
-		return nil, fmt.Errorf("nn: %s: want 1 to %d experts per token, found %d", c.Router.w.Name, n, c.Used)
+		return nil, fmt.Errorf("%s: want 1 to %d experts per token, found %d", c.Router.w.Name, n, c.Used)
 	case c.Bias != nil && len(c.Bias) != n:
-		return nil, fmt.Errorf("nn: %s: want a bias for each of %d experts, found %d", c.Router.w.Name, n, len(c.Bias))
+		return nil, fmt.Errorf("%s: want a bias for each of %d experts, found %d", c.Router.w.Name, n, len(c.Bias))
 	}
 	if err := c.checkGroups(n); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (c *MoEConfig) checkGroups(n int) error {
 		return nil
 	}
 	if n%c.Groups != 0 || c.GroupsUsed < 1 || c.GroupsUsed > c.Groups || c.GroupTopK < 1 || c.GroupTopK > n/c.Groups || c.Used > c.GroupsUsed*(n/c.Groups) {
-		return fmt.Errorf("nn: %s: %d experts in %d groups, %d groups and %d experts used, groups scored by their best %d: want whole groups with enough experts",
+		return fmt.Errorf("%s: %d experts in %d groups, %d groups and %d experts used, groups scored by their best %d: want whole groups with enough experts",
 			c.Router.w.Name, n, c.Groups, c.GroupsUsed, c.Used, c.GroupTopK)
 	}
 	return nil
@@ -223,7 +223,7 @@ func (s *moeState) count(p *Pass, m *MoE, n int) int {
 			}
 		}
 		if used < 1 || used > total {
-			p.Fail(&RowError{i, fmt.Errorf("nn: a hook asked for %d experts for a token in layer %d: want 1 to %d", used, p.layer, total)})
+			p.Fail(&RowError{i, fmt.Errorf("a hook asked for %d experts for a token in layer %d: want 1 to %d", used, p.layer, total)})
 			used = c.Used
 		}
 		s.start[i+1] = s.start[i] + used
@@ -240,7 +240,7 @@ func (s *moeState) route(p *Pass, m *MoE, logits *tensor.Tensor) {
 	s.first, s.chosen, s.scores = grow(s.first, total+1), grow(s.chosen, total), grow(s.scores, total)
 	for i := range n {
 		if err := s.routeRow(p, m, i, logits.Row(i)); err != nil {
-			p.Fail(&RowError{i, fmt.Errorf("nn: %w in layer %d", err, p.layer)})
+			p.Fail(&RowError{i, fmt.Errorf("%w in layer %d", err, p.layer)})
 			return
 		}
 	}

@@ -15,7 +15,7 @@ type Embedding struct{ w tensor.Weight }
 // NewEmbedding makes the table w, [n_vocab][n_embd].
 func NewEmbedding(w tensor.Weight) (*Embedding, error) {
 	if !w.Type.IsWeight() {
-		return nil, fmt.Errorf("nn: %s: type %s holds no weights", w.Name, w.Type)
+		return nil, fmt.Errorf("%s: type %s holds no weights", w.Name, w.Type)
 	}
 	return &Embedding{w}, nil
 }
@@ -56,7 +56,7 @@ func NewNorm(name string, c NormConfig) (*Norm, error) {
 		}
 	}
 	if c.N < 1 || len(n.w)%c.N != 0 || n.b != nil && len(n.b) != len(n.w) {
-		return nil, fmt.Errorf("nn: %s: want weights for stretches of %d, and as many biases or none, found %d and %d", name, c.N, len(n.w), len(n.b))
+		return nil, fmt.Errorf("%s: want weights for stretches of %d, and as many biases or none, found %d and %d", name, c.N, len(n.w), len(n.b))
 	}
 	return n, nil
 }
@@ -80,7 +80,7 @@ func (n *Norm) row(l *kernels.ISA, dst, x []float32) {
 // vector converts a small weight (a norm, a bias) into float32.
 func vector(w tensor.Weight) ([]float32, error) {
 	if !w.Type.IsWeight() {
-		return nil, fmt.Errorf("nn: %s: type %s holds no weights", w.Name, w.Type)
+		return nil, fmt.Errorf("%s: type %s holds no weights", w.Name, w.Type)
 	}
 	f := make([]float32, w.Rows*w.Cols)
 	quant.Dequantize(w.Type, f, w.Data)
@@ -110,7 +110,7 @@ func kernelsFor(exact bool) (*kernels.ISA, error) {
 	}
 	l, err := kernels.Use()
 	if err != nil {
-		return nil, fmt.Errorf("nn: %w", err)
+		return nil, err
 	}
 	return l, nil
 }
@@ -126,11 +126,11 @@ func NewLinear(name string, w tensor.Weight, o LinearOptions) (*Linear, error) {
 		return nil, err
 	}
 	if l.matMul, err = table.MatMul(w.Type); err != nil {
-		return nil, fmt.Errorf("nn: %s: %w", w.Name, err)
+		return nil, fmt.Errorf("%s: %w", w.Name, err)
 	}
 	if o.Bias != nil {
 		if n := o.Bias.Rows * o.Bias.Cols; n != w.Rows {
-			return nil, fmt.Errorf("nn: %s: want a bias of %d, found %d", w.Name, w.Rows, n)
+			return nil, fmt.Errorf("%s: want a bias of %d, found %d", w.Name, w.Rows, n)
 		}
 		if l.bias, err = vector(*o.Bias); err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrInterrupted is what End returns for a pass that was interrupted.
-var ErrInterrupted = errors.New("nn: pass interrupted")
+var ErrInterrupted = errors.New("pass interrupted")
 
 // RowError is a fault that one row of the batch is to blame for, such as what its hook has chosen. The
 // others are computed again without it.
@@ -26,7 +26,7 @@ func (e *RowError) Error() string { return e.Err.Error() }
 func (e *RowError) Unwrap() error { return e.Err }
 
 // errDryRun marks a dry run.
-var errDryRun = errors.New("nn: dry run")
+var errDryRun = errors.New("dry run")
 
 // Pass is one forward computation at a time, and the scratch memory it keeps between them. It
 // belongs to one goroutine; only Interrupt may be called from others.
@@ -151,7 +151,7 @@ func (p *Pass) Embed(e *Embedding) *tensor.Tensor {
 		for i := range p.batch.Rows {
 			id := p.batch.Rows[i].Token
 			if id < 0 || int(id) >= e.w.Rows {
-				p.Fail(fmt.Errorf("nn: token %d is outside the vocabulary of %d", id, e.w.Rows))
+				p.Fail(fmt.Errorf("token %d is outside the vocabulary of %d", id, e.w.Rows))
 				return p.x
 			}
 			quant.Dequantize(e.w.Type, p.x.Row(i), e.w.Row(int(id)))
@@ -215,7 +215,7 @@ func (p *Pass) EmbedPositions(e *Embedding) {
 	for i := range p.batch.Rows {
 		pos := p.batch.Rows[i].Pos
 		if pos >= e.w.Rows {
-			p.Fail(fmt.Errorf("nn: position %d is outside the %d that the model has learnt", pos, e.w.Rows))
+			p.Fail(fmt.Errorf("position %d is outside the %d that the model has learnt", pos, e.w.Rows))
 			return
 		}
 		quant.Dequantize(e.w.Type, y.Row(i), e.w.Row(pos))

@@ -56,11 +56,11 @@ func NewRope(c RopeConfig) (*Rope, error) {
 	half := c.Dim / 2
 	switch {
 	case c.Dim < 0 || c.Dim%2 != 0 || c.Offset < 0 || c.Offset+c.Dim > c.HeadDim:
-		return nil, fmt.Errorf("nn: rope: want an even number of rotated elements up to the head's %d, found %d", c.HeadDim, c.Dim)
+		return nil, fmt.Errorf("rope: want an even number of rotated elements up to the head's %d, found %d", c.HeadDim, c.Dim)
 	case c.Base <= 0 || math.IsNaN(c.Base) || math.IsInf(c.Base, 0):
-		return nil, fmt.Errorf("nn: rope: want a positive base, found %v", c.Base)
+		return nil, fmt.Errorf("rope: want a positive base, found %v", c.Base)
 	case c.Factors != nil && len(c.Factors) != half:
-		return nil, fmt.Errorf("nn: rope: want %d frequency factors, found %d", half, len(c.Factors))
+		return nil, fmt.Errorf("rope: want %d frequency factors, found %d", half, len(c.Factors))
 	}
 	r := &Rope{headDim: c.HeadDim, offset: c.Offset, layout: c.Layout, freq: make([]float64, half), magnitude: c.Magnitude}
 	if r.magnitude == 0 {
@@ -82,7 +82,7 @@ func NewRope(c RopeConfig) (*Rope, error) {
 			r.freq[i] = f * scale
 		}
 		if math.IsNaN(r.freq[i]) || math.IsInf(r.freq[i], 0) {
-			return nil, fmt.Errorf("nn: rope: the frequency of pair %d is not finite", i)
+			return nil, fmt.Errorf("rope: the frequency of pair %d is not finite", i)
 		}
 	}
 	return r, nil

@@ -73,7 +73,7 @@ func (p *Page) Render(w io.Writer) error {
 		Contents, Sections []section
 	}{p, template.CSS(style), headed, p.sections})
 	if err != nil {
-		return fmt.Errorf("page: %q: %w", p.Title, err)
+		return fmt.Errorf("%q: %w", p.Title, err)
 	}
 	_, err = w.Write(b.Bytes())
 	return err
@@ -127,11 +127,11 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 // Data embeds v as JSON in an element of that id, for a script to read: JSON.parse(document.getElementById(id).textContent). Nothing in v can end the element.
 func Data(id string, v any) (template.HTML, error) {
 	if !identifier.MatchString(id) {
-		return "", fmt.Errorf("page: want small letters, digits and dashes as an id, found %q", id)
+		return "", fmt.Errorf("want small letters, digits and dashes as an id, found %q", id)
 	}
 	text, err := json.Marshal(v) // writes <, > and & as \u003c, \u003e and \u0026
 	if err != nil {
-		return "", fmt.Errorf("page: data %q: %w", id, err)
+		return "", fmt.Errorf("data %q: %w", id, err)
 	}
 	return template.HTML(`<script type="application/json" id="` + id + `">` + string(text) + "</script>\n"), nil
 }
@@ -151,7 +151,7 @@ func CSS(rules template.CSS) template.HTML {
 func Fill(t *template.Template, data any) (template.HTML, error) {
 	var b strings.Builder
 	if err := t.Execute(&b, data); err != nil {
-		return "", fmt.Errorf("page: %w", err)
+		return "", err
 	}
 	return template.HTML(b.String()), nil
 }

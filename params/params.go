@@ -29,6 +29,7 @@ import (
 	"github.com/goinfer/goinfer/catalog"
 	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
@@ -112,7 +113,7 @@ func Header(f *gguf.File) (*Model, error) {
 		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		return nil, fault.Bad(f.Path(), err)
 	}
 	m.Stored = true
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
@@ -126,7 +127,7 @@ func Header(f *gguf.File) (*Model, error) {
 		stored, _ := f.Tensor(t.Name)
 		found := model.Tensor{Shape: stored.Shape}
 		if found.Elements() != t.Elements() {
-			return nil, fmt.Errorf("%s: tensor %.80q: want shape %v, found %v", f.Path(), t.Name, t.Shape, stored.Shape)
+			return nil, fault.Bad(f.Path(), fmt.Errorf("tensor %.80q: want shape %v, found %v", t.Name, t.Shape, stored.Shape))
 		}
 		t.Type = stored.Type
 		taken[t.Name] = true
@@ -176,7 +177,7 @@ func configured(f *gguf.File, traits checkpoint.Traits) (*Model, error) {
 		return model.Declare(c, func(name string) bool { return slices.Contains(has, catalog.AnyBlock(name)) })
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path(), err)
+		return nil, fault.Bad(f.Path(), err)
 	}
 	return m, nil
 }
@@ -205,7 +206,7 @@ func buffer(name string) bool { return strings.Contains(name, "rope_f") }
 func (m *Model) As(name string) (*Model, error) {
 	ts, recipe, err := catalog.ChooseTypes(m.Config, m.Tensors, name, false)
 	if err != nil {
-		return nil, fmt.Errorf("params: %s: %w", m.Name, err)
+		return nil, fmt.Errorf("%s: %w", m.Name, err)
 	}
 	as := *m
 	as.Tensors, as.Stored, as.Recipe = ts, true, strings.ToUpper(name)

@@ -233,7 +233,7 @@ func (m *Model) cache() (Cache, error) {
 		}
 		full, err := m.CacheAt(t, t, m.Config.NCtx)
 		if err != nil {
-			return c, fmt.Errorf("params: %s: %w", m.Name, err)
+			return c, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		all, err := multi.CacheToken(t, t)
 		if err != nil {

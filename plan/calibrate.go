@@ -254,7 +254,7 @@ func build(ctx context.Context, s catalog.Shape, recipe string) (*piece, error) 
 	}
 	model, err := src.Load(ctx, recipe, nil)
 	if err != nil {
-		return nil, fmt.Errorf("plan: a slice of %s: %w", s.Name, err)
+		return nil, fmt.Errorf("a slice of %s: %w", s.Name, err)
 	}
 	return &piece{twin, model, catalog.Count(twin.Tensors)}, nil
 }

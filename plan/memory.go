@@ -45,11 +45,11 @@ func Need(m *params.Model, l Load) (Memory, error) {
 	n := Memory{Weights: m.Size(), Scratch: scratch(m, l), Overhead: overhead(m)}
 	store, err := kv.New(kv.Config{Layers: m.State, KType: l.K, VType: l.V})
 	if err != nil {
-		return n, fmt.Errorf("plan: %s: %w", m.Name, err)
+		return n, fmt.Errorf("%s: %w", m.Name, err)
 	}
 	one := store.Need(l.Context, min(ubatch, l.Context))
 	if one > mostCache/int64(l.Sequences) {
-		return n, fmt.Errorf("plan: %s: a cache for %d contexts of %d is beyond any machine", m.Name, l.Sequences, l.Context)
+		return n, fmt.Errorf("%s: a cache for %d contexts of %d is beyond any machine", m.Name, l.Sequences, l.Context)
 	}
 	n.Cache = one * int64(l.Sequences)
 	return n, nil

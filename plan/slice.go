@@ -73,7 +73,7 @@ func shrink(s catalog.Shape) (catalog.Shape, error) {
 	for _, name := range []string{"embedding_length", "feed_forward_length", "expert_feed_forward_length", "attention.head_count"} {
 		n := s.Get(name)
 		if n%2 != 0 || n == 0 && name == "embedding_length" {
-			return s, fmt.Errorf("plan: %s: %s of %d cannot be halved", s.Name, name, n)
+			return s, fmt.Errorf("%s: %s of %d cannot be halved", s.Name, name, n)
 		}
 		keys[name] = n / 2
 	}

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 )
@@ -114,7 +115,7 @@ func average(ctx context.Context, threads int, pick func(loops) (job, error)) (f
 
 func checkThreads(n int) error {
 	if n < 1 || n > maxThreads {
-		return fmt.Errorf("probe: %d threads: want 1 to %d", n, maxThreads)
+		return fmt.Errorf("%d threads: want 1 to %d", n, maxThreads)
 	}
 	return nil
 }
@@ -172,7 +173,7 @@ func rate(ctx context.Context, threads int, j job, atLeast time.Duration) (best,
 		pool.Run(c, chunks)
 		took := max(time.Since(t0), time.Microsecond)
 		if ctx.Err() != nil {
-			return 0, 0, fmt.Errorf("probe: %w", context.Cause(ctx))
+			return 0, 0, fault.Cancelled(ctx)
 		}
 		done := float64(chunks) * j.units()
 		best = max(best, done/float64(took.Nanoseconds()))
@@ -233,7 +234,7 @@ func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 	}
 	size -= size % (8 * bufferChunk)
 	if size < minBuffer {
-		return 0, false, fmt.Errorf("probe: a quarter of the available %d bytes of memory is too little to measure bandwidth: want %d", available, minBuffer)
+		return 0, false, fmt.Errorf("a quarter of the available %d bytes of memory is too little to measure bandwidth: want %d", available, minBuffer)
 	}
 	return size, size < 2*caches, nil
 }
@@ -258,7 +259,7 @@ func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) 
 	pool.Run(&cancellable{ctx: ctx, job: b}, b.chunks())
 	b.filling = false
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("probe: %w", context.Cause(ctx))
+		return nil, fault.Cancelled(ctx)
 	}
 	return b, nil
 }

@@ -158,7 +158,7 @@ func TestBufferSize(t *testing.T) {
 		require.Equal(t, c.inCache, inCache)
 	}
 	_, _, err := bufferSize(32*mb, 20*mb)
-	require.EqualError(t, err, "probe: a quarter of the available 20971520 bytes of memory is too little to measure bandwidth: want 16777216")
+	require.EqualError(t, err, "a quarter of the available 20971520 bytes of memory is too little to measure bandwidth: want 16777216")
 }
 
 func TestMeasure(t *testing.T) {

@@ -102,7 +102,7 @@ func ParseFileType(name string) (FileType, error) {
 		}
 		names = append(names, mix.name)
 	}
-	return 0, fmt.Errorf("quant: unknown file type %q: want one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("unknown file type %q: want one of %s", name, strings.Join(names, ", "))
 }
 
 // ModelInfo are what a file type asks of a model.
@@ -130,7 +130,7 @@ type Tensor struct {
 // and at last F16.
 func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	if !m.Valid() {
-		return nil, fmt.Errorf("quant: unknown file type %d", uint32(m))
+		return nil, fmt.Errorf("unknown file type %d", uint32(m))
 	}
 	p := typeChooser{m: m, f: f, tied: true}
 	order := make([]int, len(tensors))
@@ -195,7 +195,7 @@ func parseTypes(name string, pure bool) (FileType, Type, error) {
 	}
 	t, e := ParseType(name)
 	if e == nil && !CanQuantize(t) {
-		return m, t, fmt.Errorf("quant: %s is not a type that can be written", t)
+		return m, t, fmt.Errorf("%s is not a type that can be written", t)
 	}
 	if e != nil && !pure {
 		e = err // which lists the file types
@@ -245,7 +245,7 @@ func (f *ModelInfo) override(x *Tensor) (Type, bool, error) {
 		return 0, false, nil
 	}
 	if !CanQuantize(t) {
-		return 0, false, fmt.Errorf("quant: tensor %q: %s is not a type that can be written", x.Name, t)
+		return 0, false, fmt.Errorf("tensor %q: %s is not a type that can be written", x.Name, t)
 	}
 	return t, true, wholeBlocks(x, t)
 }
@@ -253,7 +253,7 @@ func (f *ModelInfo) override(x *Tensor) (Type, bool, error) {
 // wholeBlocks returns an error if the rows of x are no whole number of blocks of t.
 func wholeBlocks(x *Tensor, t Type) error {
 	if x.Shape[0]%t.BlockSize() != 0 {
-		return fmt.Errorf("quant: tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
+		return fmt.Errorf("tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (p *typeChooser) layer(t *Tensor, counted int) (int, error) {
 	}
 	i := layerOf(t.Name)
 	if i < 0 || i >= p.f.NLayer {
-		return 0, fmt.Errorf("quant: tensor %q: want a layer below %d in its name", t.Name, p.f.NLayer)
+		return 0, fmt.Errorf("tensor %q: want a layer below %d in its name", t.Name, p.f.NLayer)
 	}
 	return i, nil
 }

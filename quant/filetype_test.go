@@ -265,5 +265,5 @@ func TestChooseTypes(t *testing.T) {
 	}
 	ts[2].Shape[0] = 128
 	_, _, err := quant.ChooseTypes("q4_k", true, f, ts)
-	require.EqualError(t, err, `quant: tensor "blk.0.attn_q.weight" has rows of 128: no whole number of Q4_K blocks of 256`)
+	require.EqualError(t, err, `tensor "blk.0.attn_q.weight" has rows of 128: no whole number of Q4_K blocks of 256`)
 }

@@ -30,7 +30,7 @@ func Quantize(t Type, dst []byte, src []float32) error { return QuantizeRow(t, d
 // no whole number of blocks, dst too short, or importance of another length than src.
 func QuantizeRow(t Type, dst []byte, src, importance []float32) error {
 	if !CanQuantize(t) {
-		return fmt.Errorf("quant: %s is not a type that can be written", t)
+		return fmt.Errorf("%s is not a type that can be written", t)
 	}
 	dst = dst[:t.RowBytes(len(src))]
 	limit := float32(math.MaxFloat32)
@@ -40,9 +40,9 @@ func QuantizeRow(t Type, dst []byte, src, importance []float32) error {
 	for i, v := range src {
 		if !(abs(v) <= limit) {
 			if abs(v) <= math.MaxFloat32 {
-				return fmt.Errorf("quant: weight %d is %v: too large for %s", i, v, t)
+				return fmt.Errorf("weight %d is %v: too large for %s", i, v, t)
 			}
-			return fmt.Errorf("quant: weight %d is %v: want finite numbers", i, v)
+			return fmt.Errorf("weight %d is %v: want finite numbers", i, v)
 		}
 	}
 	if importance != nil {
@@ -52,7 +52,7 @@ func QuantizeRow(t Type, dst []byte, src, importance []float32) error {
 		some := false
 		for i, v := range importance {
 			if !(v >= 0 && v <= math.MaxFloat32) {
-				return fmt.Errorf("quant: the importance of column %d is %v: want finite numbers from 0 on", i, v)
+				return fmt.Errorf("the importance of column %d is %v: want finite numbers from 0 on", i, v)
 			}
 			some = some || v > 0
 		}
@@ -77,7 +77,7 @@ func QuantizeRow(t Type, dst []byte, src, importance []float32) error {
 	}
 	for i := range src {
 		if h := dst[2*i+1] & 0x7f; t == F16 && h == 0x7c || t == BF16 && h == 0x7f && dst[2*i]&0x80 != 0 {
-			return fmt.Errorf("quant: weight %d is %v: too large for %s", i, src[i], t)
+			return fmt.Errorf("weight %d is %v: too large for %s", i, src[i], t)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func encodeRow(t Type, dst []byte, src, importance []float32) error {
 			imp = importance[i : i+block : i+block]
 		}
 		if !encode(dst[:size:size], src[:block:block], imp, mean) {
-			return fmt.Errorf("quant: the block at weight %d is too large for %s", i, t)
+			return fmt.Errorf("the block at weight %d is too large for %s", i, t)
 		}
 		dst, src = dst[size:], src[block:]
 	}

@@ -157,5 +157,5 @@ func ParseType(name string) (Type, error) {
 			return Type(t), nil
 		}
 	}
-	return 0, fmt.Errorf("quant: unknown type %q", name)
+	return 0, fmt.Errorf("unknown type %q", name)
 }

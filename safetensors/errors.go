@@ -20,9 +20,9 @@ type FormatError struct {
 // Error implements error.
 func (e *FormatError) Error() string {
 	if e.Name == "" {
-		return fmt.Sprintf("safetensors: %s: %v", e.Path, e.Err)
+		return fmt.Sprintf("%s: %v", e.Path, e.Err)
 	}
-	return fmt.Sprintf("safetensors: %s: tensor %s: %v", e.Path, quoted(e.Name), e.Err)
+	return fmt.Sprintf("%s: tensor %s: %v", e.Path, quoted(e.Name), e.Err)
 }
 
 // Unwrap makes every FormatError an ErrFormat.
@@ -44,6 +44,3 @@ func quoted(s string) string {
 	}
 	return strconv.Quote(s)
 }
-
-// ioError says in which package and with which file the system refused something.
-func ioError(err error) error { return fmt.Errorf("safetensors: %w", fault.System(err)) }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
 )
 
@@ -50,20 +51,20 @@ func OpenDir(dir string, o Options) (*File, error) {
 		if _, err := os.Stat(path); err == nil {
 			return Open(path, o)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, ioError(err)
+			return nil, fault.System(err)
 		}
 	}
 	names, err := filepath.Glob(filepath.Join(escape(dir), "*.safetensors"))
 	if err != nil {
-		return nil, ioError(err)
+		return nil, fault.System(err)
 	}
 	switch len(names) {
 	case 1:
 		return Open(names[0], o)
 	case 0:
-		return nil, fmt.Errorf("safetensors: %s: want %s or %s, found neither, nor any other file of the kind: %w", dir, fileName, indexName, fs.ErrNotExist)
+		return nil, fault.Bad(dir, fmt.Errorf("want %s or %s, found neither, nor any other file of the kind: %w", fileName, indexName, fs.ErrNotExist))
 	}
-	return nil, fmt.Errorf("safetensors: %s: %d files but no %s, which says what lies in which: %w", dir, len(names), indexName, fs.ErrNotExist)
+	return nil, fault.Bad(dir, fmt.Errorf("%d files but no %s, which says what lies in which: %w", len(names), indexName, fs.ErrNotExist))
 }
 
 // escape takes a path for a pattern that finds it alone.
@@ -108,7 +109,7 @@ func (f *File) add(path string, o Options) error {
 	}
 	m, err := open(path)
 	if err != nil {
-		return ioError(err)
+		return fault.System(err)
 	}
 	f.maps = append(f.maps, m)
 	return f.enter(path, m.Data())
@@ -149,7 +150,7 @@ func readIndex(path string) (index, error) {
 	}
 	m, err := mmap.Read(path)
 	if err != nil {
-		return x, ioError(err)
+		return x, fault.System(err)
 	}
 	defer m.Close()
 	found, seen := false, map[string]bool{}

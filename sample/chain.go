@@ -35,7 +35,7 @@ func ParseChain(s string) ([]string, error) {
 	for field := range strings.SplitSeq(s, ";") {
 		name := canonical(field)
 		if name == "" {
-			return nil, fmt.Errorf("sample: want stages (%s) separated by \";\", found %q", known(), field)
+			return nil, fmt.Errorf("want stages (%s) separated by \";\", found %q", known(), field)
 		}
 		chain = append(chain, name)
 	}

@@ -65,12 +65,12 @@ func (c *constraint) isEOG(id int32) bool {
 func (c *constraint) accept(id int32) error {
 	if c.isEOG(id) {
 		if !c.matcher.Done() {
-			return fmt.Errorf("sample: token %d ends the generation where the grammar wants more", id)
+			return fmt.Errorf("token %d ends the generation where the grammar wants more", id)
 		}
 		return nil
 	}
 	if err := c.matcher.Accept(id); err != nil {
-		return fmt.Errorf("sample: %w", err)
+		return err
 	}
 	c.current = false
 	return nil

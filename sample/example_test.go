@@ -38,5 +38,5 @@ func ExampleParseChain() {
 	fmt.Println(err)
 	// Output:
 	// [top_k top_p temperature] <nil>
-	// sample: want stages (penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature) separated by ";", found "tail_free"
+	// want stages (penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature) separated by ";", found "tail_free"
 }

@@ -109,7 +109,7 @@ func TestParseChain(t *testing.T) {
 	require.Equal(t, []string{"temperature", "top_k", "temperature"}, got)
 	for s, found := range map[string]string{"": `""`, "top_k;;temp": `""`, "top_k;tfs_z": `"tfs_z"`, "mirostat": `"mirostat"`} {
 		_, err := ParseChain(s)
-		require.EqualError(t, err, `sample: want stages (penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature) separated by ";", found `+found)
+		require.EqualError(t, err, `want stages (penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature) separated by ";", found `+found)
 	}
 }
 

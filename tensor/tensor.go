@@ -66,15 +66,15 @@ func (w *Weight) Validate() error {
 	block, size := w.Type.BlockSize(), w.Type.BlockBytes()
 	switch {
 	case block == 0:
-		return fmt.Errorf("tensor: %q: unknown type %d", w.Name, uint32(w.Type))
+		return fmt.Errorf("tensor %q: unknown type %d", w.Name, uint32(w.Type))
 	case w.Rows < 1 || w.Cols < 1:
-		return fmt.Errorf("tensor: %q: want at least one row and column, found %d×%d", w.Name, w.Rows, w.Cols)
+		return fmt.Errorf("tensor %q: want at least one row and column, found %d×%d", w.Name, w.Rows, w.Cols)
 	case w.Cols%block != 0:
-		return fmt.Errorf("tensor: %q: want rows of whole %s blocks of %d, found rows of %d", w.Name, w.Type, block, w.Cols)
+		return fmt.Errorf("tensor %q: want rows of whole %s blocks of %d, found rows of %d", w.Name, w.Type, block, w.Cols)
 	case w.Cols/block > math.MaxInt/size || w.Rows > math.MaxInt/(w.Cols/block*size):
-		return fmt.Errorf("tensor: %q: %d×%d in %s is more than memory can address", w.Name, w.Rows, w.Cols, w.Type)
+		return fmt.Errorf("tensor %q: %d×%d in %s is more than memory can address", w.Name, w.Rows, w.Cols, w.Type)
 	case len(w.Data) != w.Rows*w.RowBytes():
-		return fmt.Errorf("tensor: %q: want %d bytes for %d×%d in %s, found %d", w.Name, w.Rows*w.RowBytes(), w.Rows, w.Cols, w.Type, len(w.Data))
+		return fmt.Errorf("tensor %q: want %d bytes for %d×%d in %s, found %d", w.Name, w.Rows*w.RowBytes(), w.Rows, w.Cols, w.Type, len(w.Data))
 	}
 	return nil
 }

@@ -74,11 +74,11 @@ var (
 )
 
 func malformed(format string, args ...any) error {
-	return fault.Of(ErrFormat, fmt.Errorf("tokenizer: "+format, args...))
+	return fault.Of(ErrFormat, fmt.Errorf(format, args...))
 }
 
 func unsupported(format string, args ...any) error {
-	return fault.Of(ErrUnsupported, fmt.Errorf("tokenizer: "+format, args...))
+	return fault.Of(ErrUnsupported, fmt.Errorf(format, args...))
 }
 
 // attr is the set of properties of a token. It starts as the token's type; names that mark a control token add to it.

@@ -237,7 +237,7 @@ func TestPretokenizerNames(t *testing.T) {
 	c.Pre = "gpt-5\n"
 	_, err := New(c)
 	require.ErrorIs(t, err, ErrUnsupported)
-	require.ErrorContains(t, err, `tokenizer: unknown pre-tokenizer "gpt-5\n" (known: a.x-4.0 afmoe `)
+	require.ErrorContains(t, err, `unknown pre-tokenizer "gpt-5\n" (known: a.x-4.0 afmoe `)
 	require.ErrorContains(t, err, " llama-bpe ")
 	require.NotContains(t, err.Error(), "\n")
 }

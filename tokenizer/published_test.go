@@ -77,11 +77,11 @@ func TestPreName(t *testing.T) {
 		ignoreMerges bool
 		want         string
 	}{
-		"unknown":       {[]string{"\\w+\n"}, false, `tokenizer: no pre-tokenizer is known that cuts text by "\\w+\n" (known: `},
-		"none":          {nil, false, "tokenizer: no pre-tokenizer is known that cuts text by"},
+		"unknown":       {[]string{"\\w+\n"}, false, `no pre-tokenizer is known that cuts text by "\\w+\n" (known: `},
+		"none":          {nil, false, "no pre-tokenizer is known that cuts text by"},
 		"a step more":   {[]string{qwen2Pattern, `\p{N}`}, false, "no pre-tokenizer is known"},
 		"many steps":    {slices.Repeat([]string{"x"}, 1000), false, `"x", and 992 more (known`},
-		"another habit": {[]string{PatternDigit, PatternByteLevel}, true, "tokenizer: the patterns are those of pre-tokenizer starcoder, but ignore_merges is true"},
+		"another habit": {[]string{PatternDigit, PatternByteLevel}, true, "the patterns are those of pre-tokenizer starcoder, but ignore_merges is true"},
 	} {
 		_, err := PreName(c.patterns, c.ignoreMerges, false)
 		require.ErrorIs(t, err, ErrUnsupported, name)

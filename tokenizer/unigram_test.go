@@ -332,7 +332,7 @@ func TestHostileCharsmaps(t *testing.T) {
 		_, err := newCharsmap(good[:n])
 		if n < len(good)-9 {
 			require.ErrorIs(t, err, ErrFormat, "%d", n)
-			require.ErrorContains(t, err, "tokenizer: precompiled_charsmap")
+			require.ErrorContains(t, err, "precompiled_charsmap")
 		}
 	}
 	_, err := newCharsmap(buildCharsmap(map[string]string{"a": strings.Repeat("z", maxReplacement+1)}, false))

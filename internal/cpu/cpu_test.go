@@ -138,12 +138,12 @@ func TestLevel(t *testing.T) {
 		{"avxvnni", "amd64", all, zen5, "avxvnni", ""},
 		{"", "arm64", []string{"go", "neon", "dotprod", "i8mm"}, []string{"neon", "dotprod"}, "dotprod", ""},
 		{"", "riscv64", []string{"go"}, nil, "go", ""},
-		{"avxvnni", "amd64", all, zen3, "", "cpu: GOINFER_CPU=avxvnni: the processor lacks avxvnni"},
+		{"avxvnni", "amd64", all, zen3, "", "GOINFER_CPU=avxvnni: the processor lacks avxvnni"},
 		{"avx512vnni", "amd64", all, zen3, "",
-			"cpu: GOINFER_CPU=avx512vnni: the processor lacks avx512f, avx512bw, avx512dq, avx512vl, avx512vnni"},
-		{"avx2", "amd64", []string{"go"}, zen5, "", "cpu: GOINFER_CPU=avx2: this build for amd64 has no such kernels, only go"},
-		{"neon", "amd64", all, zen5, "", "cpu: GOINFER_CPU=neon: this build for amd64 has no such kernels, only go, avx2, avxvnni, avx512vnni, avx512bf16"},
-		{"AVX2", "amd64", all, zen5, "", `cpu: GOINFER_CPU="AVX2" is no level: want one of go, avx2, avxvnni, avx512vnni, avx512bf16, neon, dotprod, i8mm`},
+			"GOINFER_CPU=avx512vnni: the processor lacks avx512f, avx512bw, avx512dq, avx512vl, avx512vnni"},
+		{"avx2", "amd64", []string{"go"}, zen5, "", "GOINFER_CPU=avx2: this build for amd64 has no such kernels, only go"},
+		{"neon", "amd64", all, zen5, "", "GOINFER_CPU=neon: this build for amd64 has no such kernels, only go, avx2, avxvnni, avx512vnni, avx512bf16"},
+		{"AVX2", "amd64", all, zen5, "", `GOINFER_CPU="AVX2" is no level: want one of go, avx2, avxvnni, avx512vnni, avx512bf16, neon, dotprod, i8mm`},
 	} {
 		level, err := choose(c.want, c.arch, c.built, c.found)
 		if c.err != "" {

@@ -64,20 +64,20 @@ func choose(want, arch string, built, found []string) (string, error) {
 		}
 		if !slices.Contains(built, l.name) || l.arch != "" && l.arch != arch {
 			if want != "" {
-				return "", fault.Of(fault.ErrInvalid, fmt.Errorf("cpu: %s=%s: this build for %s has no such kernels, only %s", Env, want, arch, strings.Join(built, ", ")))
+				return "", fault.Of(fault.ErrInvalid, fmt.Errorf("%s=%s: this build for %s has no such kernels, only %s", Env, want, arch, strings.Join(built, ", ")))
 			}
 			continue
 		}
 		if lacks := missing(l.needs, found); len(lacks) > 0 {
 			if want != "" {
-				return "", fault.Of(fault.ErrInvalid, fmt.Errorf("cpu: %s=%s: the processor lacks %s", Env, want, strings.Join(lacks, ", ")))
+				return "", fault.Of(fault.ErrInvalid, fmt.Errorf("%s=%s: the processor lacks %s", Env, want, strings.Join(lacks, ", ")))
 			}
 			continue
 		}
 		best = l.name
 	}
 	if best == "" {
-		return "", fault.Of(fault.ErrInvalid, fmt.Errorf("cpu: %s=%q is no level: want one of %s", Env, want, strings.Join(known, ", ")))
+		return "", fault.Of(fault.ErrInvalid, fmt.Errorf("%s=%q is no level: want one of %s", Env, want, strings.Join(known, ", ")))
 	}
 	return best, nil
 }

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 const (
@@ -44,7 +46,7 @@ func IsURL(name string) bool {
 func Address(name string) (string, error) {
 	u, err := url.Parse(name)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("remote: want an address such as https://example.org/model.gguf, found %.200q", name)
+		return "", fmt.Errorf("want an address such as https://example.org/model.gguf, found %.200q", name)
 	}
 	if u.Host == "huggingface.co" || u.Host == "hf.co" {
 		parts := strings.SplitN(u.Path, "/", 5) // "", owner, name, blob, the rest
@@ -76,7 +78,7 @@ func (f *File) Size() int64 { return f.size }
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(p []byte, at int64) (int, error) {
 	if at < 0 || at > f.size {
-		return 0, fmt.Errorf("remote: %s: byte %d of %d", f.url, at, f.size)
+		return 0, fault.In(f.url, fmt.Errorf("byte %d of %d", at, f.size))
 	}
 	end := min(at+int64(len(p)), f.size)
 	if end > int64(len(f.head)) {
@@ -101,11 +103,11 @@ var client = &http.Client{Transport: &http.Transport{
 // fetch makes head reach to byte end, or to the end of the file.
 func (f *File) fetch(end int64) error {
 	if end > MaxRead {
-		return fmt.Errorf("remote: %s: want to read at most %d bytes, found a need of %d", f.url, MaxRead, end)
+		return fault.In(f.url, fmt.Errorf("want to read at most %d bytes, found a need of %d", MaxRead, end))
 	}
 	q, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.url, nil)
 	if err != nil {
-		return fmt.Errorf("remote: %w", err)
+		return err
 	}
 	from := int64(len(f.head))
 	q.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, end-1))
@@ -116,7 +118,7 @@ func (f *File) fetch(end int64) error {
 		if errors.As(err, &u) {
 			err = u.Err // the address is said once
 		}
-		return fmt.Errorf("remote: %s: %w", f.url, err)
+		return fault.In(f.url, err)
 	}
 	defer r.Body.Close()
 	if err := f.check(r, from, end); err != nil {
@@ -128,7 +130,7 @@ func (f *File) fetch(end int64) error {
 		err = fmt.Errorf("want %d bytes, found %d: %w", want, got, io.ErrUnexpectedEOF)
 	}
 	if err != nil {
-		return fmt.Errorf("remote: %s: %w", f.url, err)
+		return fault.In(f.url, err)
 	}
 	return nil
 }
@@ -136,7 +138,7 @@ func (f *File) fetch(end int64) error {
 // check looks at what a server says that it sends, and learns the size of the file.
 func (f *File) check(r *http.Response, from, end int64) error {
 	fault := func(format string, args ...any) error {
-		return fmt.Errorf("remote: %s: "+format, append([]any{f.url}, args...)...)
+		return fault.In(f.url, fmt.Errorf(format, args...))
 	}
 	switch r.StatusCode {
 	case http.StatusPartialContent:

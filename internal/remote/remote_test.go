@@ -124,7 +124,7 @@ func TestFaults(t *testing.T) {
 	_, err = Open(ctx, s.URL)
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = Open(t.Context(), "http://127.0.0.1:1/x")
-	require.ErrorContains(t, err, "remote: http://127.0.0.1:1/x: ")
+	require.ErrorContains(t, err, "http://127.0.0.1:1/x: ")
 }
 
 func TestAddress(t *testing.T) {

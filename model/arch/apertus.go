@@ -11,7 +11,7 @@ import (
 func newApertus(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	if c.XIELU == nil {
-		return nil, fmt.Errorf("arch: no key %q", "xielu.alpha_p")
+		return nil, fmt.Errorf("no key %q", "xielu.alpha_p")
 	}
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {

@@ -143,7 +143,7 @@ func Build(w *model.Weights) (model.Model, error) {
 		return nil, err
 	}
 	if w.Config().HeadsKV != nil && !varied[name] {
-		return nil, fmt.Errorf("arch: %s with other numbers of key heads in other layers: %w", name, model.ErrUnsupported)
+		return nil, fmt.Errorf("%s with other numbers of key heads in other layers: %w", name, model.ErrUnsupported)
 	}
 	return builder(name)(w)
 }
@@ -154,7 +154,7 @@ func Check(name string) error {
 		return nil
 	}
 	nearest := slices.MinFunc(Names(), func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
-	return fmt.Errorf("arch: %w architecture %.60q: the nearest in name is %s; supported are %s", model.ErrUnsupported, name, nearest, strings.Join(Names(), ", "))
+	return fmt.Errorf("%w architecture %.60q: the nearest in name is %s; supported are %s", model.ErrUnsupported, name, nearest, strings.Join(Names(), ", "))
 }
 
 // distance is the number of letters to insert, delete or replace between two names (Levenshtein 1966); of a long name it looks at the beginning.

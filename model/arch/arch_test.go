@@ -198,18 +198,18 @@ func TestEveryTensor(t *testing.T) {
 			if name == "output.weight" || strings.HasPrefix(name, "rope_freqs") {
 				require.NoError(t, err)
 			} else {
-				require.EqualError(t, err, fmt.Sprintf("model: no tensor %q", name))
+				require.EqualError(t, err, fmt.Sprintf("no tensor %q", name))
 			}
 			err = build(func(s tensors) {
 				shape := slices.Clone(x.Shape)
 				shape[len(shape)-1]++
 				s[name] = f32(1, shape...)
 			})
-			require.ErrorContains(t, err, fmt.Sprintf("model: tensor %q: want shape", name))
+			require.ErrorContains(t, err, fmt.Sprintf("tensor %q: want shape", name))
 			err = build(func(s tensors) {
 				s[name] = model.SourceTensor{Type: quant.I32, Shape: x.Shape, Data: x.Data}
 			})
-			require.EqualError(t, err, fmt.Sprintf("model: tensor %q: type I32 holds no weights", name))
+			require.EqualError(t, err, fmt.Sprintf("tensor %q: type I32 holds no weights", name))
 		}
 	}
 }
@@ -298,5 +298,5 @@ func TestVaried(t *testing.T) {
 	cfg.HeadsKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
 	_, err := Build(model.NewWeights(cfg, src, model.Options{}))
 	require.ErrorIs(t, err, model.ErrUnsupported)
-	require.ErrorContains(t, err, "arch: llama with other numbers of key heads in other layers")
+	require.ErrorContains(t, err, "llama with other numbers of key heads in other layers")
 }

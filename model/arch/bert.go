@@ -52,7 +52,7 @@ func newBERT(w *model.Weights) (model.Model, error) {
 	m.first = w.LayerNorm("token_embd_norm", c.NEmbd)
 	if w.Has("token_types") {
 		if c.NTokenTypes == 0 {
-			return nil, fmt.Errorf("arch: no key %q", "tokenizer.ggml.token_type_count")
+			return nil, fmt.Errorf("no key %q", "tokenizer.ggml.token_type_count")
 		}
 		m.types = w.Embedding("token_types", c.NTokenTypes, c.NEmbd)
 	}

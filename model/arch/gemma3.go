@@ -25,7 +25,7 @@ func newGemma3(w *model.Weights) (model.Model, error) {
 func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	if w.Has("dense_2") || w.Has("dense_3") {
-		return nil, fmt.Errorf("arch: %s with dense layers behind the pooling: %w", c.Arch, model.ErrUnsupported)
+		return nil, fmt.Errorf("%s with dense layers behind the pooling: %w", c.Arch, model.ErrUnsupported)
 	}
 	w.Ignore("output.") // a head that embeddings do not pass
 	m := newEncoder(w, gemma3Layer(w, nn.AttentionConfig{Bidirectional: true}))

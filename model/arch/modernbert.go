@@ -16,7 +16,7 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 	case "silu":
 		act = nn.SiLU
 	default:
-		return nil, fmt.Errorf("arch: key %q: %.60q, supported are gelu and silu: %w", c.Arch+".hidden_activation", c.HiddenAct, model.ErrUnsupported)
+		return nil, fmt.Errorf("key %q: %.60q, supported are gelu and silu: %w", c.Arch+".hidden_activation", c.HiddenAct, model.ErrUnsupported)
 	}
 	ropeFull, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, 10000, 1)
 	full, local := w.AttentionOf(nn.AttentionConfig{Bidirectional: true}), w.AttentionOf(nn.AttentionConfig{Bidirectional: true, Window: c.Window})
