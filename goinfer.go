@@ -2,6 +2,7 @@ package goinfer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -197,11 +198,11 @@ func Open(path string, o Options) (*Model, error) {
 	// What cannot fit is refused before anything is read.
 	cfg, err := configOf(head, &o)
 	if err != nil {
-		return nil, fault.In(path, err)
+		return nil, fault.Bad(path, err)
 	}
 	need, err := estimate(head, cfg, o)
 	if err != nil {
-		return nil, fault.In(path, err)
+		return nil, fault.Bad(path, err)
 	}
 	f, err := checkpoint.Open(path, gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
@@ -218,11 +219,11 @@ func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	}
 	cfg, err := configOf(f, &o)
 	if err != nil {
-		return nil, fault.In(name, err)
+		return nil, fault.Bad(name, err)
 	}
 	need, err := estimate(f, cfg, o)
 	if err != nil {
-		return nil, fault.In(name, err)
+		return nil, fault.Bad(name, err)
 	}
 	return open(f, cfg, need, o)
 }
@@ -264,7 +265,7 @@ func Check(f *gguf.File) error {
 		_, err = arch.Build(outline(f, cfg))
 	}
 	if err != nil {
-		return fault.In(f.Path(), err)
+		return fault.Bad(f.Path(), err)
 	}
 	return nil
 }
@@ -281,7 +282,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	defer func() {
 		if err != nil {
 			m.release()
-			m, err = nil, fault.In(f.Path(), err)
+			m, err = nil, fault.Bad(f.Path(), err)
 		}
 	}()
 	if cfg.HasVocab {
@@ -435,8 +436,11 @@ func (m *Model) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
 	return tokens, m.named(err)
 }
 
-// named puts the name of the model before an error.
+// named puts the name of the model before an error, but for the reason of a caller that has left.
 func (m *Model) named(err error) error {
+	if errors.Is(err, fault.ErrCancelled) {
+		return err
+	}
 	return fault.In(m.name, err)
 }
 
@@ -463,7 +467,7 @@ func OpenTokenizerBytes(name string, data []byte) (*Tokenizer, error) {
 func vocabulary(f *gguf.File) (*Tokenizer, error) {
 	v, err := model.Vocabulary(f)
 	if err != nil {
-		return nil, fault.In(f.Path(), err)
+		return nil, fault.Bad(f.Path(), err)
 	}
 	return v, nil
 }

@@ -199,7 +199,7 @@ func (c *Config) checkScore(q *Request) error {
 	case q.From < 0:
 		return fault.Argument("From", "a position", q.From)
 	}
-	return nil
+	return fault.Under("Sampling", q.Sampling.Validate())
 }
 
 // checkGenerate refuses what a generation cannot ask for.

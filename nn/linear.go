@@ -116,7 +116,7 @@ type matMul struct {
 	acts   *kernels.Activations
 	dst    *tensor.Tensor
 	t0, t1 int
-	byHead bool // tokens stand in acts once for every head, and t0 is where those of this head begin
+	byHead bool // the tokens are in acts once for every head, from t0 on for this one
 	cost   int  // of a row
 }
 

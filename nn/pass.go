@@ -15,8 +15,8 @@ import (
 // ErrInterrupted is what End returns for a pass that was interrupted.
 var ErrInterrupted = errors.New("pass interrupted")
 
-// RowError is a fault that one row of the batch is to blame for, such as what its hook has chosen. The
-// others are computed again without it.
+// RowError is a fault that one row of the batch is to blame for, such as what its hook has chosen.
+// The others are computed again without it.
 type RowError struct {
 	Row int
 	Err error

@@ -14,9 +14,9 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some lengths.
-// With every chunk it proposes rows more, of which it accepts what continues x and rejects what does
-// not. It goes back to the last mark once and takes the rest again.
+// recurAll runs a recurrent block over x in chunks, beside another sequence, and marks some
+// lengths. With every chunk it proposes rows more, of which it accepts what continues x and rejects
+// what does not. It goes back to the last mark once and takes the rest again.
 func recurAll(t *testing.T, r RecurrentBlock, threads, chunk, proposed int, marks []int, x *tensor.Tensor) []float32 {
 	pool := par.New(threads)
 	defer pool.Close()

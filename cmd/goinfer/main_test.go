@@ -280,7 +280,7 @@ func TestFieldFlags(t *testing.T) {
 			p := reflect.TypeFor[goinfer.Sampling]()
 			for i := range p.NumField() {
 				switch name := p.Field(i).Name; name {
-				case "MinKeep", "Extra", "Trace": // without a flag
+				case "MinKeep", "Extra", "Trace", "Grammar": // without a flag
 				default:
 					require.Contains(t, fieldFlags, name)
 				}
