@@ -29,12 +29,12 @@ type Row struct {
 // as LoRA does (Hu et al. 2021, arXiv:2106.09685): y += scale·B·A·x. It is called on the goroutine
 // that runs the pass and must give the same bits for the same row, whatever rows are beside it.
 type Adapter interface {
-	// Key differs between adapters, their scale included: sequences share a prefix only where keys are
-	// equal.
+	// Key differs between adapters, their scale included: sequences share a prefix only where keys
+	// are equal.
 	Key() string
-	// Add adds to y, what the matrix of that full name made of x. expert is the number of the expert,
-	// or the head, whose matrix it is, and 0 elsewhere. x is not to be changed; both are valid during
-	// the call.
+	// Add adds to y, what the matrix of that full name made of x. expert is the number of the
+	// expert, or the head, whose matrix it is, and 0 elsewhere. x is not to be changed; both are
+	// valid during the call.
 	Add(weight string, expert int, x, y []float32)
 }
 

@@ -108,7 +108,7 @@ func (s *Sampler) single() bool {
 // Forced appends to dst the tokens that are certain to come next, at most n: those of a grammar that
 // allows a single one each. The end of generation is not among them. vocab is the number of logits.
 func (s *Sampler) Forced(dst []int32, n, vocab int) []int32 {
-	if s.limit == nil || n < 1 || !s.single() {
+	if s.limit == nil || n < 1 || s.trace != nil || !s.single() {
 		return dst
 	}
 	id, ok := s.limit.mask(vocab).Only()
