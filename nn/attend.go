@@ -35,11 +35,11 @@ type AttentionConfig struct {
 	// as many on each side with Both; 0 means all
 	Window int
 	Cap    float32   // scores become Cap·tanh(score/Cap); 0 means none
-	Sinks  []float32 // [Heads], scores of a key without a value that every row sees; nil for none
-	// [Heads], what a score loses per position of distance (ALiBi, Press et al. 2021,
+	Sinks  []float32 // [NHead], scores of a key without a value that every row sees; nil for none
+	// [NHead], what a score loses per position of distance (ALiBi, Press et al. 2021,
 	// arXiv:2108.12409); nil for none
 	Slopes []float32
-	// Relative, [Heads][2·n+1], is what a score gains by the distance from query to key, -n to n;
+	// Relative, [NHead][2·n+1], is what a score gains by the distance from query to key, -n to n;
 	// the ends hold for all beyond. nil for none.
 	Relative    [][]float32
 	Temperature AttnTemperature

@@ -3,13 +3,13 @@
 // In order of use:
 //
 //   - Parts are made once from a model's weights: [Embedding], [Norm], [Linear], [Rope],
-//     [Attention], [MoE], and what stands in the place of attention, a [Recurrent]: [Mamba],
+//     [Attention], [MoE], and what stands in the place of attention, a [RecurrentBlock]: [Mamba],
 //     [Mamba2], [DeltaNet], [ShortConv]. A part chooses its kernel when it is made and knows its
 //     name; an architecture never learns in which format a weight is.
 //   - [NewPass] takes the threads and the cache. Its owner fills a [Batch] (tokens, their
 //     positions, their sequences, which of them want an output), calls [Pass.Begin], hands the Pass
 //     to the model's Forward and Logits, and calls [Pass.End].
-//   - The verbs ([Pass.Embed], [Pass.Norm], [Pass.QKV], [Pass.Rope], [Pass.Attend], [Pass.Gated],
+//   - The verbs ([Pass.Embed], [Pass.Norm], [Pass.QKV], [Pass.Rope], [Pass.Attend], [Pass.GLU],
 //     [Pass.MoE] …) compute at once; there is no graph. Their results live in scratch memory until
 //     the next [Pass.Layer].
 //
@@ -34,7 +34,7 @@
 // # Faults and interruption
 //
 // The verbs return no errors, so that an architecture stays legible. A fault, an interruption
-// ([Pass.Interrupt]) and a dry run ([Pass.Measure]) make the Pass dead: the verbs go on giving out
+// ([Pass.Interrupt]) and a dry run ([DryRun]) abort the Pass: the verbs still return
 // tensors of the right shape and compute nothing, and End returns the reason.
 //
 // # Hooks

@@ -36,8 +36,8 @@ type MoEConfig struct {
 	// weights (Wang et al. 2024, arXiv:2408.15664). nil for none.
 	Bias []float32
 	// Groups are as many equal ranges of experts, of which the GroupsUsed best may be chosen from.
-	// A group's score is the sum of its GroupTop best experts: 1 in DeepSeek-V2 (arXiv:2405.04434),
-	// 2 in V3. 0 for no groups.
+	// A group's score is the sum of its GroupTopK best experts: 1 in DeepSeek-V2
+	// (arXiv:2405.04434), 2 in V3. 0 for no groups.
 	Groups, GroupsUsed, GroupTopK int
 
 	// Renormalise divides the weights of the chosen experts by their sum.

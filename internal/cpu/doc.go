@@ -10,7 +10,7 @@
 //
 // A sketch:
 //
-//	level, err := cpu.Level() // "go"; err if GOINFER_CPU names what is not there
+//	level, err := cpu.ISA() // "go"; err if GOINFER_CPU names what is not there
 //	threads, why := cpu.Threads()
 //	fmt.Printf("%s: level %s, %d threads (%s)\n", cpu.Name(), level, threads, why)
 //
