@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
@@ -241,4 +242,61 @@ func TestInfoAfterClose(t *testing.T) {
 	require.NotEmpty(t, after.Metadata)
 	require.NotEmpty(t, after.Tensors)
 	require.ErrorIs(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1}}), goinfer.ErrClosed)
+}
+
+// shift is an adapter that adds a constant to what one matrix makes, and shifter a hook that does the
+// same.
+type shift struct {
+	weight string
+	by     float32
+}
+
+func (s shift) Key() string { return fmt.Sprintf("shift %s %g", s.weight, s.by) }
+func (s shift) Add(weight string, _ int, _, y []float32) {
+	if weight == "blk.1."+s.weight+".weight" {
+		for i := range y {
+			y[i] += s.by
+		}
+	}
+}
+
+type shifter struct{ shift }
+
+func (s shifter) Wants(layer int, name string) bool { return layer == 1 && name == s.weight }
+func (s shifter) Observe(e *goinfer.Event) {
+	for i := range e.Data {
+		e.Data[i] += s.by
+	}
+}
+
+// TestAdapter: rows with an adapter give what a hook that writes the same gives, whatever rows are
+// beside them; prefixes are shared by the same adapter alone.
+func TestAdapter(t *testing.T) {
+	for _, weight := range []string{"attn_q", "attn_output", "ffn_up_exps", "ffn_down_exps"} {
+		m := open(t, "testdata/models/mixtral/model.gguf", goinfer.Options{Context: 256, Batch: 9, Threads: 2})
+		plain := goinfer.Request{Tokens: mixed(1)[0].Tokens, MaxTokens: 12, IgnoreEOG: true, LogProb: true}
+		hooked, adapted := plain, plain
+		adapted.Adapter, hooked.Hook = shift{weight, 0.25}, shifter{shift{weight, 0.25}}
+		want, _ := answer(t, m, hooked)
+		base, _ := answer(t, m, plain)
+		require.NotEqual(t, base, want, weight)
+		var wg sync.WaitGroup
+		for i := range 6 {
+			wg.Go(func() {
+				if i%2 == 0 {
+					got, _ := answer(t, m, plain)
+					require.Equal(t, base, got)
+					return
+				}
+				got, _ := answer(t, m, adapted)
+				require.Equal(t, want, got, weight)
+			})
+		}
+		wg.Wait()
+		_, last := answer(t, m, adapted)
+		require.Equal(t, len(plain.Tokens)-1, last.Usage.Cached)
+		adapted.Adapter = shift{weight, 0.5}
+		_, last = answer(t, m, adapted)
+		require.Zero(t, last.Usage.Cached, "another scale is another computation")
+	}
 }
