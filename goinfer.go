@@ -40,16 +40,18 @@ type (
 	Stop = engine.Stop
 	// Stats counts what a model did and does; its fields are documented at [engine.Stats].
 	Stats = engine.Stats
-	// Proposer guesses tokens that are evaluated together (speculative decoding); see [engine.Proposer].
+	// Proposer guesses tokens that are evaluated together (speculative decoding); see
+	// [engine.Proposer].
 	Proposer = engine.Proposer
 	// Watch copies what a request computes into a queue; see [engine.Watch].
 	Watch = engine.Watch
-	// WatchConfig says what a Watch wants to see; its fields are documented at [engine.WatchConfig].
+	// WatchConfig says what a Watch wants to see; its fields are documented at
+	// [engine.WatchConfig].
 	WatchConfig = engine.WatchConfig
 	// WatchEvent is one row at one step; its fields are documented at [engine.WatchEvent].
 	WatchEvent = engine.WatchEvent
-	// Sampling are the parameters of the sampler; the zero value is greedy. Its fields are documented at
-	// [sample.Params].
+	// Sampling are the parameters of the sampler; the zero value is greedy. Its fields are
+	// documented at [sample.Params].
 	Sampling = sample.Params
 	// Grammar is a compiled constraint on what is generated; see [sample.Grammar].
 	Grammar = sample.Grammar
@@ -63,7 +65,8 @@ type (
 	Candidate = sample.Candidate
 	// Tokenizer turns text into tokens and back.
 	Tokenizer = tokenizer.Tokenizer
-	// Hook observes, and may alter, router decisions, attention heads, activations and the state after each layer.
+	// Hook observes, and may alter, router decisions, attention heads, activations and the state
+	// after each layer.
 	Hook = nn.Hook
 	// InputHook is a Hook that is also shown what weights are multiplied with.
 	InputHook = nn.InputHook
@@ -133,7 +136,8 @@ const (
 	ScoreSelected = nn.ScoreSoftmaxWeight
 )
 
-// JoinHooks returns a hook that shows everything to several, in order: each sees what those before it have written.
+// JoinHooks returns a hook that shows everything to several, in order: each sees what those before
+// it have written.
 func JoinHooks(hooks ...Hook) Hook { return nn.Join(hooks...) }
 
 // Kinds of errors, for errors.Is.
@@ -149,7 +153,8 @@ var (
 	ErrClosed      = engine.ErrClosed
 )
 
-// DefaultSampling returns the field's usual chain of samplers with its usual settings and a seed of 0.
+// DefaultSampling returns the field's usual chain of samplers with its usual settings and a seed of
+// 0.
 func DefaultSampling() Sampling { return sample.Defaults() }
 
 // MaxThreads bounds Options.Threads.
@@ -188,7 +193,8 @@ type Model struct {
 	closing    atomic.Bool
 }
 
-// Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face checkpoint.
+// Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face
+// checkpoint.
 func Open(path string, o Options) (*Model, error) {
 	head, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
@@ -211,7 +217,8 @@ func Open(path string, o Options) (*Model, error) {
 	return open(f, cfg, need, o)
 }
 
-// OpenBytes opens a model that is in memory, such as an embedded one. name is what errors call it. data must not change until Close.
+// OpenBytes opens a model that is in memory, such as an embedded one. name is what errors call it.
+// data must not change until Close.
 func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	f, err := gguf.OpenBytes(name, data)
 	if err != nil {
@@ -228,7 +235,8 @@ func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	return open(f, cfg, need, o)
 }
 
-// longText is how many tokens of a text encoders compute at once if nothing else is said, which is the context of the longest that are published.
+// longText is how many tokens of a text encoders compute at once if nothing else is said, which is
+// the context of the longest that are published.
 const longText = 8192
 
 // configOf reads the configuration and completes the options by it.
@@ -258,7 +266,8 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	return cfg, o.validate()
 }
 
-// Check returns an error that says what is missing if an open file does not have all that its architecture needs. It reads no weights.
+// Check returns an error that says what is missing if an open file does not have all that its
+// architecture needs. It reads no weights.
 func Check(f *gguf.File) error {
 	cfg, err := configOf(f, &Options{})
 	if err == nil {
@@ -336,8 +345,8 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	return m, err
 }
 
-// Close ends all requests and gives the file back. It waits, and may be called more than once, but not
-// by a callback of the model ([ErrReentrant]). What [Model.Info] returned stays valid.
+// Close ends all requests and gives the file back. It waits, and may be called more than once, but
+// not by a callback of the model ([ErrReentrant]). What [Model.Info] returned stays valid.
 func (m *Model) Close() error {
 	if m.engine.Close() != nil {
 		return m.named(ErrReentrant)
@@ -360,8 +369,8 @@ func (m *Model) release() error {
 	return m.file.Close()
 }
 
-// populate has the weights mapped behind the back of the first prompt, which would otherwise fault them in by small groups of pages, as long as memory has room for
-// them all.
+// populate has the weights mapped behind the back of the first prompt, which would otherwise fault
+// them in by small groups of pages, as long as memory has room for them all.
 func (m *Model) populate(weights [][]byte) {
 	if have, _, ok := mem.Available(); ok && m.info.Memory.Weights > have {
 		return
@@ -384,9 +393,9 @@ func (m *Model) Tokenizer() *Tokenizer { return m.vocab }
 // Stats reports what the model did and does: requests that wait and run, speed, the cache.
 func (m *Model) Stats() Stats { return m.engine.Stats() }
 
-// Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage set.
-// Cancelling ctx ends the generation with a last piece whose Stop is [StopCancelled]; leaving the loop
-// ends it too. An error is yielded once and ends the sequence.
+// Generate continues a prompt and yields its pieces as they are made; the last has Stop and Usage
+// set. Cancelling ctx ends the generation with a last piece whose Stop is [StopCancelled]; leaving
+// the loop ends it too. An error is yielded once and ends the sequence.
 func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		for p, err := range m.engine.Generate(ctx, q) {
@@ -397,40 +406,40 @@ func (m *Model) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error]
 	}
 }
 
-// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
-// it, and generates nothing.
+// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see
+// of it, and generates nothing.
 func (m *Model) Score(ctx context.Context, q Request) error {
 	return m.named(m.engine.Score(ctx, q))
 }
 
-// Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final norm,
-// pooled. Any model makes some; those trained for it make good ones.
+// Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final
+// norm, pooled. Any model makes some; those trained for it make good ones.
 func (m *Model) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	e, err := m.engine.Embed(ctx, q)
 	return e, m.named(err)
 }
 
-// Unembed applies the final norm and the output matrix to rows of the residual stream, as a [Hook] sees
-// them at [NameLayerOut], x being [len(x)/NEmbd][NEmbd], and calls f with the logits of each, in order.
-// After the last layer they are those of the model, bit for bit; after an earlier one, what it would
-// predict if it ended there: the logit lens (nostalgebraist 2020). logits is valid during the call,
-// which is on the engine's goroutine.
+// Unembed applies the final norm and the output matrix to rows of the residual stream, as a [Hook]
+// sees them at [NameLayerOut], x being [len(x)/NEmbd][NEmbd], and calls f with the logits of each,
+// in order. After the last layer they are those of the model, bit for bit; after an earlier one,
+// what it would predict if it ended there: the logit lens (nostalgebraist 2020). logits is valid
+// during the call, which is on the engine's goroutine.
 func (m *Model) Unembed(ctx context.Context, x []float32, f func(row int, logits []float32) error) error {
 	return m.named(m.engine.Unembed(ctx, x, m.cfg.NEmbd, f))
 }
 
-// SaveState writes what is cached of a sequence that begins with tokens, and returns how many of them
-// that is; with 0 nothing is written. The tokens of a conversation are its prompt and what was
-// generated: after [Model.LoadState] they are not computed another time. Only the same model with the
-// same options, at the same instruction set, reads it again.
+// SaveState writes what is cached of a sequence that begins with tokens, and returns how many of
+// them that is; with 0 nothing is written. The tokens of a conversation are its prompt and what was
+// generated: after [Model.LoadState] they are not computed another time. Only the same model with
+// the same options, at the same instruction set, reads it again.
 func (m *Model) SaveState(ctx context.Context, w io.Writer, tokens []int32) (int, error) {
 	n, err := m.engine.SaveState(ctx, w, tokens, "")
 	return n, m.named(err)
 }
 
-// LoadState reads what SaveState wrote, and returns the tokens that it is of. A request that begins with
-// them goes on from there, until the cache needs the room for something else. Bytes that are no such
-// state, or one of another model or other options, are an [ErrState].
+// LoadState reads what SaveState wrote, and returns the tokens that it is of. A request that begins
+// with them goes on from there, until the cache needs the room for something else. Bytes that are
+// no such state, or one of another model or other options, are an [ErrState].
 func (m *Model) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
 	tokens, err := m.engine.LoadState(ctx, r)
 	return tokens, m.named(err)
@@ -444,7 +453,8 @@ func (m *Model) named(err error) error {
 	return fault.In(m.name, err)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a
+// checkpoint, and nothing else.
 func OpenTokenizer(path string) (*Tokenizer, error) {
 	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {

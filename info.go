@@ -21,8 +21,8 @@ type Info struct {
 	Metadata []MetaValue
 	// ChatTemplate is the model's own, in Jinja; empty if the file has none.
 	ChatTemplate string
-	// Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far as
-	// the file says.
+	// Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far
+	// as the file says.
 	Recipe string
 	// Encoder models read texts as a whole, both ways (BERT and its kin), and make hidden states of
 	// them, but neither logits nor text.
@@ -67,9 +67,9 @@ func newInfo(f *gguf.File, cfg Config, need Memory) Info {
 	return info
 }
 
-// identity names a model and the options that its bits depend on: a hash of the header and of some rows
-// of every tensor, the types of the cache, the context (by which LongRoPE chooses its factors), and the
-// instruction set.
+// identity names a model and the options that its bits depend on: a hash of the header and of some
+// rows of every tensor, the types of the cache, the context (by which LongRoPE chooses its
+// factors), and the instruction set.
 func identity(f *gguf.File, o Options) string {
 	h := sha256.New()
 	info := describe(f, infoArray)

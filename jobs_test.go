@@ -99,8 +99,8 @@ type faulty struct{ do func() }
 func (faulty) Wants(layer int, name string) bool { return name == goinfer.NameLayerOut && layer == 0 }
 func (f faulty) Observe(*goinfer.Event)          { f.do() }
 
-// TestGuilty: code of the caller's that goes wrong costs its own request, with an error of its kind, and
-// no other.
+// TestGuilty: code of the caller's that goes wrong costs its own request, with an error of its
+// kind, and no other.
 func TestGuilty(t *testing.T) {
 	m := open(t, "testdata/models/llama-dense/model.gguf", goinfer.Options{Context: 256})
 	q := goinfer.Request{Tokens: []int32{20, 30, 41}, MaxTokens: 30, IgnoreEOG: true}
@@ -181,8 +181,8 @@ func TestBusy(t *testing.T) {
 	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1}}))
 }
 
-// TestState: a conversation that is saved and loaded by another process goes on with the same bits, from
-// where it was; anything else is refused.
+// TestState: a conversation that is saved and loaded by another process goes on with the same bits,
+// from where it was; anything else is refused.
 func TestState(t *testing.T) {
 	for _, path := range jobModels(t) {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
@@ -244,8 +244,8 @@ func TestInfoAfterClose(t *testing.T) {
 	require.ErrorIs(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1}}), goinfer.ErrClosed)
 }
 
-// shift is an adapter that adds a constant to what one matrix makes, and shifter a hook that does the
-// same.
+// shift is an adapter that adds a constant to what one matrix makes, and shifter a hook that does
+// the same.
 type shift struct {
 	weight string
 	by     float32

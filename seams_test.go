@@ -11,8 +11,8 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// lookup is a proposer that a program might write: it guesses that what followed the last two tokens
-// before follows them again (prompt lookup). Every so often it is made to be wrong.
+// lookup is a proposer that a program might write: it guesses that what followed the last two
+// tokens before follows them again (prompt lookup). Every so often it is made to be wrong.
 type lookup struct {
 	wrong   int // every wrong-th guess is replaced
 	guesses int
@@ -63,8 +63,8 @@ func samplings() map[string]goinfer.Sampling {
 	return s
 }
 
-// TestProposer: guesses that are verified together change nothing but the number of passes, whatever
-// chooses tokens and whatever ends the text.
+// TestProposer: guesses that are verified together change nothing but the number of passes,
+// whatever chooses tokens and whatever ends the text.
 func TestProposer(t *testing.T) {
 	m := open(t, "testdata/models/llama-dense/model.gguf", goinfer.Options{Context: 256})
 	prompt := slices.Repeat([]int32{20, 30, 41, 52, 63, 74}, 4)

@@ -12,7 +12,8 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// Model is an architecture bound to its weights. It is immutable; what a computation changes lives in the Pass and the cache.
+// Model is an architecture bound to its weights. It is immutable; what a computation changes lives
+// in the Pass and the cache.
 type Model interface {
 	// NLayer is the number of layers.
 	NLayer() int
@@ -24,7 +25,8 @@ type Model interface {
 	Layer(f *nn.Pass, i int, x *tensor.Tensor)
 	// Hidden applies the final norm to residual rows, [n_rows][n_embd].
 	Hidden(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
-	// Logits applies the final norm and the head to residual rows, [n_rows][n_vocab]; of a model without a head it is Hidden.
+	// Logits applies the final norm and the head to residual rows, [n_rows][n_vocab]; of a model
+	// without a head it is Hidden.
 	Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor
 }
 
@@ -36,9 +38,9 @@ func Forward(m Model, f *nn.Pass) *tensor.Tensor {
 	return f.Outputs(x)
 }
 
-// Layers takes the residual stream x through the layers first to end-1, in place. It is the one loop
-// over layers, for every architecture. A range that does not begin with the first layer takes its
-// stream from [nn.Pass.Stream] in place of Embed.
+// Layers takes the residual stream x through the layers first to end-1, in place. It is the one
+// loop over layers, for every architecture. A range that does not begin with the first layer takes
+// its stream from [nn.Pass.Stream] in place of Embed.
 func Layers(m Model, f *nn.Pass, x *tensor.Tensor, first, end int) {
 	for i := first; i < end; i++ {
 		f.Layer(i)
@@ -46,7 +48,8 @@ func Layers(m Model, f *nn.Pass, x *tensor.Tensor, first, end int) {
 	}
 }
 
-// SourceTensor is a tensor as a file holds it. Shape is in GGUF's order, the fastest dimension first. Data is filled in when the tensor is bound.
+// SourceTensor is a tensor as a file holds it. Shape is in GGUF's order, the fastest dimension
+// first. Data is filled in when the tensor is bound.
 type SourceTensor struct {
 	Type  quant.Type
 	Shape []int
@@ -65,7 +68,8 @@ func (t SourceTensor) rows() int {
 // Source is where weights come from: a file, or a generator.
 type Source interface {
 	Tensor(name string) (SourceTensor, bool)
-	// Rows is n rows from first on of the tensor NAME, which exists: stretches of Shape[0] elements, counted over all other dimensions.
+	// Rows is n rows from first on of the tensor NAME, which exists: stretches of Shape[0]
+	// elements, counted over all other dimensions.
 	Rows(name string, first, n int) []byte
 	// Names lists all tensors.
 	Names() []string
@@ -73,9 +77,11 @@ type Source interface {
 
 // Options are how weights are bound.
 type Options struct {
-	// Exact computes every product with float32 activations in plain Go: the engine's own reference.
+	// Exact computes every product with float32 activations in plain Go: the engine's own
+	// reference.
 	Exact bool
-	// Context is the longest context that will be used, by which LongRoPE chooses its factors; 0 means the model's own.
+	// Context is the longest context that will be used, by which LongRoPE chooses its factors; 0
+	// means the model's own.
 	Context int
 }
 
@@ -84,7 +90,8 @@ type Tensor struct {
 	Name  string
 	Shape []int      // in GGUF's order, the fastest dimension first
 	Type  quant.Type // of the source; F32 in a declaration
-	// A token needs Used of the Of equal parts of the tensor: one row of an embedding that is no head, the chosen ones of all experts, and 1 of 1 of everything else.
+	// A token needs Used of the Of equal parts of the tensor: one row of an embedding that is no
+	// head, the chosen ones of all experts, and 1 of 1 of everything else.
 	Used, Of int
 }
 
@@ -129,16 +136,18 @@ func NewWeights(c Config, src Source, o Options) *Weights {
 	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 
-// Declare returns a builder without weights, which an architecture is given to learn what it takes: every part is nil, and [Weights.Tensors] lists what was asked
-// for. Of the tensors that a model may have or not (output.weight, biases), it has those for whose full names has returns true. Of the model that the architecture
-// makes of it, State alone may be used.
+// Declare returns a builder without weights, which an architecture is given to learn what it takes:
+// every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a model
+// may have or not (output.weight, biases), it has those for whose full names has returns true. Of
+// the model that the architecture makes of it, State alone may be used.
 func Declare(c Config, has func(name string) bool) *Weights {
 	w := NewWeights(c, nothing{}, Options{})
 	w.optional = has
 	return w
 }
 
-// Outline is Declare for a file whose tensors has knows: that one is missing which the model must have is an error at once, before a false number of layers takes memory.
+// Outline is Declare for a file whose tensors has knows: that one is missing which the model must
+// have is an error at once, before a false number of layers takes memory.
 func Outline(c Config, has func(name string) bool) *Weights {
 	w := Declare(c, has)
 	w.whole = true
@@ -158,10 +167,12 @@ func (b *binding) declaring() bool { return b.optional != nil }
 // Tensors lists the tensors taken so far, in the order in which they were first asked for.
 func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
 
-// Views are the bytes of the source that were taken so far, in the order in which they were first asked for. They may overlap.
+// Views are the bytes of the source that were taken so far, in the order in which they were first
+// asked for. They may overlap.
 func (w *Weights) Views() [][]byte { return slices.Clone(w.views) }
 
-// Copied is the size of the weights that are kept in memory beside those of the source, since it has them the other way round.
+// Copied is the size of the weights that are kept in memory beside those of the source, since it
+// has them the other way round.
 func (w *Weights) Copied() int64 { return w.copied }
 
 // note enters a tensor that is taken, all of which a token needs unless share says otherwise.
@@ -238,7 +249,8 @@ func (w *Weights) fail(err error) {
 	}
 }
 
-// tensor finds a tensor of the given shape (slowest dimension first, as the architectures write it), and says whether it is there.
+// tensor finds a tensor of the given shape (slowest dimension first, as the architectures write
+// it), and says whether it is there.
 func (w *Weights) tensor(name string, required bool, shape ...int) (SourceTensor, bool) {
 	t, ok := w.find(name, required, shape...)
 	if ok {
@@ -323,22 +335,26 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	return e
 }
 
-// Norm makes a root-mean-square norm of stretches of n, with the weights NAME.weight, [n], and the bias NAME.bias where the file has it.
+// Norm makes a root-mean-square norm of stretches of n, with the weights NAME.weight, [n], and the
+// bias NAME.bias where the file has it.
 func (w *Weights) Norm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n})
 }
 
-// LayerNorm makes a LayerNorm of stretches of n, with the weights NAME.weight, [n], and the bias NAME.bias where the file has it.
+// LayerNorm makes a LayerNorm of stretches of n, with the weights NAME.weight, [n], and the bias
+// NAME.bias where the file has it.
 func (w *Weights) LayerNorm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n, Layer: true})
 }
 
-// HeadNorm makes a LayerNorm of heads of n, each of which has weights of its own: NAME.weight, [heads][n].
+// HeadNorm makes a LayerNorm of heads of n, each of which has weights of its own: NAME.weight,
+// [heads][n].
 func (w *Weights) HeadNorm(name string, heads, n int) *nn.Norm {
 	return w.norm(name, heads*n, nn.NormConfig{N: n, Layer: true})
 }
 
-// GroupNorm makes a root-mean-square norm of groups of n, each of which has weights of its own: NAME.weight, [groups][n].
+// GroupNorm makes a root-mean-square norm of groups of n, each of which has weights of its own:
+// NAME.weight, [groups][n].
 func (w *Weights) GroupNorm(name string, groups, n int) *nn.Norm {
 	return w.norm(name, groups*n, nn.NormConfig{N: n})
 }
@@ -370,7 +386,8 @@ func (w *Weights) norm(name string, weights int, c nn.NormConfig) *nn.Norm {
 	return norm
 }
 
-// Linear makes a matrix from rows of in to rows of out, with the bias NAME.bias and the factor NAME.scale where the file has them.
+// Linear makes a matrix from rows of in to rows of out, with the bias NAME.bias and the factor
+// NAME.scale where the file has them.
 func (w *Weights) Linear(name string, in, out int) *nn.Linear {
 	t, ok := w.matrix(name+".weight", out, in)
 	bias, factor := w.bias(name, out), w.factors(name, 1)
@@ -386,7 +403,8 @@ type Part struct {
 	Rows int
 }
 
-// Split makes several matrices of the rows of one, in order, and of its bias NAME.bias where the file has it.
+// Split makes several matrices of the rows of one, in order, and of its bias NAME.bias where the
+// file has it.
 func (w *Weights) Split(name string, in int, parts ...Part) []*nn.Linear {
 	rows := 0
 	for _, p := range parts {
@@ -439,7 +457,8 @@ func (w *Weights) bias(name string, n int) *tensor.Weight {
 	return nil
 }
 
-// factors finds NAME.scale, [n], or nil: what formats with a factor per matrix (NVFP4) are multiplied with.
+// factors finds NAME.scale, [n], or nil: what formats with a factor per matrix (NVFP4) are
+// multiplied with.
 func (w *Weights) factors(name string, n int) []float32 {
 	t, ok := w.vector(name+".scale", false, n)
 	if !ok {

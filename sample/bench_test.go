@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// peaked returns logits as a language model has them: a normal bulk, and a few hundred tokens that stand out.
+// peaked returns logits as a language model has them: a normal bulk, and a few hundred tokens that
+// stand out.
 func peaked(n int) []float32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	logits := make([]float32, n)

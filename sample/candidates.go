@@ -13,14 +13,16 @@ type Candidate struct {
 	Logit float32 // in results of [TopLogProbs] the log-probability
 }
 
-// better orders candidates: the higher logit first, of equals the lower id. It is a total order, so what depends on it depends on nothing else.
+// better orders candidates: the higher logit first, of equals the lower id. It is a total order, so
+// what depends on it depends on nothing else.
 func better(a, b Candidate) bool { return a.Logit > b.Logit || a.Logit == b.Logit && a.ID < b.ID }
 
 func byLogit(a, b Candidate) int {
 	return cmp.Or(cmp.Compare(b.Logit, a.Logit), cmp.Compare(a.ID, b.ID))
 }
 
-// candidates is what a chain works on: the tokens still in the running, all with finite logits. Stages shorten list from the end, so that it keeps its memory.
+// candidates is what a chain works on: the tokens still in the running, all with finite logits.
+// Stages shorten list from the end, so that it keeps its memory.
 type candidates struct {
 	list   []Candidate
 	byID   bool // list rises by id
@@ -117,8 +119,8 @@ func (c *candidates) max() float32 {
 	return top
 }
 
-// weigh fills weights with the exponentials of the logits, the highest scaled to 1, and returns that highest logit and the sum. The probability of a
-// candidate is its weight divided by the sum.
+// weigh fills weights with the exponentials of the logits, the highest scaled to 1, and returns
+// that highest logit and the sum. The probability of a candidate is its weight divided by the sum.
 func (c *candidates) weigh() (top float32, sum float64) {
 	if cap(c.weights) < len(c.list) {
 		c.weights = make([]float32, cap(c.list))
@@ -186,7 +188,8 @@ func (c *candidates) count(limit float32) (n int) {
 	return n
 }
 
-// pick draws a candidate by its probability and returns its index, or -1 if there is none, and the probability.
+// pick draws a candidate by its probability and returns its index, or -1 if there is none, and the
+// probability.
 func (c *candidates) pick() (index int, p float64) {
 	if len(c.list) < 2 {
 		return len(c.list) - 1, 1
@@ -226,7 +229,8 @@ func best(dst, list []Candidate, k int) []Candidate {
 	return dst
 }
 
-// bestLogits appends the candidates with the k highest finite logits to dst, sorted. k is at least 1.
+// bestLogits appends the candidates with the k highest finite logits to dst, sorted. k is at least
+// 1.
 func bestLogits(dst []Candidate, logits []float32, k int) []Candidate {
 	base, next := len(dst), 0
 	for ; next < len(logits) && len(dst)-base < k; next++ {
@@ -305,8 +309,8 @@ func (c *candidates) rank(n int) []ranked {
 	return c.ranks[:n]
 }
 
-// keepRanked keeps the fewest of r, in their order, that reach the goal, or all. It selects as quickselect does, by mass in place of an index, so that
-// a large vocabulary is never sorted.
+// keepRanked keeps the fewest of r, in their order, that reach the goal, or all. It selects as
+// quickselect does, by mass in place of an index, so that a large vocabulary is never sorted.
 func (c *candidates) keepRanked(r []ranked, g goal) {
 	lo, hi, mass := 0, len(r), 0.0
 	for tries := 2 * bits.Len(uint(len(r))); hi-lo > 64 && tries > 0; tries-- {
@@ -336,7 +340,8 @@ func (c *candidates) keepRanked(r []ranked, g goal) {
 	c.byID, c.sorted = false, false
 }
 
-// partition reorders r, of at least three, so that r[:n] comes before r[n:], and returns n; neither part is empty.
+// partition reorders r, of at least three, so that r[:n] comes before r[n:], and returns n; neither
+// part is empty.
 func partition(r []ranked) int {
 	a, b, c := r[0], r[len(r)/2], r[len(r)-1]
 	if before(b, a) {

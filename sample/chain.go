@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// spellings are the stages in their usual order, each with the ways to write it when case, '_' and '-' do not count.
+// spellings are the stages in their usual order, each with the ways to write it when case, '_' and
+// '-' do not count.
 var spellings = []struct {
 	name string
 	also []string
@@ -25,11 +26,13 @@ var spellings = []struct {
 	{"temperature", []string{"temperature", "temp"}},
 }
 
-// ParseChain reads an order of stages, separated by ";", for [Params].Chain. The names are those of llama.cpp:
+// ParseChain reads an order of stages, separated by ";", for [Params].Chain. The names are those of
+// llama.cpp:
 //
 //	penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature
 //
-// Capitals, "-" for "_" and leaving it out are the same; "temp", "typ", "typical" and "nucleus" are understood.
+// Capitals, "-" for "_" and leaving it out are the same; "temp", "typ", "typical" and "nucleus" are
+// understood.
 func ParseChain(s string) ([]string, error) {
 	var chain []string
 	for field := range strings.SplitSeq(s, ";") {

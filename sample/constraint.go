@@ -95,8 +95,8 @@ func (s *Sampler) only(logits []float32) (int32, bool) {
 	return id, ok && finite(logits[id])
 }
 
-// single reports whether the chain takes a single candidate as it is: without biases and the caller's
-// stages, which may ban it, and without mirostat, which learns from its probability.
+// single reports whether the chain takes a single candidate as it is: without biases and the
+// caller's stages, which may ban it, and without mirostat, which learns from its probability.
 func (s *Sampler) single() bool {
 	if len(s.chain) == 0 {
 		return true
@@ -105,8 +105,9 @@ func (s *Sampler) single() bool {
 	return first != "logit_bias" && first != "extra" && last != "mirostat"
 }
 
-// Forced appends to dst the tokens that are certain to come next, at most n: those of a grammar that
-// allows a single one each. The end of generation is not among them. vocab is the number of logits.
+// Forced appends to dst the tokens that are certain to come next, at most n: those of a grammar
+// that allows a single one each. The end of generation is not among them. vocab is the number of
+// logits.
 func (s *Sampler) Forced(dst []int32, n, vocab int) []int32 {
 	if s.limit == nil || n < 1 || s.trace != nil || !s.single() {
 		return dst
@@ -126,8 +127,8 @@ func (s *Sampler) Forced(dst []int32, n, vocab int) []int32 {
 	return dst
 }
 
-// Done reports whether what was generated is complete under the grammar and nothing may follow but the
-// end of generation. Without a grammar it is false.
+// Done reports whether what was generated is complete under the grammar and nothing may follow but
+// the end of generation. Without a grammar it is false.
 func (s *Sampler) Done(vocab int) bool {
 	if s.limit == nil || !s.limit.matcher.Done() {
 		return false

@@ -41,9 +41,10 @@ func (d *dry) adjust(logit float64, n int32) float64 {
 	return logit - d.multiplier*math.Pow(d.base, float64(int(n)-d.allowed))
 }
 
-// repeats fills z: the last z[k] tokens of w are also the z[k] tokens that end k before its end. This is the Z-function of w read backwards (Gusfield
-// 1997, "Algorithms on Strings, Trees and Sequences"), computed in linear time: [left, right) is the match found so far that reaches furthest, and inside
-// it lengths are known from its copy at the beginning.
+// repeats fills z: the last z[k] tokens of w are also the z[k] tokens that end k before its end.
+// This is the Z-function of w read backwards (Gusfield 1997, "Algorithms on Strings, Trees and
+// Sequences"), computed in linear time: [left, right) is the match found so far that reaches
+// furthest, and inside it lengths are known from its copy at the beginning.
 func (d *dry) repeats(w []int32) {
 	n := len(w)
 	d.z = slices.Grow(d.z[:0], n)[:n]
@@ -82,7 +83,8 @@ func (d *dry) clone() stage {
 	return &e
 }
 
-// breakers holds the token sequences that break repetitions, by their last token. It does not change once made.
+// breakers holds the token sequences that break repetitions, by their last token. It does not
+// change once made.
 type breakers map[int32][][]int32
 
 // alone reports whether id is a breaker by itself.
@@ -106,7 +108,8 @@ const (
 	maxSequence = 20 // tokens after the first
 )
 
-// newBreakers finds all ways in which tokens spell the texts: a token that contains the text, or one that ends with its beginning, followed by the rest.
+// newBreakers finds all ways in which tokens spell the texts: a token that contains the text, or
+// one that ends with its beginning, followed by the rest.
 func newBreakers(texts []string, v Vocab) breakers {
 	if v == nil || len(texts) == 0 {
 		return nil

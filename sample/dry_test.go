@@ -112,7 +112,8 @@ func make20(id int32) []int32 {
 	return s
 }
 
-// TestDRYAgainstDefinition compares with the definition of the penalty, read literally, on random texts with many repetitions.
+// TestDRYAgainstDefinition compares with the definition of the penalty, read literally, on random
+// texts with many repetitions.
 func TestDRYAgainstDefinition(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	v := words{"a", "b", "c", "\n"}

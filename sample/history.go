@@ -19,7 +19,8 @@ func (h *history) window() []int32 {
 	return h.buf
 }
 
-// push remembers id. The window slides along the buffer and back to its beginning when the buffer is full, which costs one copy per token.
+// push remembers id. The window slides along the buffer and back to its beginning when the buffer
+// is full, which costs one copy per token.
 func (h *history) push(id int32) {
 	if h.limit >= 0 && len(h.buf)-h.limit >= h.limit {
 		h.buf = h.buf[:copy(h.buf, h.window())]
@@ -29,7 +30,8 @@ func (h *history) push(id int32) {
 
 func (h history) clone() history { return history{h.limit, slices.Clone(h.buf)} }
 
-// tally counts tokens: a hash table with open addressing, which unlike a map allocates nothing as tokens come and go.
+// tally counts tokens: a hash table with open addressing, which unlike a map allocates nothing as
+// tokens come and go.
 type tally struct {
 	slots []slot // a power of two; at most half are used
 	used  int

@@ -2,8 +2,9 @@ package sample
 
 import "math"
 
-// LogProb returns the natural logarithm of the probability of id under the logits themselves, without any stage; -Inf if its logit is not finite or
-// it has none. Other logits that are not finite do not count.
+// LogProb returns the natural logarithm of the probability of id under the logits themselves,
+// without any stage; -Inf if its logit is not finite or it has none. Other logits that are not
+// finite do not count.
 func LogProb(logits []float32, id int32) float32 {
 	if id < 0 || int(id) >= len(logits) || !finite(logits[id]) {
 		return float32(math.Inf(-1))
@@ -11,7 +12,8 @@ func LogProb(logits []float32, id int32) float32 {
 	return float32(float64(logits[id]) - logSum(logits))
 }
 
-// TopLogProbs appends the n most probable tokens to dst, the best first, with their log-probabilities; fewer if fewer have a finite logit.
+// TopLogProbs appends the n most probable tokens to dst, the best first, with their
+// log-probabilities; fewer if fewer have a finite logit.
 func TopLogProbs(dst []Candidate, logits []float32, n int) []Candidate {
 	if n <= 0 {
 		return dst
@@ -29,7 +31,8 @@ func TopLogProbs(dst []Candidate, logits []float32, n int) []Candidate {
 	return dst
 }
 
-// logSum returns the logarithm of the sum of the exponentials of all finite logits, of which there is one.
+// logSum returns the logarithm of the sum of the exponentials of all finite logits, of which there
+// is one.
 func logSum(logits []float32) float64 {
 	top := float32(-math.MaxFloat32)
 	for _, l := range logits {

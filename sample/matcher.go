@@ -53,15 +53,15 @@ type Grammar interface {
 	NewMatcher() Matcher
 }
 
-// A Matcher is the state of one sequence under a [Grammar]. It sees generated tokens alone, never the
-// prompt. End-of-generation tokens are not its concern: the sampler allows them exactly where Done.
-// It is for one goroutine at a time.
+// A Matcher is the state of one sequence under a [Grammar]. It sees generated tokens alone, never
+// the prompt. End-of-generation tokens are not its concern: the sampler allows them exactly where
+// Done. It is for one goroutine at a time.
 type Matcher interface {
-	// Mask makes allowed the set of ids that may come next: it sets their bits and clears all others.
-	// The set may be empty only where Done. Mask does not change the state.
+	// Mask makes allowed the set of ids that may come next: it sets their bits and clears all
+	// others. The set may be empty only where Done. Mask does not change the state.
 	Mask(allowed Bitset)
-	// Accept moves on by a generated token. An id that Mask does not allow is an error, and leaves the
-	// state as it was. End-of-generation tokens are never passed.
+	// Accept moves on by a generated token. An id that Mask does not allow is an error, and leaves
+	// the state as it was. End-of-generation tokens are never passed.
 	Accept(id int32) error
 	// Clone returns a copy with a state of its own.
 	Clone() Matcher

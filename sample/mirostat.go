@@ -37,7 +37,8 @@ func (m *mirostat) apply(c *candidates) {
 // estimate is how many of the best tokens version 1 looks at (m in the paper's algorithm 1).
 const estimate = 100
 
-// cut is the k with which top-k has the expected surprise mu if probabilities follow Zipf's law, whose exponent s is fitted to the best tokens.
+// cut is the k with which top-k has the expected surprise mu if probabilities follow Zipf's law,
+// whose exponent s is fitted to the best tokens.
 func (m *mirostat) cut(c *candidates) int {
 	if len(c.list) < 2 {
 		return 1

@@ -10,7 +10,8 @@ type penalties struct {
 
 func (p *penalties) apply(c *candidates) { c.adjust(&p.count, p) }
 
-// adjust multiplies a negative logit where it divides a positive one: Keskar et al. only divide, which would favour the repetition of unlikely tokens.
+// adjust multiplies a negative logit where it divides a positive one: Keskar et al. only divide,
+// which would favour the repetition of unlikely tokens.
 func (p *penalties) adjust(logit float64, n int32) float64 {
 	if logit <= 0 {
 		logit *= p.repeat

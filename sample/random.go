@@ -19,8 +19,9 @@ func uniform(seed uint64, pos int, p purpose) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// mix is the output function of SplitMix64 (Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number Generators"): a bijection in which every
-// bit of x moves half the bits of the result.
+// mix is the output function of SplitMix64 (Steele, Lea and Flood 2014, "Fast Splittable
+// Pseudorandom Number Generators"): a bijection in which every bit of x moves half the bits of the
+// result.
 func mix(x uint64) uint64 {
 	x ^= x >> 30
 	x *= 0xbf58476d1ce4e5b9

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fits fails if counts are not what the probabilities let expect, by Pearson's χ² test. Of right samplers, one seed in 10^4 would fail; the seeds are fixed.
+// fits fails if counts are not what the probabilities let expect, by Pearson's χ² test. Of right
+// samplers, one seed in 10^4 would fail; the seeds are fixed.
 func fits(t *testing.T, counts []int, probs []float64, what string) {
 	t.Helper()
 	n, chi2, free := 0, 0.0, -1.0
@@ -24,12 +25,14 @@ func fits(t *testing.T, counts []int, probs []float64, what string) {
 		chi2 += d * d / (p * float64(n))
 		free++
 	}
-	// Wilson and Hilferty: the cube root of χ²/free is nearly normal; 3.72 standard deviations leave 10^-4 above.
+	// Wilson and Hilferty: the cube root of χ²/free is nearly normal; 3.72 standard deviations
+	// leave 10^-4 above.
 	limit := free * math.Pow(1-2/(9*free)+3.72*math.Sqrt(2/(9*free)), 3)
 	require.Less(t, chi2, limit, "%s: counts %v", what, counts)
 }
 
-// TestDraws compares frequencies, over positions and over seeds, with the distribution that the chain leaves.
+// TestDraws compares frequencies, over positions and over seeds, with the distribution that the
+// chain leaves.
 func TestDraws(t *testing.T) {
 	probs := []float64{0.05, 0.3, 0.02, 0.2, 0.25, 0.1, 0.03, 0.05}
 	logits := logs(probs...)
@@ -46,7 +49,8 @@ func TestDraws(t *testing.T) {
 		"top-n-sigma":   {Params{Temperature: 1, TopNSigma: 0.5}, []float64{0, .3 / .75, 0, .2 / .75, .25 / .75, 0, 0, 0}},
 		"mirostat 2":    {Params{Temperature: 1, Mirostat: 2, MirostatTau: 1.2}, []float64{0, .3 / .75, 0, .2 / .75, .25 / .75, 0, 0, 0}},
 		"temperature 2": {Params{Temperature: 2}, roots(probs)},
-		// In a quarter of the draws 0.3, 0.25 and 0.2 are gone, and what is left, 0.25 of 1, is as likely as it was in its proportions.
+		// In a quarter of the draws 0.3, 0.25 and 0.2 are gone, and what is left, 0.25 of 1, is as
+		// likely as it was in its proportions.
 		"xtc": {Params{Temperature: 1, XTCProbability: 0.25, XTCThreshold: 0.09}, func() []float64 {
 			out := make([]float64, len(probs))
 			for i, p := range probs {
@@ -86,7 +90,8 @@ func roots(probs []float64) []float64 {
 	return out
 }
 
-// TestUniform looks at neighbours in seed, position and purpose: their numbers must be as good as independent.
+// TestUniform looks at neighbours in seed, position and purpose: their numbers must be as good as
+// independent.
 func TestUniform(t *testing.T) {
 	const n, cells = 50_000, 8
 	even := make([]float64, cells*cells)

@@ -28,8 +28,8 @@ func logs(probs ...float64) []float32 {
 	return logits
 }
 
-// left runs the chain of p after the tokens past and returns what it makes of the logits: the final probability of each id. A temperature of 0 becomes 1, so that
-// tables can leave it out.
+// left runs the chain of p after the tokens past and returns what it makes of the logits: the final
+// probability of each id. A temperature of 0 becomes 1, so that tables can leave it out.
 func left(t testing.TB, p Params, v Vocab, logits []float32, past ...int32) []float64 {
 	t.Helper()
 	if p.Temperature == 0 {
@@ -152,7 +152,8 @@ func TestGreedy(t *testing.T) {
 	}
 }
 
-// TestAnything gives all chains logits with holes and at the edges of float32, and asks for a token that is there.
+// TestAnything gives all chains logits with holes and at the edges of float32, and asks for a token
+// that is there.
 func TestAnything(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	odd := []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 0, math.MaxFloat32, -math.MaxFloat32, 1e-45}

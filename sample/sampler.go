@@ -23,8 +23,9 @@ type Vocab interface {
 // Stage is a caller's part in the choice, with the state of one sequence. A constraint on what is
 // generated is rather a [Grammar], which keeps the quick ways to choose.
 type Stage interface {
-	// Apply returns the candidates that remain, which are part of list. It may change logits and the order; a logit that it makes infinite or NaN takes the
-	// candidate out. With none left, Sample returns -1. Apply must not change what a later Apply does.
+	// Apply returns the candidates that remain, which are part of list. It may change logits and
+	// the order; a logit that it makes infinite or NaN takes the candidate out. With none left,
+	// Sample returns -1. Apply must not change what a later Apply does.
 	Apply(list []Candidate) []Candidate
 	// Accept is given every generated token, and none of the prompt.
 	Accept(id int32)
@@ -78,7 +79,8 @@ type Sampler struct {
 	found []Candidate // for trace
 }
 
-// New checks p and makes a sampler. It keeps nothing of p's maps and slices, and clones of p.Extra. v may be nil.
+// New checks p and makes a sampler. It keeps nothing of p's maps and slices, and clones of p.Extra.
+// v may be nil.
 func New(p Params, v Vocab) (*Sampler, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -95,8 +97,8 @@ func New(p Params, v Vocab) (*Sampler, error) {
 	return s, nil
 }
 
-// Prompt gives the sampler tokens that come before what is generated. Penalties and DRY look back on
-// them; no other stage sees them.
+// Prompt gives the sampler tokens that come before what is generated. Penalties and DRY look back
+// on them; no other stage sees them.
 func (s *Sampler) Prompt(ids ...int32) {
 	for _, l := range s.chain {
 		if t, ok := l.stage.(remembering); ok {
@@ -107,7 +109,8 @@ func (s *Sampler) Prompt(ids ...int32) {
 	}
 }
 
-// Accept gives the sampler the next generated token. It is an error if the grammar does not allow it.
+// Accept gives the sampler the next generated token. It is an error if the grammar does not allow
+// it.
 func (s *Sampler) Accept(id int32) error {
 	for _, l := range s.chain {
 		if t, ok := l.stage.(stateful); ok {
@@ -121,8 +124,8 @@ func (s *Sampler) Accept(id int32) error {
 }
 
 // Sample returns the token for position pos, or -1 if no token that the grammar allows has a finite
-// logit, biases and the caller's stages included. It depends on the logits, the tokens accepted, the
-// seed and pos alone: calls of Sample do not influence each other. logits is not changed.
+// logit, biases and the caller's stages included. It depends on the logits, the tokens accepted,
+// the seed and pos alone: calls of Sample do not influence each other. logits is not changed.
 func (s *Sampler) Sample(logits []float32, pos int) int32 {
 	c, chain := &s.c, s.chain
 	c.vocab, c.seed, c.pos, c.allowed = len(logits), s.seed, pos, nil

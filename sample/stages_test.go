@@ -13,7 +13,8 @@ var tenths = []float64{0.1, 0.2, 0.3, 0.4}
 // halves have surprises of 1, 2, 3 and 3 bits, and an entropy of 1.75.
 var halves = []float64{0.5, 0.25, 0.125, 0.125}
 
-// TestStages compares with distributions worked out by hand, and those of llama.cpp's tests/test-sampling.cpp.
+// TestStages compares with distributions worked out by hand, and those of llama.cpp's
+// tests/test-sampling.cpp.
 func TestStages(t *testing.T) {
 	for name, x := range map[string]struct {
 		p    Params
@@ -191,7 +192,8 @@ func TestMirostat2(t *testing.T) {
 	require.EqualValues(t, 0, s.Sample(logs(halves...), 0), "the best always stays")
 }
 
-// TestMirostat1 fits Zipf's law to itself: of 1000 tokens with exponent 2, k = √(2^mu / (1 - 1/1000)).
+// TestMirostat1 fits Zipf's law to itself: of 1000 tokens with exponent 2, k = √(2^mu / (1 -
+// 1/1000)).
 func TestMirostat1(t *testing.T) {
 	zipf := func(s float64, n int) *candidates {
 		c := &candidates{vocab: n}

@@ -23,7 +23,8 @@ func (d dynaTemp) apply(c *candidates) {
 	c.scale(float32(d.least + (d.most-d.least)*math.Pow(share, d.exponent)))
 }
 
-// scale divides the logits by t. Where that is too much for a float32, the distribution has come so close to its limit that the best candidate is all of it.
+// scale divides the logits by t. Where that is too much for a float32, the distribution has come so
+// close to its limit that the best candidate is all of it.
 func (c *candidates) scale(t float32) {
 	if t <= 0 || !finite(c.max()/t) {
 		c.best(1)

@@ -30,7 +30,8 @@ func (t topP) apply(c *candidates) {
 	}
 }
 
-// rank orders the candidates that may be needed. All those of less than (1-p)/n together have less than 1-p.
+// rank orders the candidates that may be needed. All those of less than (1-p)/n together have less
+// than 1-p.
 func (t topP) rank(c *candidates, sum float64) []ranked {
 	least := float32((1 - t.p) * sum / float64(len(c.list)))
 	if t.minKeep > 1 {
@@ -92,7 +93,8 @@ func (t typical) apply(c *candidates) {
 		return
 	}
 	top, sum := c.weigh()
-	// The surprise of a token is log(sum) - (logit - top); what is compared is how far it is from the entropy.
+	// The surprise of a token is log(sum) - (logit - top); what is compared is how far it is from
+	// the entropy.
 	offset := math.Log(sum) - c.entropy(top, sum)
 	ranks := c.rank(len(c.list))
 	for i, x := range c.list {

@@ -1,30 +1,33 @@
 // Package scheduler decides which jobs take part in the next batch, and with how many rows each.
 //
-// It knows nothing of models, tokens or requests. A [Job] says how many rows it could use and reserves
-// cache for those that it is granted; the scheduler admits jobs, shares out the rows, and takes the
-// cache back from one job where another needs it more.
+// It knows nothing of models, tokens or requests. A [Job] says how many rows it could use and
+// reserves cache for those that it is granted; the scheduler admits jobs, shares out the rows, and
+// takes the cache back from one job where another needs it more.
 //
 // In order of use:
 //
-//   - [New] makes a [Scheduler] of a [Config]: how many jobs run at once, how many wait, and how cache is found.
-//   - [Scheduler.Add] enters a job, from any goroutine; fault.ErrBusy refuses it where too many wait.
+//   - [New] makes a [Scheduler] of a [Config]: how many jobs run at once, how many wait, and how
+//     cache is found.
+//   - [Scheduler.Add] enters a job, from any goroutine; fault.ErrBusy refuses it where too many
+//     wait.
 //   - [Scheduler.Plan] returns the [Grant] values of the next batch.
 //   - [Scheduler.Remove] takes a job out, whether it is done or failed.
 //   - [Scheduler.Stats] counts.
 //
 // # Order
 //
-// Jobs are ordered by priority, then by arrival. A batch has first the rows of jobs that generate, so
-// that streams keep their pace, then rows of prompts, in chunks, beginning with another prompt every
-// time; last, waiting jobs are admitted in order, and none overtakes one that waits for cache.
+// Jobs are ordered by priority, then by arrival. A batch has first the rows of jobs that generate,
+// so that streams keep their pace, then rows of prompts, in chunks, beginning with another prompt
+// every time; last, waiting jobs are admitted in order, and none overtakes one that waits for
+// cache.
 //
 // # Preemption
 //
-// Where the cache is full, tentative rows are dropped first, then what the prefix cache keeps of ended
-// jobs, then chunks of prompts shrink. If that is not enough, the job that comes last in order gives
-// its cache back and waits to be computed again, as in vLLM (Kwon et al. 2023, arXiv:2309.06180). The
-// first in order is thus never stopped by others, which bounds how often any job is. A job that does
-// not fit even alone is returned by [Scheduler.Starved].
+// Where the cache is full, tentative rows are dropped first, then what the prefix cache keeps of
+// ended jobs, then chunks of prompts shrink. If that is not enough, the job that comes last in
+// order gives its cache back and waits to be computed again, as in vLLM (Kwon et al. 2023,
+// arXiv:2309.06180). The first in order is thus never stopped by others, which bounds how often any
+// job is. A job that does not fit even alone is returned by [Scheduler.Starved].
 package scheduler
 
 import (
@@ -92,7 +95,8 @@ type Stats struct {
 	Refused   uint64 // by fault.ErrBusy
 }
 
-// Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from one.
+// Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from
+// one.
 type Scheduler[J comparableJob] struct {
 	c Config
 
@@ -276,8 +280,8 @@ func (s *Scheduler[J]) reserve(e *entry[J], want Rows, n int, freed *int) int {
 	}
 }
 
-// preempt takes the cache of the job that comes last, or of one that waits for somebody else, so that
-// e finds room, and reports whether there is such a job.
+// preempt takes the cache of the job that comes last, or of one that waits for somebody else, so
+// that e finds room, and reports whether there is such a job.
 func (s *Scheduler[J]) preempt(e *entry[J], freed *int) bool {
 	victim := func(ok func(o *entry[J]) bool) bool {
 		for _, o := range slices.Backward(s.jobs) {
@@ -377,8 +381,8 @@ func (s *Scheduler[J]) start(e *entry[J], rows int, freed *int) int {
 	return n
 }
 
-// fits reports whether the cache has room for all that e knows, so that it is not preempted at once.
-// Alone, it may try.
+// fits reports whether the cache has room for all that e knows, so that it is not preempted at
+// once. Alone, it may try.
 func (s *Scheduler[J]) fits(e *entry[J], freed *int) bool {
 	for s.running > 0 {
 		if e.job.Cost() <= s.c.Room() {
