@@ -272,7 +272,7 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 		require.Equal(t, []int64{2e9, 2e9}, a.SamplesNs)
 		require.Equal(t, []float64{3, 3}, a.SamplesTs)
 		require.Equal(t, 3.0, a.AvgTs)
-		require.Equal(t, ratioOf(res.SamplesTs, []float64{3, 3}), a.Ratio)
+		require.Equal(t, RatioOf(res.SamplesTs, []float64{3, 3}), a.Ratio)
 		require.Nil(t, a.Prompt)
 
 		res, err = r.Run(t.Context(), m, Case{settings(), Test{Prompt: 6, Gen: 2}})
@@ -286,7 +286,7 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 		require.Equal(t, []int64{9e9, 9e9}, a.Prompt.SamplesNs)
 		require.Equal(t, []int64{12e9, 12e9}, a.Gen.SamplesNs)
 		require.Equal(t, []int64{21e9, 21e9}, a.SamplesNs)
-		require.Equal(t, ratioOf(res.Gen.SamplesTs, []float64{0.5, 0.5}), a.Gen.Ratio)
+		require.Equal(t, RatioOf(res.Gen.SamplesTs, []float64{0.5, 0.5}), a.Gen.Ratio)
 	}
 	args, err := os.ReadFile(filepath.Join(dir, "args"))
 	require.NoError(t, err)

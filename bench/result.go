@@ -180,14 +180,14 @@ func (r *Result) compare(peer *Peer) {
 	theirs := phaseOf(t.tokens(), r.samples, func(s sample) time.Duration { return s.peer.total })
 	r.Against = &Comparison{
 		Peer: peer.program(t), BuildCommit: r.samples[0].peer.commit,
-		AvgTs: theirs.AvgTs, StddevTs: theirs.StddevTs, SamplesNs: theirs.SamplesNs, SamplesTs: theirs.SamplesTs, Ratio: ratioOf(r.SamplesTs, theirs.SamplesTs),
+		AvgTs: theirs.AvgTs, StddevTs: theirs.StddevTs, SamplesNs: theirs.SamplesNs, SamplesTs: theirs.SamplesTs, Ratio: RatioOf(r.SamplesTs, theirs.SamplesTs),
 	}
 	phase := func(ours *Phase, tokens int, took func(sample) time.Duration) *PhaseComparison {
 		p := partOf(t.sequences()*tokens, r.samples, took)
 		if ours == nil || p == nil {
 			return nil
 		}
-		return &PhaseComparison{*p, ratioOf(ours.SamplesTs, p.SamplesTs)}
+		return &PhaseComparison{*p, RatioOf(ours.SamplesTs, p.SamplesTs)}
 	}
 	r.Against.Prompt = phase(r.Prompt, t.Prompt, func(s sample) time.Duration { return s.peer.prompt })
 	r.Against.Gen = phase(r.Gen, t.Gen, func(s sample) time.Duration { return s.peer.gen })

@@ -119,7 +119,9 @@ func (r *run) devices(c *Claim) error {
 		return 0
 	}
 	bars := page.Bars{Title: "Accelerators of 80 GB that hold the weights", Value: page.Axis{Label: "accelerators"}, Series: []string{"FP16", "INT8", "INT4"}}
-	command := func(name, device string) string { return fmt.Sprintf("goinfer plan %s --device-mem %s --no-speed", name, device) }
+	command := func(name, device string) string {
+		return fmt.Sprintf("goinfer plan %s --device-mem %s --no-speed", name, device)
+	}
 	const real, how = "81559MiB", "Bytes of the weights over the memory of one, rounded up. An accelerator that is sold with 80 GB has 81,559 MiB."
 	err := r.shapes("devices-fp16", func(name string, rep *params.Report) error {
 		fp16 := need(rep, "FP16", h100)

@@ -15,6 +15,10 @@ import (
 type Comparison struct {
 	Result
 	BasePPL   float64 `json:"ppl_base"`
+	// LogRatio is the mean difference of the negative log-likelihoods, ln(PPL/BasePPL), and LogRatioError its standard error: since both models predict the same
+	// tokens, it is much smaller than what the errors of the two perplexities suggest.
+	LogRatio      float64 `json:"ln_ppl_ratio"`
+	LogRatioError float64 `json:"ln_ppl_ratio_error"`
 	KLMean    float64 `json:"kl_mean"`
 	KLError   float64 `json:"kl_error"` // standard error of KLMean
 	KLMedian  float64 `json:"kl_median"`
@@ -54,6 +58,7 @@ type comparer struct {
 	rows, left []float32 // logits of the base model in this chunk, and those not yet compared
 	nll, nllOf moments   // of the model, and of the base
 	kl, dp     moments
+	ratio      moments // nll less nllOf, token by token
 	kls        []float64
 	same       int
 }
@@ -78,6 +83,7 @@ func (c *comparer) model(row []float32, next int32) error {
 	c.kl.add(kl)
 	c.kls = append(c.kls, kl)
 	c.nll.add(sum - float64(row[next]))
+	c.ratio.add(sum - float64(row[next]) - (sumBase - float64(base[next])))
 	c.dp.add(math.Exp(float64(row[next])-sum) - math.Exp(float64(base[next])-sumBase))
 	if best(row) == best(base) {
 		c.same++
@@ -89,7 +95,7 @@ func (c *comparer) comparison(chunks []Chunk) Comparison {
 	slices.Sort(c.kls)
 	top, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
 	return Comparison{
-		Result: result(&c.nll, chunks), BasePPL: math.Exp(c.nllOf.mean()),
+		Result: result(&c.nll, chunks), BasePPL: math.Exp(c.nllOf.mean()), LogRatio: c.ratio.mean(), LogRatioError: c.ratio.error(),
 		KLMean: c.kl.mean(), KLError: c.kl.error(), KLMedian: percentile(c.kls, 0.5), KLP90: percentile(c.kls, 0.9), KLP99: percentile(c.kls, 0.99),
 		KLP999: percentile(c.kls, 0.999), KLMax: c.kls[len(c.kls)-1],
 		Top1: top, Top1Error: math.Sqrt(top * (1 - top) / max(1, n-1)),
