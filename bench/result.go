@@ -49,6 +49,9 @@ type Result struct {
 	FMAGFlops         float64 `json:"fma_gflops,omitempty"`         // likewise
 	PeakFraction      float64 `json:"peak_fraction,omitempty"`      // how much of the peaks evaluating the prompt reached
 
+	// Load is what other programs took while it ran; where it is busy, speeds say little of the machine, and only ratios to a peer measured in turns say something.
+	Load probe.Load `json:"load"`
+
 	Against *Comparison `json:"against,omitempty"`
 
 	test    Test

@@ -125,51 +125,38 @@ func (r *run) resident(m *bench.Model, t bench.Test) (int64, error) {
 // otherCaches runs a model with windows, one with latents and one with recurrent states: small ones of these architectures, whose
 // cache is what their memory goes into.
 func (r *run) otherCaches(c *Claim) error {
-	half := 1024
-	if !r.Quick {
-		half = 2048
-	}
-	narrow := map[string]int{"embedding_length": 256, "feed_forward_length": 256, "context_length": 4 * half}
 	for _, o := range []struct {
 		name, what string
+		half       int // of the context
 		keys       map[string]int
 	}{
-		{"gemma-3-1b", "windows (Gemma 3)", map[string]int{"block_count": 12, "attention.head_count": 4, "attention.head_count_kv": 4}},
-		{"deepseek-v2-small", "latents (DeepSeek-V2)", map[string]int{"block_count": 12, "attention.head_count": 4, "expert_count": 4, "expert_used_count": 2, "expert_feed_forward_length": 64}},
-		{"mamba-130m", "recurrent states (Mamba)", map[string]int{"block_count": 12}},
+		{"gemma-3-1b", "windows (Gemma 3)", 768, map[string]int{"block_count": 6, "attention.head_count": 8, "attention.head_count_kv": 8}},
+		{"deepseek-v2-small", "latents (DeepSeek-V2)", 512, map[string]int{"block_count": 8, "attention.head_count": 2, "attention.kv_lora_rank": 2048, "expert_count": 4, "expert_used_count": 2,
+			"expert_feed_forward_length": 64}},
+		{"mamba-130m", "recurrent states (Mamba)", 2048, map[string]int{"block_count": 2}},
 	} {
+		if !r.Quick {
+			o.half *= 2
+		}
 		r.step("a model with %s", o.what)
 		s, err := catalog.Find(o.name)
 		if err != nil {
 			return err
 		}
-		keys := o.keys
 		if o.name != "mamba-130m" {
-			for k, v := range narrow {
-				keys[k] = v
+			for k, v := range map[string]int{"embedding_length": 256, "feed_forward_length": 256} {
+				o.keys[k] = v
 			}
 		}
-		keys["vocab_size"], s.Vocab.Size = 4096, 4096
-		s = s.Set(keys)
-		src, err := bench.Of(s)
+		o.keys["vocab_size"], s.Vocab.Size = 4096, 4096
+		held, err := r.heldAt(s.Set(o.keys), o.half)
 		if err != nil {
 			return err
 		}
-		m, err := src.Load(r.ctx, "F16", nil)
-		if err != nil {
-			return err
-		}
-		var held [3]float64 // MB at no context, half of it and all of it
-		for i, n := range []int{64, half, 2 * half} {
-			b, err := r.resident(m, bench.Test{Prompt: n - 1, Gen: 1, Parallel: 2})
-			if err != nil {
-				m.Close()
-				return err
-			}
-			held[i] = float64(b) / 1e6
-		}
-		m.Close()
-		otherRows(c, o.name, o.what, half, held)
+		otherRows(c, o.name, o.what, o.half, held)
+	}
+	if err := windowNote(c); err != nil {
+		return err
 	}
 	for name := range c.reported.under("cache-latent") {
 		rep, err := r.shape(name)
@@ -189,17 +176,59 @@ func (r *run) otherCaches(c *Claim) error {
 	return nil
 }
 
+// windowNote says what a published model with windows keeps.
+func windowNote(c *Claim) error {
+	m, err := params.Shape("gemma-3-27b")
+	if err != nil {
+		return err
+	}
+	var at [2]float64
+	for i, n := range []int{16384, 32768} {
+		b, err := m.CacheAt(0, 0, n)
+		if err != nil {
+			return err
+		}
+		at[i] = float64(b) / 1e6
+	}
+	c.note("By its shape a token of gemma-3-27b reads %.0f MB of cache after 16384 others and %.0f MB after 32768: five of six layers have a window of 1024.", at[0], at[1])
+	return nil
+}
+
+// smallError is by how many MB the memory of models of a few MB varies from run to run.
+const smallError = 1
+
+// heldAt is the memory in MB that a model of a shape takes at next to no context, at half of one and at all of it.
+func (r *run) heldAt(s catalog.Shape, half int) (held [3]float64, err error) {
+	src, err := bench.Of(s)
+	if err != nil {
+		return held, err
+	}
+	m, err := src.Load(r.ctx, "F16", nil)
+	if err != nil {
+		return held, err
+	}
+	defer m.Close()
+	for i, n := range []int{64, half, 2 * half} {
+		b, err := r.resident(m, bench.Test{Prompt: n - 1, Gen: 1})
+		if err != nil {
+			return held, err
+		}
+		held[i] = float64(b) / 1e6
+	}
+	return held, nil
+}
+
 // otherRows judges the memory in MB with next to no context, half of one, and all of it.
 func otherRows(c *Claim, name, what string, half int, held [3]float64) {
 	if slices.Min(held[:]) <= 0 {
 		held[1] = math.NaN()
 	}
 	first, second := held[1]-held[0], held[2]-held[1]
-	how := fmt.Sprintf("A small model with %s and random weights, two sequences: %.0f MB with a context of 64, %.0f MB with %d, %.0f MB with %d.", what, held[0], held[1], half, held[2], 2*half)
+	how := fmt.Sprintf("A small model with %s and random weights: %.1f MB with a context of 64, %.1f MB with %d, %.1f MB with %d.", what, held[0], held[1], half, held[2], 2*half)
 	c.add("cache-second-half/"+name, fmt.Sprintf("A model with %s: memory that the second half of a context adds ÷ that of the first", what),
-		found{value: second / first, err: memoryError / first * math.Hypot(1, second/first), format: plain, how: how})
+		found{value: second / first, err: smallError / first * math.Hypot(1, second/first), format: plain, how: how})
 	c.add("cache-growth/"+name, fmt.Sprintf("A model with %s: memory for each further token of a sequence", what),
-		found{value: max(0, 1e3*(held[2]-held[1])/float64(2*half)), err: 1e3 * memoryError / float64(2*half), format: func(x float64) string { return fmt.Sprintf("%.3g KB", x) }, how: how})
+		found{value: max(0, 1e3*(held[2]-held[1])/float64(half)), err: 1e3 * smallError / float64(half), format: func(x float64) string { return fmt.Sprintf("%.3g KB", x) }, how: how})
 }
 
 // cacheOf70B works out the memory of a 70B model with long contexts.

@@ -281,7 +281,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	r := &Report{Title: o.Title, Machine: info, Date: began.UTC().Format("2006-01-02"), Threads: o.Threads, Quick: o.Quick}
 	in := &run{Options: o, ctx: ctx, report: r, reports: map[string]*params.Report{}}
-	r.command = in.again(0)
+	r.command = in.again(o.Only...)
 	if article {
 		r.Statements = Statements
 	}
@@ -309,11 +309,11 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r, nil
 }
 
-// again is the command that works through a claim once more, or for 0 through all.
-func (r *run) again(claim int) string {
+// again is the command that works through claims once more, or without any through all.
+func (r *run) again(claims ...int) string {
 	parts := []string{"goinfer claims"}
-	if claim > 0 {
-		parts = append(parts, fmt.Sprintf("--only %d", claim))
+	if len(claims) > 0 {
+		parts = append(parts, "--only "+strings.Trim(strings.ReplaceAll(fmt.Sprint(claims), " ", ","), "[]"))
 	}
 	if r.Quick {
 		parts = append(parts, "--quick")

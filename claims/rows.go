@@ -179,7 +179,7 @@ var articleRows = []Row{
 
 	{Key: "invented-entropy", Statements: []int{13}, Limit: atLeast(1), Origin: Ours, Reason: "above 1 the model is less sure of what does not exist"},
 	{Key: "invented-answered", Statements: []int{13}, Limit: atLeast(0.25), Origin: Ours, Reason: "one answer in four with a real city's name is more than an accident"},
-	{Key: "novel", Statements: []int{11}, Limit: atLeast(1), Origin: Ours, Reason: "one sentence that cannot stand in the training text shows that there are such"},
+	{Key: "novel", Statements: []int{11}, Limit: atLeast(1), Origin: Ours, Reason: "one that cannot be expected in any training text shows that there are such"},
 	{Key: "novel-ngrams", Statements: []int{11}, Limit: atLeast(0.01), Origin: Ours, Reason: "one run of words in a hundred that the text lacks"},
 }
 

@@ -139,9 +139,14 @@ func (r *run) compression(c *Claim) error {
 	if err := x.Close(); err != nil {
 		return err
 	}
-	chunks, err := r.chunks(m)
+	chunks, err := eval.Chunks(m.Tokenizer(), r.Text, min(eval.DefaultChunk, m.Config().NCtx))
 	if err != nil {
 		return err
+	}
+	command := fmt.Sprintf("goinfer perplexity %s -f builtin:valid.txt", r.DenseName)
+	if r.Quick {
+		chunks = eval.Spread(chunks, 32)
+		command += " --chunks 32 --spread"
 	}
 	r.step("predicting %d chunks", len(chunks))
 	res, err := eval.Perplexity(r.ctx, m, chunks, eval.Options{})
@@ -162,7 +167,7 @@ func (r *run) compression(c *Claim) error {
 		parameters += t.Elements()
 	}
 	size := float64(len(text))
-	compressionRows(c, r.DenseName, res, float64(zipped.Len())/size, float64(xzed.Len())/size, exact, known, parameters, r.predicting())
+	compressionRows(c, r.DenseName, res, float64(zipped.Len())/size, float64(xzed.Len())/size, exact, known, parameters, command)
 	return nil
 }
 
@@ -259,12 +264,12 @@ func (r *run) invention(c *Claim) error {
 		return err
 	}
 	inventionRows(c, r.DenseName, real, none)
-	r.step("writing stories")
-	stories, err := r.stories(m)
+	r.step("writing")
+	all, err := r.draw(m)
 	if err != nil {
 		return err
 	}
-	novelRows(c, r.DenseName, stories, r.Text, r.Training)
+	novelRows(c, r.DenseName, all, r.Training)
 	return nil
 }
 
@@ -302,52 +307,77 @@ func inventionRows(c *Claim, name string, real, none []asked) {
 	c.pictures = append(c.pictures, bars.HTML(), page.Details("The numbers", t.HTML()))
 }
 
-// nonce is a name that no text holds: its letters were drawn at random.
-const nonce = "Qwexbrizzo"
+// written is a continuation that was drawn from the model's own distribution.
+type written struct {
+	text string
+	bits float64 // minus the binary logarithm of its probability
+}
 
-// stories are texts about somebody of that name, drawn with several seeds.
-func (r *run) stories(m *goinfer.Model) ([]string, error) {
-	n := 20
+// The sizes of claim 16: runs of so many tokens, and how improbable one must be.
+//
+// Whatever the training text is, it has fewer than 2^44 runs of so many tokens (15·10¹² tokens is the largest that is
+// known). Of all runs that are less probable than 2^-64, those in the text have a probability of less than 2^44·2^-64 =
+// 2^-20 together. So a run that was drawn from the model, and that is so improbable, stands in the text with a probability
+// of less than one in a million.
+const (
+	runTokens = 24
+	novelBits = 64
+)
+
+var beginnings = []string{
+	"The old king looked out of the window and", "In the middle of the night the boy", "Far away in the mountains there was", "She took the golden key and",
+}
+
+// draw writes continuations with temperature 1 and no other sampler, so that each comes with its own probability.
+func (r *run) draw(m *goinfer.Model) (all []written, err error) {
+	n := 5
 	if r.Quick {
-		n = 8
+		n = 3
 	}
-	prompt := "Once upon a time there was a little dog named " + nonce + "."
-	var all []string
-	for seed := range n {
-		sampling := goinfer.DefaultSampling()
-		sampling.Seed = uint64(seed + 1)
-		var b bytes.Buffer
-		for piece, err := range m.Generate(r.ctx, goinfer.Request{Prompt: prompt, MaxTokens: 96, Sampling: sampling}) {
-			if err != nil {
-				return nil, err
+	for _, prompt := range beginnings {
+		for seed := range n {
+			w := written{text: prompt}
+			count := 0
+			q := goinfer.Request{Prompt: prompt, MaxTokens: runTokens, LogProb: true, Sampling: goinfer.Sampling{Seed: uint64(seed), Temperature: 1}}
+			for piece, err := range m.Generate(r.ctx, q) {
+				if err != nil {
+					return nil, err
+				}
+				w.text += string(piece.Bytes)
+				if piece.Stop == "" {
+					w.bits -= float64(piece.LogProb) / math.Ln2
+					count++
+				}
 			}
-			b.Write(piece.Bytes)
+			if count == runTokens {
+				w.text = strings.Join(strings.Fields(strings.ToValidUTF8(w.text, "")), " ")
+				all = append(all, w)
+			}
 		}
-		all = append(all, strings.ToValidUTF8(b.String(), ""))
 	}
 	return all, nil
 }
 
-// novelRows judges stories: sentences with a name that nobody has written, and runs of words that a text lacks.
-func novelRows(c *Claim, name string, stories []string, text, training string) {
-	if strings.Contains(text, nonce) || strings.Contains(training, nonce) {
-		c.note("The text holds the invented name, which proves nothing then.")
-		return
-	}
-	seen := map[string]bool{}
-	var some []string
-	for _, s := range stories {
-		for _, sentence := range sentences(s) {
-			if strings.Contains(sentence, nonce) && len(strings.Fields(sentence)) >= 4 && !seen[sentence] {
-				seen[sentence] = true
-				some = append(some, sentence)
-			}
+// novelRows judges continuations: those that no text can be expected to hold, and runs of words that a text lacks.
+func novelRows(c *Claim, name string, all []written, training string) {
+	novel := 0
+	var least, most string
+	low, high := math.Inf(1), 0.0
+	for _, w := range all {
+		if w.bits >= novelBits {
+			novel++
+		}
+		if w.bits < low {
+			low, least = w.bits, w.text
+		}
+		if w.bits > high {
+			high, most = w.bits, w.text
 		}
 	}
-	c.add("novel", fmt.Sprintf("%s: different sentences about %s that it wrote in %d stories", name, nonce, len(stories)), found{value: float64(len(some)), format: count,
-		how: "The name's letters were drawn at random, so that no sentence with it can stand in the training text. Sampled with temperature 0.8 and fixed seeds."})
-	for _, s := range some[:min(3, len(some))] {
-		c.note("%q", s)
+	c.add("novel", fmt.Sprintf("%s: continuations of %d tokens, of %d, that are new beyond reasonable doubt", name, runTokens, len(all)), found{value: float64(novel), format: count,
+		how: fmt.Sprintf("Drawn with temperature 1, each comes with its own probability; from 2^-%.0f to 2^-%.0f. A text of 15·10¹² tokens holds fewer than 2^44 such runs, so one that is less probable than 2^-%d is one of them with a probability below 2^-%d.", low, high, novelBits, novelBits-44)})
+	if most != "" {
+		c.note("The most probable one, 2^-%.0f: %q. The least, 2^-%.0f: %q.", low, least, high, most)
 	}
 	if training == "" {
 		c.note("The training text is not built in. With --training FILE the runs of six words that it lacks are counted too.")
@@ -358,33 +388,18 @@ func novelRows(c *Claim, name string, stories []string, text, training string) {
 	for _, g := range ngrams(training, n) {
 		have[g] = true
 	}
-	all, missing := 0, 0
-	for _, s := range stories {
-		for _, g := range ngrams(s, n) {
-			all++
+	runs, missing := 0, 0
+	for _, w := range all {
+		for _, g := range ngrams(w.text, n) {
+			runs++
 			if !have[g] {
 				missing++
 			}
 		}
 	}
-	p := float64(missing) / float64(max(1, all))
-	c.add("novel-ngrams", fmt.Sprintf("%s: runs of %d words in its stories that the training text lacks", name, n), found{value: p, err: math.Sqrt(p * (1 - p) / float64(max(1, all))), format: percent,
-		how: fmt.Sprintf("%d of %d, without regard to case and punctuation.", missing, all)})
-}
-
-// sentences splits a text after full stops, question and exclamation marks.
-func sentences(s string) []string {
-	var all []string
-	for _, line := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }) {
-		from := 0
-		for i, r := range line {
-			if strings.ContainsRune(".?!", r) {
-				all = append(all, strings.TrimSpace(line[from:i+1]))
-				from = i + 1
-			}
-		}
-	}
-	return all
+	p := float64(missing) / float64(max(1, runs))
+	c.add("novel-ngrams", fmt.Sprintf("%s: runs of %d words in them that the training text lacks", name, n), found{value: p, err: math.Sqrt(p * (1 - p) / float64(max(1, runs))), format: percent,
+		how: fmt.Sprintf("%d of %d, without regard to case and punctuation.", missing, runs)})
 }
 
 // ngrams are the runs of n words of a text, in small letters and without punctuation.

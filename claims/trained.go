@@ -195,7 +195,7 @@ const named = "Once upon a time there was a child named"
 
 var facts = []fact{
 	{"The capital of France is", "Paris", named, "Polly"},
-	{"The capital of Spain is", "Madrid", named, "Molly"},
+	{"The capital of Spain is", "Madrid", named, "Mungo"},
 	{"The capital of Italy is", "Rome", named, "Rufus"},
 	{"The capital of Germany is", "Berlin", named, "Boris"},
 	{"The capital of Greece is", "Athens", named, "Atlas"},

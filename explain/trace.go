@@ -12,6 +12,8 @@ import (
 type Trace struct {
 	Tokens []Token
 	First  int         // the positions from here on are recorded
+	// Experts is how many experts a layer has, 0 for none: more than Routes may have chosen.
+	Experts int
 	Layers []Layer     // by number
 	x      []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
 	width  int         // of the residual stream
@@ -47,7 +49,7 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, first int) (*
 	c := m.Config()
 	first = max(0, min(first, len(tokens)-1))
 	r := newResiduals(c, first, len(tokens)-first)
-	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
+	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Experts: c.NExpert, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
 	if err := m.Evaluate(ctx, goinfer.Request{Tokens: tokens, Hook: h}); err != nil {
 		return nil, err
 	}
