@@ -127,16 +127,16 @@ func (r *run) resident(m *bench.Model, t bench.Test) (int64, error) {
 func (r *run) otherCaches(c *Claim) error {
 	for _, o := range []struct {
 		name, what string
-		half       int // of the context
+		step       int // of the context
 		keys       map[string]int
 	}{
-		{"gemma-3-1b", "windows (Gemma 3)", 768, map[string]int{"block_count": 6, "attention.head_count": 8, "attention.head_count_kv": 8}},
-		{"deepseek-v2-small", "latents (DeepSeek-V2)", 512, map[string]int{"block_count": 8, "attention.head_count": 2, "attention.kv_lora_rank": 2048, "expert_count": 4, "expert_used_count": 2,
+		{"gemma-3-1b", "windows of 64 (as Gemma 3)", 512, map[string]int{"block_count": 6, "attention.head_count": 8, "attention.head_count_kv": 8, "attention.sliding_window": 64}},
+		{"deepseek-v2-small", "latents (as DeepSeek-V2)", 512, map[string]int{"block_count": 8, "attention.head_count": 1, "attention.kv_lora_rank": 4096, "expert_count": 4, "expert_used_count": 2,
 			"expert_feed_forward_length": 64}},
-		{"mamba-130m", "recurrent states (Mamba)", 2048, map[string]int{"block_count": 2}},
+		{"mamba-130m", "recurrent states (as Mamba)", 1024, map[string]int{"block_count": 2}},
 	} {
 		if !r.Quick {
-			o.half *= 2
+			o.step *= 2
 		}
 		r.step("a model with %s", o.what)
 		s, err := catalog.Find(o.name)
@@ -149,11 +149,20 @@ func (r *run) otherCaches(c *Claim) error {
 			}
 		}
 		o.keys["vocab_size"], s.Vocab.Size = 4096, 4096
-		held, err := r.heldAt(s.Set(o.keys), o.half)
+		s = s.Set(o.keys)
+		held, err := r.heldAt(s, o.step)
 		if err != nil {
 			return err
 		}
-		otherRows(c, o.name, o.what, o.half, held)
+		m, err := s.Config()
+		if err != nil {
+			return err
+		}
+		width := m.NHeadKV * (m.HeadDim + m.HeadDimV)
+		if width == 0 { // a model without attention: keys and values as wide as it is
+			width = 2 * m.NEmbd
+		}
+		otherRows(c, o.name, o.what, o.step, held, float64(2*m.NLayer*width)/1e3)
 	}
 	if err := windowNote(c); err != nil {
 		return err
@@ -195,10 +204,10 @@ func windowNote(c *Claim) error {
 }
 
 // smallError is by how many MB the memory of models of a few MB varies from run to run.
-const smallError = 1
+const smallError = 2
 
-// heldAt is the memory in MB that a model of a shape takes at next to no context, at half of one and at all of it.
-func (r *run) heldAt(s catalog.Shape, half int) (held [3]float64, err error) {
+// heldAt is the memory in MB that a model of a shape takes at a context of one, two and three steps.
+func (r *run) heldAt(s catalog.Shape, step int) (held [3]float64, err error) {
 	src, err := bench.Of(s)
 	if err != nil {
 		return held, err
@@ -208,8 +217,8 @@ func (r *run) heldAt(s catalog.Shape, half int) (held [3]float64, err error) {
 		return held, err
 	}
 	defer m.Close()
-	for i, n := range []int{64, half, 2 * half} {
-		b, err := r.resident(m, bench.Test{Prompt: n - 1, Gen: 1})
+	for i := range held {
+		b, err := r.resident(m, bench.Test{Prompt: (i+1)*step - 1, Gen: 1})
 		if err != nil {
 			return held, err
 		}
@@ -218,17 +227,20 @@ func (r *run) heldAt(s catalog.Shape, half int) (held [3]float64, err error) {
 	return held, nil
 }
 
-// otherRows judges the memory in MB with next to no context, half of one, and all of it.
-func otherRows(c *Claim, name, what string, half int, held [3]float64) {
+// otherRows judges the memory in MB at a context of one, two and three steps; all is what a cache of the keys and values of every layer and position takes for a token, in KB.
+func otherRows(c *Claim, name, what string, step int, held [3]float64, all float64) {
 	if slices.Min(held[:]) <= 0 {
-		held[1] = math.NaN()
+		held[1], held[2] = math.NaN(), math.NaN()
 	}
-	first, second := held[1]-held[0], held[2]-held[1]
-	how := fmt.Sprintf("A small model with %s and random weights: %.1f MB with a context of 64, %.1f MB with %d, %.1f MB with %d.", what, held[0], held[1], half, held[2], 2*half)
-	c.add("cache-second-half/"+name, fmt.Sprintf("A model with %s: memory that the second half of a context adds ÷ that of the first", what),
-		found{value: second / first, err: smallError / first * math.Hypot(1, second/first), format: plain, how: how})
-	c.add("cache-growth/"+name, fmt.Sprintf("A model with %s: memory for each further token of a sequence", what),
-		found{value: max(0, 1e3*(held[2]-held[1])/float64(half)), err: 1e3 * smallError / float64(half), format: func(x float64) string { return fmt.Sprintf("%.3g KB", x) }, how: how})
+	second, third := held[1]-held[0], held[2]-held[1]
+	each, off := 1e3*third/float64(step), 1e3*smallError/float64(step) // KB
+	how := fmt.Sprintf("A small model with %s and random weights: %.1f MB with a context of %d, %.1f MB with %d, %.1f MB with %d.", what, held[0], step, held[1], 2*step, held[2], 3*step)
+	c.add("cache-windows/"+name, fmt.Sprintf("A model with %s: memory for a further token ÷ that of a cache without windows", what), found{value: each / all, err: off / all, format: percent,
+		how: how + fmt.Sprintf(" Without windows a token takes %.1f KB.", all)})
+	c.add("cache-latents/"+name, fmt.Sprintf("A model with %s: memory that %d tokens add after %d ÷ that of the %d before", what, step, 2*step, step),
+		found{value: third / second, err: smallError / second * math.Hypot(1, third/second), format: plain, how: how})
+	c.add("cache-states/"+name, fmt.Sprintf("A model with %s: memory for a further token ÷ that of keys and values of its width", what), found{value: max(0, each/all), err: off / all, format: percent,
+		how: how + fmt.Sprintf(" Keys and values of its width would take %.1f KB for a token.", all)})
 }
 
 // cacheOf70B works out the memory of a 70B model with long contexts.

@@ -403,23 +403,20 @@ func (r *run) choosing(c *Claim) error {
 		return err
 	}
 	r.step("the speed of %s", name)
-	rounds := 5
+	o := plan.Options{Threads: r.Threads, Rounds: 5}
 	if r.Quick {
-		rounds = 2
+		o.Rounds, o.Budget = 2, 128<<20
 	}
-	var s *plan.Speed
-	load, err := r.watched(func() (err error) {
-		s, err = plan.Calibrate(r.ctx, m, plan.Options{Threads: r.Threads, Rounds: rounds})
-		return err
-	})
+	s, err := plan.Calibrate(r.ctx, m, o) // which looks at the machine before and after
 	if err != nil {
 		return err
 	}
+	r.report.Load = r.report.Load.Worse(s.Load)
 	have, _, known := mem.Available()
 	if !known {
 		have = 0
 	}
-	return r.choosingRows(c, s, have, load)
+	return r.choosingRows(c, s, have, s.Load)
 }
 
 // estimateError is by how much plan's estimates of time have been off, at most, where they were compared with measurements.

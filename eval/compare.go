@@ -14,22 +14,22 @@ import (
 // KL(base‖model) of the distribution of the next token, in nats; those after DP differences of the probability of the token that follows, the model's minus the base's.
 type Comparison struct {
 	Result
-	BasePPL   float64 `json:"ppl_base"`
+	BasePPL float64 `json:"ppl_base"`
 	// LogRatio is the mean difference of the negative log-likelihoods, ln(PPL/BasePPL), and LogRatioError its standard error: since both models predict the same
 	// tokens, it is much smaller than what the errors of the two perplexities suggest.
 	LogRatio      float64 `json:"ln_ppl_ratio"`
 	LogRatioError float64 `json:"ln_ppl_ratio_error"`
-	KLMean    float64 `json:"kl_mean"`
-	KLError   float64 `json:"kl_error"` // standard error of KLMean
-	KLMedian  float64 `json:"kl_median"`
-	KLP90     float64 `json:"kl_p90"`
-	KLP99     float64 `json:"kl_p99"`
-	KLP999    float64 `json:"kl_p999"`
-	KLMax     float64 `json:"kl_max"`
-	Top1      float64 `json:"top1"`       // share of places where both find the same token most probable
-	Top1Error float64 `json:"top1_error"` // its standard error
-	DPMean    float64 `json:"dp_mean"`
-	DPRMS     float64 `json:"dp_rms"` // root of the mean square
+	KLMean        float64 `json:"kl_mean"`
+	KLError       float64 `json:"kl_error"` // standard error of KLMean
+	KLMedian      float64 `json:"kl_median"`
+	KLP90         float64 `json:"kl_p90"`
+	KLP99         float64 `json:"kl_p99"`
+	KLP999        float64 `json:"kl_p999"`
+	KLMax         float64 `json:"kl_max"`
+	Top1          float64 `json:"top1"`       // share of places where both find the same token most probable
+	Top1Error     float64 `json:"top1_error"` // its standard error
+	DPMean        float64 `json:"dp_mean"`
+	DPRMS         float64 `json:"dp_rms"` // root of the mean square
 }
 
 // Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same vocabulary.

@@ -11,13 +11,13 @@ import (
 // Trace is what the engine's hooks showed of one evaluation of some tokens: of all of them what later steps need, and of those from position First on what can be looked at.
 type Trace struct {
 	Tokens []Token
-	First  int         // the positions from here on are recorded
+	First  int // the positions from here on are recorded
 	// Experts is how many experts a layer has, 0 for none: more than Routes may have chosen.
 	Experts int
-	Layers []Layer     // by number
-	x      []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
-	width  int         // of the residual stream
-	norms  [][]float64 // its root mean square, [n_layer+1][n_tokens-First]
+	Layers  []Layer     // by number
+	x       []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
+	width   int         // of the residual stream
+	norms   [][]float64 // its root mean square, [n_layer+1][n_tokens-First]
 }
 
 // Layer is what one layer did. What it has none of is empty.
