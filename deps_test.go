@@ -52,7 +52,8 @@ var house = map[string][]string{
 	"lab":         {"", "bench", "eval", "page", "probe"},
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
-	"claims":      {"", "bench", "catalog", "eval", "experts", "explain", "lab", "page", "params", "plan", "probe", "internal/mem"},
+	"claims": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "quant",
+		"internal/cpu", "internal/mem"},
 	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
@@ -65,6 +66,7 @@ var libraries = map[string][]string{
 	"github.com/x448/float16":        {"quant"},
 	"github.com/klauspost/cpuid/v2":  {"internal/cpu"},
 	"golang.org/x/sys":               {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
+	"github.com/ulikunitz/xz":        {"claims"},
 	"golang.org/x/text":              {"tokenizer"},
 	"golang.org/x/term":              {"cmd/..."},
 	"github.com/spf13":               {"cmd/..."},
