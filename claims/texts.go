@@ -226,6 +226,7 @@ func (r *run) known(m *goinfer.Model) (n int, err error) {
 // The countries of claim 16. The invented ones are of books and films, or of nobody.
 var (
 	countries = []string{"France", "Spain", "Italy", "Germany", "Greece", "Egypt", "Japan", "Portugal", "Norway", "Austria", "Poland", "England"}
+	capitals  = []string{"Paris", "Madrid", "Rome", "Berlin", "Athens", "Cairo", "Tokyo", "Lisbon", "Oslo", "Vienna", "Warsaw", "London"}
 	invented  = []string{"Wakanda", "Atlantis", "Narnia", "Ruritania", "Elbonia", "Genovia", "Zubrowka", "Freedonia", "Utopia", "Mordor", "Lilliput", "Brobdingnag"}
 )
 
@@ -263,7 +264,15 @@ func (r *run) invention(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	inventionRows(c, r.DenseName, real, none)
+	// The tokens with which the names of capitals begin.
+	begins := map[string]bool{}
+	v := m.Tokenizer()
+	for _, name := range capitals {
+		if ids := v.Encode(nil, " "+name, false, false); len(ids) > 0 {
+			begins[string(v.Bytes(ids[0]))] = true
+		}
+	}
+	inventionRows(c, r.DenseName, real, none, begins)
 	r.step("writing")
 	all, err := r.draw(m)
 	if err != nil {
@@ -274,7 +283,7 @@ func (r *run) invention(c *Claim) error {
 }
 
 // inventionRows judges what is answered about real and invented countries.
-func inventionRows(c *Claim, name string, real, none []asked) {
+func inventionRows(c *Claim, name string, real, none []asked, begins map[string]bool) {
 	mean := func(list []asked) (m, off float64) {
 		var all []float64
 		for _, a := range list {
@@ -287,22 +296,18 @@ func inventionRows(c *Claim, name string, real, none []asked) {
 	b, offB := mean(none)
 	c.add("invented-entropy", name+": entropy of the answer for invented countries ÷ for real ones", found{value: b / a, err: b / a * math.Hypot(offA/a, offB/b), format: times,
 		how: fmt.Sprintf("%.2f nats on average over %d invented countries, %.2f over %d real ones.", b, len(none), a, len(real))})
-	answers := map[string]bool{}
-	for _, x := range real {
-		answers[x.first] = true
-	}
 	guessed := 0
 	t := page.Table{Caption: "What follows \"The capital of … is\"", Head: []string{"country", "most probable", "probability", "entropy in nats"}}
 	for i, x := range slices.Concat(real, none) {
 		country := slices.Concat(countries, invented)[i%(len(countries)+len(invented))]
-		if i >= len(real) && answers[x.first] {
+		if i >= len(real) && begins[x.first] {
 			guessed++
 		}
 		t.Rows = append(t.Rows, []any{country, x.first, fmt.Sprintf("%.3f", x.prob), fmt.Sprintf("%.2f", x.entropy)})
 	}
 	p := float64(guessed) / float64(len(none))
 	c.add("invented-answered", name+": invented countries that get the beginning of a real capital as the answer", found{value: p, err: math.Sqrt(p * (1 - p) / float64(len(none))), format: percent,
-		how: fmt.Sprintf("%d of %d: the most probable token is one with which the answer for a real country begins.", guessed, len(none))})
+		how: fmt.Sprintf("%d of %d: the most probable token is one with which the name of one of twelve real capitals begins.", guessed, len(none))})
 	bars := page.Bars{Title: "Entropy of the answer", Value: page.Axis{Label: "entropy", Unit: "nats"}, Rows: []page.BarRow{{Name: "real countries", Values: []float64{a}}, {Name: "invented ones", Values: []float64{b}}}}
 	c.pictures = append(c.pictures, bars.HTML(), page.Details("The numbers", t.HTML()))
 }

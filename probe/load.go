@@ -48,8 +48,8 @@ type Watch struct {
 	threads int
 	memory  bool
 	first   look
-	began   time.Time
 	waited  time.Duration
+	ran     time.Duration // processor time received
 	knows   bool
 }
 
@@ -68,16 +68,17 @@ func Begin(ctx context.Context, threads int, memory bool) (*Watch, error) {
 		return nil, err
 	}
 	w.waited, w.knows = cpu.Waited()
-	w.began = time.Now()
+	w.ran, _ = cpu.Time()
 	return w, nil
 }
 
 // End takes a second look and says what other programs took since Begin.
 func (w *Watch) End(ctx context.Context) (Load, error) {
-	wall := time.Since(w.began)
 	var between float64
 	if now, ok := cpu.Waited(); ok && w.knows {
-		between = max(0, float64(now-w.waited)) / (float64(w.threads) * float64(max(wall, time.Millisecond)))
+		ran, _ := cpu.Time()
+		waited := max(0, float64(now-w.waited))
+		between = waited / max(1, waited+float64(ran-w.ran)) // of the time that threads asked for
 	}
 	last, err := w.look(ctx)
 	if err != nil {
@@ -86,7 +87,7 @@ func (w *Watch) End(ctx context.Context) (Load, error) {
 	return loadOf(w.first, last, between), nil
 }
 
-// loadOf compares two looks; between is the share of the time between them that threads waited for a core.
+// loadOf compares two looks; between is the share of the processor time asked for between them that threads waited for.
 func loadOf(a, b look, between float64) Load {
 	l := Load{Processor: min(1, max(a.missing, b.missing, between))}
 	if most := max(a.gbs, b.gbs); most > 0 {
