@@ -38,7 +38,7 @@ func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Opti
 		return Comparison{}, fmt.Errorf("eval: the base model has a vocabulary of %d tokens, the model one of %d", b, a)
 	}
 	chunks = o.limit(chunks)
-	var c comparer
+	c := comparer{vocab: m.Tokenizer()}
 	for i := range chunks {
 		c.rows = c.rows[:0]
 		if err := chunks[i].each(ctx, base, nil, c.base); err != nil {
@@ -61,6 +61,8 @@ type comparer struct {
 	ratio      moments // nll less nllOf, token by token
 	kls        []float64
 	same       int
+	vocab      *goinfer.Tokenizer
+	bytes      int // of the scored tokens
 }
 
 func (c *comparer) base(row []float32, next int32) error {
@@ -82,6 +84,9 @@ func (c *comparer) model(row []float32, next int32) error {
 	}
 	c.kl.add(kl)
 	c.kls = append(c.kls, kl)
+	if c.vocab != nil {
+		c.bytes += len(c.vocab.Bytes(next))
+	}
 	c.nll.add(sum - float64(row[next]))
 	c.ratio.add(sum - float64(row[next]) - (sumBase - float64(base[next])))
 	c.dp.add(math.Exp(float64(row[next])-sum) - math.Exp(float64(base[next])-sumBase))
@@ -94,8 +99,10 @@ func (c *comparer) model(row []float32, next int32) error {
 func (c *comparer) comparison(chunks []Chunk) Comparison {
 	slices.Sort(c.kls)
 	top, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
+	r := result(&c.nll, chunks)
+	r.Bytes = c.bytes
 	return Comparison{
-		Result: result(&c.nll, chunks), BasePPL: math.Exp(c.nllOf.mean()), LogRatio: c.ratio.mean(), LogRatioError: c.ratio.error(),
+		Result: r, BasePPL: math.Exp(c.nllOf.mean()), LogRatio: c.ratio.mean(), LogRatioError: c.ratio.error(),
 		KLMean: c.kl.mean(), KLError: c.kl.error(), KLMedian: percentile(c.kls, 0.5), KLP90: percentile(c.kls, 0.9), KLP99: percentile(c.kls, 0.99),
 		KLP999: percentile(c.kls, 0.999), KLMax: c.kls[len(c.kls)-1],
 		Top1: top, Top1Error: math.Sqrt(top * (1 - top) / max(1, n-1)),
