@@ -272,7 +272,7 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 		require.Equal(t, []int64{2e9, 2e9}, a.SamplesNs)
 		require.Equal(t, []float64{3, 3}, a.SamplesTs)
 		require.Equal(t, 3.0, a.AvgTs)
-		require.Equal(t, ratioOf(res.SamplesTs, []float64{3, 3}), a.Ratio)
+		require.Equal(t, RatioOf(res.SamplesTs, []float64{3, 3}), a.Ratio)
 		require.Nil(t, a.Prompt)
 
 		res, err = r.Run(t.Context(), m, Case{settings(), Test{Prompt: 6, Gen: 2}})
@@ -286,7 +286,7 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 		require.Equal(t, []int64{9e9, 9e9}, a.Prompt.SamplesNs)
 		require.Equal(t, []int64{12e9, 12e9}, a.Gen.SamplesNs)
 		require.Equal(t, []int64{21e9, 21e9}, a.SamplesNs)
-		require.Equal(t, ratioOf(res.Gen.SamplesTs, []float64{0.5, 0.5}), a.Gen.Ratio)
+		require.Equal(t, RatioOf(res.Gen.SamplesTs, []float64{0.5, 0.5}), a.Gen.Ratio)
 	}
 	args, err := os.ReadFile(filepath.Join(dir, "args"))
 	require.NoError(t, err)
@@ -380,6 +380,6 @@ func TestKeys(t *testing.T) {
 		`"n_batch":0,"n_ubatch":0,"n_threads":0,"type_k":"","type_v":"","n_prompt":0,"n_gen":0,"n_depth":0,"n_parallel":0,"test_time":"",`+
 		`"avg_ns":0,"stddev_ns":0,"avg_ts":0,"stddev_ts":0,"samples_ns":null,"samples_ts":null,"load_ns":0,"ttft_ns":0,"peak_rss":0,`+
 		`"prompt":`+phase+`},"gen":`+phase+`},`+
-		`"read_gb_s":1,"bandwidth_gb_s":1,"bandwidth_fraction":1,"int8_gops":1,"fma_gflops":1,"peak_fraction":1,`+
+		`"read_gb_s":1,"bandwidth_gb_s":1,"bandwidth_fraction":1,"int8_gops":1,"fma_gflops":1,"peak_fraction":1,"load":{"processor":0,"memory":0},`+
 		`"against":{"peer":"","build_commit":"x",`+phase[1:]+`,"ratio":1,"low":1,"high":1,"prompt":`+phase+`,"ratio":0},"gen":`+phase+`,"ratio":0}}}`, string(data))
 }

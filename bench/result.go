@@ -49,6 +49,9 @@ type Result struct {
 	FMAGFlops         float64 `json:"fma_gflops,omitempty"`         // likewise
 	PeakFraction      float64 `json:"peak_fraction,omitempty"`      // how much of the peaks evaluating the prompt reached
 
+	// Load is what other programs took while it ran; where it is busy, speeds say little of the machine, and only ratios to a peer measured in turns say something.
+	Load probe.Load `json:"load"`
+
 	Against *Comparison `json:"against,omitempty"`
 
 	test    Test
@@ -180,14 +183,14 @@ func (r *Result) compare(peer *Peer) {
 	theirs := phaseOf(t.tokens(), r.samples, func(s sample) time.Duration { return s.peer.total })
 	r.Against = &Comparison{
 		Peer: peer.program(t), BuildCommit: r.samples[0].peer.commit,
-		AvgTs: theirs.AvgTs, StddevTs: theirs.StddevTs, SamplesNs: theirs.SamplesNs, SamplesTs: theirs.SamplesTs, Ratio: ratioOf(r.SamplesTs, theirs.SamplesTs),
+		AvgTs: theirs.AvgTs, StddevTs: theirs.StddevTs, SamplesNs: theirs.SamplesNs, SamplesTs: theirs.SamplesTs, Ratio: RatioOf(r.SamplesTs, theirs.SamplesTs),
 	}
 	phase := func(ours *Phase, tokens int, took func(sample) time.Duration) *PhaseComparison {
 		p := partOf(t.sequences()*tokens, r.samples, took)
 		if ours == nil || p == nil {
 			return nil
 		}
-		return &PhaseComparison{*p, ratioOf(ours.SamplesTs, p.SamplesTs)}
+		return &PhaseComparison{*p, RatioOf(ours.SamplesTs, p.SamplesTs)}
 	}
 	r.Against.Prompt = phase(r.Prompt, t.Prompt, func(s sample) time.Duration { return s.peer.prompt })
 	r.Against.Gen = phase(r.Gen, t.Gen, func(s sample) time.Duration { return s.peer.gen })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
@@ -63,6 +64,12 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	}
 	defer s.Close()
 	res := newResult(m, c, s.load)
+	var watch *probe.Watch
+	if r.Probe {
+		if watch, err = probe.Begin(ctx, c.Threads, false); err != nil {
+			return nil, err
+		}
+	}
 	var before *probe.Peak
 	for range r.Repetitions {
 		one, after, err := r.repeat(ctx, s, m, c, before)
@@ -77,8 +84,28 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 			r.Step()
 		}
 	}
+	if watch != nil && r.Peer == nil { // a peer takes the processor time that it is given
+		if res.Load, err = watch.End(ctx); err != nil {
+			return nil, err
+		}
+	}
+	res.Load.Memory = max(res.Load.Memory, unrest(res.samples))
 	res.finish(m.work, r.Peer)
 	return res, nil
+}
+
+// unrest is by which share the looks at the memory's bandwidth around repetitions differ: beyond what one look differs from the next, another program reads memory.
+func unrest(samples []sample) float64 {
+	least, most := math.Inf(1), 0.0
+	for _, s := range samples {
+		if gbs := s.machine.ReadGBs; gbs > 0 {
+			least, most = min(least, gbs), max(most, gbs)
+		}
+	}
+	if most == 0 {
+		return 0
+	}
+	return 1 - least/most
 }
 
 // repeat measures once, and has the peer measure once. before is what a look at the machine has just found, nil if there was none; after is what one found behind

@@ -18,6 +18,7 @@ type Source struct {
 	Name     string
 	Path     string // of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
+	Experts  int    // of a layer, 0 for a dense model
 	Warnings []string
 
 	data  []byte         // of a model in memory
@@ -45,7 +46,7 @@ func Shape(name string) (*Source, error) {
 // Of is the source of models of a shape.
 func Of(s catalog.Shape) (*Source, error) {
 	c, err := s.Config()
-	return &Source{Name: s.Name, NCtx: c.NCtx, shape: &s}, err
+	return &Source{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
 }
 
 // check fills in what an open model tells.
@@ -54,7 +55,7 @@ func check(s *Source) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.NCtx, s.Warnings = m.Info().Config.NCtx, m.Info().Warnings
+	s.NCtx, s.Experts, s.Warnings = m.Info().Config.NCtx, m.Info().Config.NExpert, m.Info().Warnings
 	return s, m.Close()
 }
 
@@ -95,6 +96,26 @@ func (s *Source) Load(ctx context.Context, level string, done func(done, total i
 		return nil, err
 	}
 	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(level))
+}
+
+// Open opens the GGUF file that the source is, without making a model of it. A shape has none.
+func (s *Source) Open() (*gguf.File, error) {
+	if s.shape != nil {
+		return nil, fmt.Errorf("%s is a shape without weights", s.Name)
+	}
+	return convert.Open(cmp.Or(s.Path, s.Name), s.data)
+}
+
+// Data is the GGUF file in memory that Load makes for a level.
+func (s *Source) Data(ctx context.Context, level string) ([]byte, error) {
+	m, err := s.Load(ctx, level, nil)
+	if err != nil {
+		return nil, err
+	}
+	if m.source.data == nil {
+		return nil, fmt.Errorf("%s is a file: want a level to have it in memory", s.Name)
+	}
+	return m.source.data, nil
 }
 
 // CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.

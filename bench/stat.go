@@ -33,8 +33,8 @@ type Ratio struct {
 	High  float64 `json:"high,omitempty"`
 }
 
-// ratioOf compares rates that were measured in pairs.
-func ratioOf(ours, theirs []float64) Ratio {
+// RatioOf compares rates that were measured in pairs.
+func RatioOf(ours, theirs []float64) Ratio {
 	logs := make([]float64, len(ours))
 	for i := range logs {
 		logs[i] = math.Log(ours[i] / theirs[i])
@@ -60,3 +60,6 @@ func student95(freedom int) float64 {
 	const z3, z5, z7 = z * z * z, z * z * z * z * z, z * z * z * z * z * z * z
 	return z + (z3+z)/(4*v) + (5*z5+16*z3+3*z)/(96*v*v) + (3*z7+19*z5+17*z3-15*z)/(384*v*v*v)
 }
+
+// MeanDeviation is the arithmetic mean and the standard deviation of a sample.
+func MeanDeviation(x []float64) (m, d float64) { return mean(x), deviation(x) }

@@ -25,17 +25,17 @@ func TestStudent(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
-	require.Equal(t, Ratio{Ratio: 2}, ratioOf([]float64{6}, []float64{3}))
-	r := ratioOf([]float64{6, 6, 6}, []float64{3, 3, 3})
+	require.Equal(t, Ratio{Ratio: 2}, RatioOf([]float64{6}, []float64{3}))
+	r := RatioOf([]float64{6, 6, 6}, []float64{3, 3, 3})
 	require.InDelta(t, 2, r.Ratio, 1e-12)
 	require.InDelta(t, 2, r.Low, 1e-12)
 	require.InDelta(t, 2, r.High, 1e-12)
 	// Ratios 1, 2 and 4: logarithms 0, ln 2, 2 ln 2 have the mean ln 2 and the deviation ln 2; 4.303 / √3 of it on either side.
-	r = ratioOf([]float64{10, 40, 40}, []float64{10, 20, 10})
+	r = RatioOf([]float64{10, 40, 40}, []float64{10, 20, 10})
 	require.InDelta(t, 2, r.Ratio, 1e-12)
 	require.InDelta(t, math.Exp(math.Ln2*(1-4.303/math.Sqrt(3))), r.Low, 1e-9)
 	require.InDelta(t, math.Exp(math.Ln2*(1+4.303/math.Sqrt(3))), r.High, 1e-9)
 	// Weather that meets both alike changes nothing.
-	a := ratioOf([]float64{10, 5, 20}, []float64{5, 2.5, 10})
+	a := RatioOf([]float64{10, 5, 20}, []float64{5, 2.5, 10})
 	require.InDelta(t, 2, a.Low, 1e-9)
 }

@@ -55,10 +55,13 @@ func Names() []string {
 	return names
 }
 
-// Find returns the shape of that name, in any case, or an error that lists what there is.
+// Find returns the shape of that name, in any case, or of another name under which the model is spoken of; or an error that names those that are near, or all.
 func Find(name string) (Shape, error) {
-	i := slices.IndexFunc(shapes, func(s Shape) bool { return strings.EqualFold(s.Name, name) })
+	i := slices.IndexFunc(shapes, func(s Shape) bool { return strings.EqualFold(s.Name, resolve(name)) })
 	if i < 0 {
+		if near := Near(name); len(near) > 0 {
+			return Shape{}, fmt.Errorf("there is no shape %.60q: did you mean %s?", name, strings.Join(near, ", "))
+		}
 		return Shape{}, fmt.Errorf("there is no shape %.60q: want one of %s", name, strings.Join(Names(), ", "))
 	}
 	return shapes[i], nil

@@ -44,6 +44,7 @@ var published = map[string]int64{
 	"deepseek-v2-lite": 15_706_484_224, "deepseek-v2": 235_741_434_880, "deepseek-v3": 671_026_419_200, "kimi-k2": 1_026_408_232_448,
 	"gpt-oss-20b": 20_914_757_184, "gpt-oss-120b": 116_829_156_672, "olmoe-1b-7b": 6_919_161_856, "olmo-2-7b": 7_298_617_344, "olmo-2-13b": 13_716_198_400,
 	"command-r":     34_980_831_232,
+	"mamba-130m":    129_135_360,
 	"mixtral-small": 2_131_436_544, "deepseek-v2-small": 1_737_702_400, "gpt-oss-small": 2_963_979_136, // of no published model
 }
 
@@ -90,7 +91,9 @@ func TestCounts(t *testing.T) {
 	require.EqualValues(t, 4_991_232, Count(ts).ActiveWeights)
 
 	_, err = Find("gpt-5\n")
-	require.ErrorContains(t, err, `there is no shape "gpt-5\n": want one of stories260k, `)
+	require.ErrorContains(t, err, `there is no shape "gpt-5\n": did you mean gpt2?`)
+	_, err = Find("claude\n")
+	require.ErrorContains(t, err, `there is no shape "claude\n": want one of stories260k, `)
 }
 
 // embedded is the number of weights of a table of which a token reads one row, without that row.

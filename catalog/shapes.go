@@ -113,4 +113,10 @@ var shapes = []Shape{
 	decoder{ctx: 4096, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 5e5, eps: 1e-6, untied: true}.shape("olmo-2-13b", "OLMo 2 13B", "olmo2", bpe("dbrx", 100352)),
 	decoder{ctx: 8192, embd: 8192, layers: 40, ff: 22528, heads: 64, headsKV: 64, base: 8e6}.shape("command-r", "Command R 35B", "command-r", bpe("command-r", 256000)).
 		with(Key{"attention.layer_norm_epsilon", float32(1e-5)}, Key{"logit_scale", float32(0.0625)}),
+
+	Shape{Name: "mamba-130m", About: "Mamba 130M, recurrent layers alone", Arch: "mamba", Vocab: bpe("olmo", 50280), Keys: []Key{
+		{"vocab_size", uint32(50280)}, {"context_length", uint32(1 << 20)}, {"embedding_length", uint32(768)}, {"block_count", uint32(24)}, {"feed_forward_length", uint32(0)},
+		{"attention.head_count", uint32(0)}, {"attention.layer_norm_rms_epsilon", float32(1e-5)},
+		{"ssm.conv_kernel", uint32(4)}, {"ssm.inner_size", uint32(1536)}, {"ssm.state_size", uint32(16)}, {"ssm.time_step_rank", uint32(48)},
+	}, Optional: []string{"blk.*.ssm_conv1d.bias", "blk.*.ssm_dt.bias"}},
 }

@@ -5,76 +5,132 @@ import (
 	"math"
 )
 
-// Verdict is what is left of a statement, from best to worst.
+// Verdict is what a measurement makes of a statement, from best to worst.
 type Verdict int
 
 // The verdicts.
 const (
 	Holds         Verdict = iota
-	Roughly               // within a factor of 2, which is told
+	Roughly               // a figure within the stated factor, R² from 0.95, a threshold missed by less than the error
 	Refuted               // it does not hold
-	NotMeasurable         // here, for a reason that is told
+	NotMeasurable         // here, for a reason that is given
+	Busy                  // a speed, and the machine was busy with other programs
+	NotJudged             // a figure for which nothing is reported
 )
 
 // String is the verdict in words.
 func (v Verdict) String() string {
-	return [...]string{"holds", "holds roughly", "does not hold", "not measurable here"}[v]
+	return [...]string{"holds", "holds roughly", "does not hold", "not measurable here", "not measurable: the machine was busy", "not judged"}[v]
 }
 
 // MarshalText is String.
 func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
+// judged reports whether the verdict says anything about the statement.
+func (v Verdict) judged() bool { return v <= Refuted }
+
+// The limits of the verdicts.
 const (
-	near    = 0.08 // the deviation that a single figure may have, which is said in round numbers
-	roughly = 2.0  // the factor beyond which a figure does not hold
+	near       = 0.08 // by which a figure that is given in round numbers may be off and still hold
+	factorMost = 2.0  // beyond which a figure does not hold
+	r2Holds    = 0.98
+	r2Roughly  = 0.95
 )
 
-// Range is a figure that is said: from Low to High, which are the same for a single one. An Exact one counts pieces.
-type Range struct {
+// limitKind is how a found figure is held against a limit.
+type limitKind uint8
+
+const (
+	single    limitKind = iota // a figure in round numbers: judged by a factor
+	exact                      // a count: the same or refuted
+	threshold                  // an interval, open or not: strict, within the error of the measurement
+	linear                     // R² of a straight line, which has limits of its own
+)
+
+// Limit is what is reported of a row: a single figure, an exact count, a threshold, or that something is linear.
+type Limit struct {
 	Low, High float64
-	Exact     bool
+	kind      limitKind
 }
 
-// is is a single figure.
-func is(x float64) Range { return Range{Low: x, High: x} }
+// figure is a single figure in round numbers.
+func figure(x float64) Limit { return Limit{Low: x, High: x} }
 
-// pieces is a number of pieces.
-func pieces(n float64) Range { return Range{Low: n, High: n, Exact: true} }
+// exactly is a count.
+func exactly(n float64) Limit { return Limit{Low: n, High: n, kind: exact} }
 
-// between is a range. Its ends may be infinite.
-func between(low, high float64) Range { return Range{Low: low, High: high} }
+// between is a range.
+func between(low, high float64) Limit { return Limit{Low: low, High: high, kind: threshold} }
 
-// judge compares what was found with what is said. factor is found over said, of a range over its nearer end, and 1 within it.
-func (r Range) judge(found float64) (v Verdict, factor float64) {
-	switch {
-	case math.IsNaN(found):
-		return NotMeasurable, found
-	case found < r.Low:
-		factor = found / r.Low
-	case found > r.High:
-		factor = found / r.High
-	default:
-		return Holds, 1
+func atLeast(x float64) Limit { return Limit{Low: x, High: math.Inf(1), kind: threshold} }
+func atMost(x float64) Limit  { return Limit{Low: math.Inf(-1), High: x, kind: threshold} }
+
+// isLinear wants a straight line, by R².
+func isLinear() Limit { return Limit{Low: r2Holds, High: 1, kind: linear} }
+
+// Judge holds what was found, give or take an error of one standard deviation or a known bound, against the limit. factor is
+// what was found over what is reported, for single figures; 0 for others.
+func (l Limit) Judge(found, err float64) (v Verdict, factor float64) {
+	if math.IsNaN(found) || math.IsNaN(err) {
+		return NotMeasurable, 0
 	}
-	off := max(factor, 1/factor)
-	switch {
-	case r.Exact || factor <= 0 || !(off <= roughly): // infinite, too
+	switch l.kind {
+	case exact:
+		if found != l.Low {
+			return Refuted, 0
+		}
+		return Holds, 0
+	case linear:
+		switch {
+		case found >= r2Holds:
+			return Holds, 0
+		case found >= r2Roughly:
+			return Roughly, 0
+		}
+		return Refuted, 0
+	case threshold:
+		switch off := max(l.Low-found, found-l.High); {
+		case off <= 0:
+			return Holds, 0
+		case off <= err:
+			return Roughly, 0
+		}
+		return Refuted, 0
+	}
+	factor = found / l.Low
+	switch off := max(factor, 1/factor); {
+	case factor <= 0 || !(off <= factorMost): // infinite, too
 		return Refuted, factor
-	case r.Low == r.High && off <= 1+near:
+	case off <= 1+near:
 		return Holds, factor
 	}
 	return Roughly, factor
 }
 
-// text writes a range.
-func (r Range) text(format func(float64) string) string {
+// text writes a limit.
+func (l Limit) text(format func(float64) string) string {
 	switch {
-	case r.Low == r.High:
-		return format(r.Low)
-	case math.IsInf(r.High, 1):
-		return "at least " + format(r.Low)
-	case math.IsInf(r.Low, -1) || r.Low == 0:
-		return "at most " + format(r.High)
+	case l.kind == linear:
+		return "a straight line"
+	case l.Low == l.High:
+		return format(l.Low)
+	case math.IsInf(l.High, 1):
+		return "at least " + format(l.Low)
+	case math.IsInf(l.Low, -1):
+		return "at most " + format(l.High)
 	}
-	return fmt.Sprintf("%s to %s", format(r.Low), format(r.High))
+	return fmt.Sprintf("%s to %s", format(l.Low), format(l.High))
+}
+
+// rule says what the verdict on a limit follows.
+func (l Limit) rule() string {
+	switch l.kind {
+	case exact:
+		return "a count: the same number, or it does not hold"
+	case linear:
+		return fmt.Sprintf("R²: holds from %g, roughly from %g", r2Holds, r2Roughly)
+	case threshold:
+		return "a threshold: strict; missed by less than the error it holds roughly"
+	}
+	return fmt.Sprintf("a single figure: holds within %.0f %%, roughly within a factor of %g", 100*near, factorMost)
 }

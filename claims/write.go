@@ -3,100 +3,154 @@ package claims
 import (
 	"bufio"
 	"fmt"
-	"html/template"
 	"io"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/goinfer/goinfer/page"
 )
 
 // Command makes the report again.
-func (r *Report) Command() string {
-	if r.Quick {
-		return "goinfer claims --quick"
+func (r *Report) Command() string { return r.command }
+
+// title is what the report is called.
+func (r *Report) title() string {
+	if r.Title != "" {
+		return "What is reported, and what was found: " + r.Title
 	}
-	return "goinfer claims"
+	return "What is reported about parameters, and what was found"
 }
 
 // lead is where the report comes from.
 func (r *Report) lead() string {
-	return fmt.Sprintf("Measured on %s with %d threads (kernels %s) on %s, in %s.", r.Machine.CPU, r.Threads, r.Machine.ISA, r.Date, r.Took.Round(time.Second))
+	return fmt.Sprintf("Found on %s with %d threads (kernels %s) on %s, in %s.", r.Machine.CPU, r.Threads, r.Machine.ISA, r.Date, r.Took.Round(time.Second))
 }
 
-// verdict is a finding's, with the factor where it is not 1.
-func (f Finding) verdict() string {
-	if f.Verdict == Holds || f.Verdict == NotMeasurable || f.Factor == 0 {
+// busy is what a reader must know of the machine, "" where it was idle.
+func (r *Report) busy() string {
+	if !r.Load.Busy() {
+		return ""
+	}
+	s := r.Load.String()
+	return strings.ToUpper(s[:1]) + s[1:] + ". Speeds are not judged: run the report again on an idle machine."
+}
+
+// Tally says how many rows there are of each kind.
+func (r *Report) Tally() string {
+	c := &r.Counts
+	s := fmt.Sprintf("%d rows: %d measured here, %d computed from published shapes; %d with figures that are reported, %d with our own thresholds.", c.Measured+c.Computed, c.Measured, c.Computed, c.Reported, c.Ours)
+	if c.Busy > 0 {
+		s += fmt.Sprintf(" %d speeds were not measurable because the machine was busy.", c.Busy)
+	}
+	if n := c.Statements; n != [3]int{} {
+		s += fmt.Sprintf(" The article's %d statements: %d measured, %d computed, %d opinion or not measurable here.", n[0]+n[1]+n[2], n[0], n[1], n[2])
+	}
+	return s
+}
+
+// rules say how verdicts come about.
+var rules = []string{
+	fmt.Sprintf("A single figure holds within %.0f %% (it is given in round numbers), and roughly within a factor of %g, which is shown.", 100*near, factorMost),
+	"A threshold is strict. If it is missed by less than the error of the measurement, the statement holds roughly.",
+	fmt.Sprintf("A straight line holds with R² from %g, roughly from %g.", r2Holds, r2Roughly),
+	"A count is the same, or the statement does not hold.",
+	"\"Reported\" holds figures that the article gives. Where it gives none, the threshold is our own, with its reason.",
+}
+
+// verdict is a finding's, with the factor of single figures that are off.
+func (f *Finding) verdict() string {
+	if f.Factor == 0 || f.Verdict == Holds {
 		return f.Verdict.String()
 	}
-	return fmt.Sprintf("%s (%.2f of it)", f.Verdict, f.Factor)
+	return fmt.Sprintf("%s (%.2f×)", f.Verdict, f.Factor)
 }
 
-// Markdown writes the report as a document of Markdown.
-func (r *Report) Markdown(w io.Writer) error {
+// basis says where a row's figures come from.
+func (f *Finding) basis() string {
+	kind := map[Kind]string{Measured: "measured", Computed: "computed", Opinion: "–"}[f.Kind]
+	if f.Kind != Opinion && f.Origin == Ours {
+		kind += ", our threshold"
+	}
+	return kind
+}
+
+// statements writes the numbers of a row's statements.
+func (f *Finding) statements() string {
+	parts := make([]string, len(f.Statements))
+	for i, n := range f.Statements {
+		parts[i] = fmt.Sprint(n)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Markdown writes the report as a document of Markdown. verbose says of each row how its figure came about.
+func (r *Report) Markdown(w io.Writer, verbose bool) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "# What is said about parameters, and what was measured\n\n%s `%s` makes this again.\n\n", r.lead(), r.Command())
-	fmt.Fprintf(out, "| | claim | verdict |\n|---:|---|---|\n")
+	fmt.Fprintf(out, "# %s\n\n%s `%s` makes this again.\n\n", r.title(), r.lead(), r.Command())
+	if busy := r.busy(); busy != "" {
+		fmt.Fprintf(out, "**%s**\n\n", busy)
+	}
+	fmt.Fprintf(out, "%s\n\n", r.Tally())
+	for _, rule := range rules {
+		fmt.Fprintf(out, "- %s\n", rule)
+	}
+	fmt.Fprintf(out, "\n| | claim | verdict |\n|---:|---|---|\n")
 	for _, c := range r.Claims {
 		fmt.Fprintf(out, "| %d | %s | %s |\n", c.Number, cell(c.Title), c.Summary())
 	}
 	for _, c := range r.Claims {
 		fmt.Fprintf(out, "\n## %d. %s\n\n", c.Number, c.Title)
-		if c.Number == len(r.Claims) {
-			fmt.Fprintf(out, "| statement | why it is not measurable here |\n|---|---|\n")
+		if len(c.Findings) > 0 && c.Findings[0].Kind == Opinion {
+			fmt.Fprintf(out, "| | statement | why it is not measurable here |\n|---:|---|---|\n")
 			for _, f := range c.Findings {
-				fmt.Fprintf(out, "| %s | %s |\n", cell(f.What), cell(f.Measured))
+				fmt.Fprintf(out, "| %s | %s | %s |\n", f.statements(), cell(f.What), cell(f.Found))
 			}
 			continue
 		}
-		fmt.Fprintf(out, "**%s**\n\n| | said | theory | measured | verdict | command |\n|---|---:|---:|---:|---|---|\n", strings.ToUpper(c.Summary()[:1])+c.Summary()[1:])
-		for _, f := range c.Findings {
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | `%s` |\n", cell(f.What), cell(f.Said), cell(f.Theory), cell(f.Measured), f.verdict(), cell(f.Command))
-		}
-		if len(c.Notes) > 0 {
-			fmt.Fprintln(out)
-		}
-		for _, n := range c.Notes {
-			fmt.Fprintf(out, "- %s\n", n)
+		c.markdown(out, verbose)
+	}
+	if len(r.Statements) > 0 && len(r.Claims) == Count {
+		fmt.Fprintf(out, "\n## The article's statements\n\n| | statement, in our words | kind | claim | remark |\n|---:|---|---|---:|---|\n")
+		for _, s := range r.Statements {
+			fmt.Fprintf(out, "| %d | %s | %s | %d | %s |\n", s.ID, cell(s.Text), s.Kind, s.Claim, cell(s.Remark))
 		}
 	}
 	return out.Flush()
 }
 
-// cell is a text for a table.
-func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-
-// mood is a verdict's colour.
-func (v Verdict) mood() page.Mood {
-	return [...]page.Mood{page.Good, page.Fair, page.Bad, page.Neutral}[v]
-}
-
-// Page is the report as a document that needs no network.
-func (r *Report) Page() *page.Page {
-	p := page.New("What is said about parameters, and what was measured", r.lead())
-	p.Foot = r.Command()
-	summary := page.Table{Head: []string{"", "claim", "verdict"}}
-	for _, c := range r.Claims {
-		summary.Rows = append(summary.Rows, []any{c.Number, c.Title, page.Badge(c.Verdict.mood(), c.Summary())})
+// markdown writes the rows, the notes and the commands of a claim.
+func (c *Claim) markdown(out io.Writer, verbose bool) {
+	summary := c.Summary()
+	fmt.Fprintf(out, "**%s**\n\n| | row | reported | found | error | verdict | basis |\n|---:|---|---:|---:|---:|---|---|\n", strings.ToUpper(summary[:1])+summary[1:])
+	for _, f := range c.Findings {
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s |\n", f.statements(), cell(f.What), cell(f.Reported), cell(f.Found), cell(f.Error), f.verdict(), f.basis())
 	}
-	p.Section("Verdicts", summary.HTML())
-	for _, c := range r.Claims {
-		t := page.Table{Head: []string{"", "said", "theory", "measured", "verdict"}}
-		commands := page.Table{Head: []string{"", "command"}}
+	var lines []string
+	if verbose {
 		for _, f := range c.Findings {
-			t.Rows = append(t.Rows, []any{f.What, f.Said, f.Theory, f.Measured, page.Badge(f.Verdict.mood(), f.verdict())})
-			if f.Command != "" {
-				commands.Rows = append(commands.Rows, []any{f.What, f.Command})
+			line := fmt.Sprintf("%s [%s]: %s Rule: %s.", f.What, f.Key, f.How, f.Rule)
+			if f.Reason != "" {
+				line += " Our threshold: " + f.Reason + "."
+			}
+			lines = append(lines, line+fmt.Sprintf(" Again: `%s`", f.Command))
+		}
+	}
+	lines = append(lines, c.Notes...)
+	if !verbose {
+		var commands []string
+		for _, f := range c.Findings {
+			if s := "`" + f.Command + "`"; !slices.Contains(commands, s) {
+				commands = append(commands, s)
 			}
 		}
-		blocks := append([]template.HTML{t.HTML()}, c.pictures...)
-		for _, n := range c.Notes {
-			blocks = append(blocks, page.Text("%s", n))
-		}
-		if len(commands.Rows) > 0 {
-			blocks = append(blocks, page.Details("The commands that measure this again", commands.HTML()))
-		}
-		p.Section(fmt.Sprintf("%d. %s", c.Number, c.Title), blocks...)
+		lines = append(lines, "Again: "+strings.Join(commands, ", "))
 	}
-	return p
+	fmt.Fprintln(out)
+	for _, l := range lines {
+		fmt.Fprintf(out, "- %s\n", strings.ReplaceAll(l, "\n", " "))
+	}
+}
+
+// cell is a text for a table.
+func cell(s string) string {
+	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s)
 }

@@ -14,18 +14,22 @@ import (
 // KL(base‖model) of the distribution of the next token, in nats; those after DP differences of the probability of the token that follows, the model's minus the base's.
 type Comparison struct {
 	Result
-	BasePPL   float64 `json:"ppl_base"`
-	KLMean    float64 `json:"kl_mean"`
-	KLError   float64 `json:"kl_error"` // standard error of KLMean
-	KLMedian  float64 `json:"kl_median"`
-	KLP90     float64 `json:"kl_p90"`
-	KLP99     float64 `json:"kl_p99"`
-	KLP999    float64 `json:"kl_p999"`
-	KLMax     float64 `json:"kl_max"`
-	Top1      float64 `json:"top1"`       // share of places where both find the same token most probable
-	Top1Error float64 `json:"top1_error"` // its standard error
-	DPMean    float64 `json:"dp_mean"`
-	DPRMS     float64 `json:"dp_rms"` // root of the mean square
+	BasePPL float64 `json:"ppl_base"`
+	// LogRatio is the mean difference of the negative log-likelihoods, ln(PPL/BasePPL), and LogRatioError its standard error: since both models predict the same
+	// tokens, it is much smaller than what the errors of the two perplexities suggest.
+	LogRatio      float64 `json:"ln_ppl_ratio"`
+	LogRatioError float64 `json:"ln_ppl_ratio_error"`
+	KLMean        float64 `json:"kl_mean"`
+	KLError       float64 `json:"kl_error"` // standard error of KLMean
+	KLMedian      float64 `json:"kl_median"`
+	KLP90         float64 `json:"kl_p90"`
+	KLP99         float64 `json:"kl_p99"`
+	KLP999        float64 `json:"kl_p999"`
+	KLMax         float64 `json:"kl_max"`
+	Top1          float64 `json:"top1"`       // share of places where both find the same token most probable
+	Top1Error     float64 `json:"top1_error"` // its standard error
+	DPMean        float64 `json:"dp_mean"`
+	DPRMS         float64 `json:"dp_rms"` // root of the mean square
 }
 
 // Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same vocabulary.
@@ -34,7 +38,7 @@ func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Opti
 		return Comparison{}, fmt.Errorf("the base model has a vocabulary of %d tokens, the model one of %d", b, a)
 	}
 	chunks = o.limit(chunks)
-	var c comparer
+	c := comparer{vocab: m.Tokenizer()}
 	for i := range chunks {
 		c.rows = c.rows[:0]
 		if err := chunks[i].each(ctx, base, nil, c.base); err != nil {
@@ -54,8 +58,11 @@ type comparer struct {
 	rows, left []float32 // logits of the base model in this chunk, and those not yet compared
 	nll, nllOf moments   // of the model, and of the base
 	kl, dp     moments
+	ratio      moments // nll less nllOf, token by token
 	kls        []float64
 	same       int
+	vocab      *goinfer.Tokenizer
+	bytes      int // of the scored tokens
 }
 
 func (c *comparer) base(row []float32, next int32) error {
@@ -77,7 +84,11 @@ func (c *comparer) model(row []float32, next int32) error {
 	}
 	c.kl.add(kl)
 	c.kls = append(c.kls, kl)
+	if c.vocab != nil {
+		c.bytes += len(c.vocab.Bytes(next))
+	}
 	c.nll.add(sum - float64(row[next]))
+	c.ratio.add(sum - float64(row[next]) - (sumBase - float64(base[next])))
 	c.dp.add(math.Exp(float64(row[next])-sum) - math.Exp(float64(base[next])-sumBase))
 	if best(row) == best(base) {
 		c.same++
@@ -88,8 +99,10 @@ func (c *comparer) model(row []float32, next int32) error {
 func (c *comparer) comparison(chunks []Chunk) Comparison {
 	slices.Sort(c.kls)
 	top, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
+	r := result(&c.nll, chunks)
+	r.Bytes = c.bytes
 	return Comparison{
-		Result: result(&c.nll, chunks), BasePPL: math.Exp(c.nllOf.mean()),
+		Result: r, BasePPL: math.Exp(c.nllOf.mean()), LogRatio: c.ratio.mean(), LogRatioError: c.ratio.error(),
 		KLMean: c.kl.mean(), KLError: c.kl.error(), KLMedian: percentile(c.kls, 0.5), KLP90: percentile(c.kls, 0.9), KLP99: percentile(c.kls, 0.99),
 		KLP999: percentile(c.kls, 0.999), KLMax: c.kls[len(c.kls)-1],
 		Top1: top, Top1Error: math.Sqrt(top * (1 - top) / max(1, n-1)),

@@ -2,7 +2,7 @@
 //
 // In order of use:
 //
-//   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does.
+//   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does; [Spread] takes some of them, evenly spread.
 //   - [Perplexity] scores the second half of each chunk and returns a [Result].
 //   - [Compare] does so beside a base model, and tells how far the predictions of the two are apart: a [Comparison].
 //   - [Continuation] scores one text behind another, the form that evaluation harnesses need; [Continue] and [Continued.Score] are its two halves. [Rank] is a token's place
@@ -38,6 +38,7 @@ type Result struct {
 	PPL    float64 `json:"ppl"`    // the exponential of the mean negative log-likelihood of a token
 	Error  float64 `json:"error"`  // standard error of PPL
 	Tokens int     `json:"tokens"` // scored
+	Bytes  int     `json:"bytes"`  // of text that the scored tokens stand for
 	Chunks int     `json:"chunks"`
 	Size   int     `json:"chunk_size"` // tokens of a chunk
 }
@@ -72,6 +73,18 @@ func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 	return chunks, nil
 }
 
+// Spread takes n chunks at equal distances, from the first on; 0, or more than there are, takes all.
+func Spread(chunks []Chunk, n int) []Chunk {
+	if n <= 0 || n >= len(chunks) {
+		return chunks
+	}
+	some := make([]Chunk, n)
+	for i := range some {
+		some[i] = chunks[i*len(chunks)/n]
+	}
+	return some
+}
+
 // each calls f with the logits at every position of c that is scored, and the token that follows there.
 func (c *Chunk) each(ctx context.Context, m *goinfer.Model, hook goinfer.Hook, f func(row []float32, next int32) error) error {
 	last := len(c.Input) - 1 // what follows there is not known
@@ -84,16 +97,22 @@ func (c *Chunk) each(ctx context.Context, m *goinfer.Model, hook goinfer.Hook, f
 func Perplexity(ctx context.Context, m *goinfer.Model, chunks []Chunk, o Options) (Result, error) {
 	chunks = o.limit(chunks)
 	var nll moments
+	bytes := 0
 	for i := range chunks {
 		if err := chunks[i].each(ctx, m, o.Hook, func(row []float32, next int32) error {
 			nll.add(logSum(row) - float64(row[next]))
+			if v := m.Tokenizer(); v != nil {
+				bytes += len(v.Bytes(next))
+			}
 			return nll.finite()
 		}); err != nil {
 			return Result{}, err
 		}
 		o.done(i+1, len(chunks))
 	}
-	return result(&nll, chunks), nil
+	r := result(&nll, chunks)
+	r.Bytes = bytes
+	return r, nil
 }
 
 func (o *Options) limit(chunks []Chunk) []Chunk {
@@ -112,6 +131,14 @@ func (o *Options) done(done, total int) {
 func result(nll *moments, chunks []Chunk) Result {
 	ppl := math.Exp(nll.mean())
 	return Result{PPL: ppl, Error: ppl * nll.error(), Tokens: nll.n, Chunks: len(chunks), Size: len(chunks[0].Input)}
+}
+
+// BitsPerByte is how many bits the scored text takes for each of its bytes where the model's predictions are entropy-coded; NaN where the bytes are not known.
+func (r Result) BitsPerByte() float64 {
+	if r.Bytes == 0 {
+		return math.NaN()
+	}
+	return math.Log2(r.PPL) * float64(r.Tokens) / float64(r.Bytes)
 }
 
 // Score is how likely a model finds a text behind another.

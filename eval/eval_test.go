@@ -45,7 +45,12 @@ func TestPerplexity(t *testing.T) {
 	require.Equal(t, 2, told)
 	require.InDelta(t, 33.2453, r.PPL, 0.001*33.2453)
 	require.InDelta(t, 4.15908, r.Error, 0.001*4.15908)
-	require.Equal(t, Result{PPL: r.PPL, Error: r.Error, Tokens: 510, Chunks: 2, Size: 512}, r)
+	require.InDelta(t, math.Log2(r.PPL)*510/float64(r.Bytes), r.BitsPerByte(), 1e-12)
+	require.True(t, math.IsNaN(Result{PPL: 2}.BitsPerByte()))
+	require.Greater(t, r.Bytes, 1000)
+	require.Equal(t, []Chunk{chunks[0], chunks[len(chunks)/2]}, Spread(chunks, 2))
+	require.Len(t, Spread(chunks, 0), len(chunks))
+	require.Equal(t, Result{PPL: r.PPL, Error: r.Error, Tokens: 510, Bytes: r.Bytes, Chunks: 2, Size: 512}, r)
 }
 
 // TestCompare: a model is nothing apart from itself, and another is; the perplexities are those of each alone.

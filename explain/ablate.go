@@ -273,7 +273,15 @@ feed:
 type Point struct {
 	Fraction float64   `json:"fraction"`
 	Mean     float64   `json:"p"` // the mean over the draws
+	Median   float64   `json:"median"`
 	Draws    []float64 `json:"draws"`
+}
+
+// settle works out what follows from the draws.
+func (p *Point) settle() {
+	sorted := slices.Sorted(slices.Values(p.Draws))
+	n := len(sorted)
+	p.Median = (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // Thin takes random fractions of all neurons out, each several times with other neurons.
@@ -298,6 +306,7 @@ func (s *Study) Thin(ctx context.Context, fractions []float64, draws int, progre
 			points[i].Draws = append(points[i].Draws, math.Exp(v))
 			points[i].Mean += math.Exp(v) / float64(draws)
 		}
+		points[i].settle()
 	}
 	return points, nil
 }

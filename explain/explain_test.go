@@ -355,3 +355,16 @@ func TestEveryArchitecture(t *testing.T) {
 	}
 	require.Greater(t, looked, 60)
 }
+
+// TestAllExperts: pictures have a place for every expert, also for those that no token was given to, and one scale.
+func TestAllExperts(t *testing.T) {
+	d := drawing{r: &Report{Trace: &Trace{Experts: 8, Layers: make([]Layer, 2)}}}
+	html := string(d.effects("Without one expert", "expert", []Effect{{Part: Part{Expert, 0, -1, 2}, Delta: -1}}, 20))
+	require.Contains(t, html, "no token was given to this expert")
+	require.Contains(t, html, "expert 7")
+	require.Contains(t, html, "−20", "the key shows the common scale")
+	p := Point{Draws: []float64{5, 1, 2, 3}}
+	p.settle()
+	require.EqualValues(t, 2.5, p.Median)
+	require.EqualValues(t, 3, most([]Effect{{Delta: 1}}, []Effect{{Delta: -3}}))
+}

@@ -302,11 +302,7 @@ func (d *drawing) routing() ([]template.HTML, error) {
 			continue
 		}
 		routes := l.Routes[d.r.Trace.First:][:len(d.labels)]
-		most := int32(0)
-		for _, r := range routes {
-			most = max(most, slices.Max(r.Experts))
-		}
-		layers = append(layers, layer{i, int(most) + 1, routes})
+		layers = append(layers, layer{i, d.r.Trace.Experts, routes})
 	}
 	if len(layers) == 0 {
 		return nil, nil
@@ -316,7 +312,7 @@ func (d *drawing) routing() ([]template.HTML, error) {
 		return nil, err
 	}
 	return []template.HTML{
-		page.Text("In each layer the router picks some of the experts for each token, and weighs their results. A row is an expert, a column a token; the stronger the colour, the larger the weight."),
+		page.Text("In each layer the router picks some of the experts for each token, and weighs their results. A row is an expert, a column a token; the stronger the colour, the larger the weight. All experts are shown, also those that no token was given to."),
 		data, template.HTML(`<figure class="scope" data-scope="routing"></figure>`),
 	}, nil
 }
@@ -334,33 +330,48 @@ func (d *drawing) parts() ([]template.HTML, error) {
 	}
 	blocks := []template.HTML{
 		page.Text("One part at a time gives zeros in place of its numbers, at every token, and the rest is computed as before. What happens to the probability of %s, which is %s with all in place? "+
-			"Below zero, the part speaks for the word; above, against it.", strconv.Quote(r.Word.text()), short(r.Word.Prob)),
+			"Below zero, the part speaks for the word; above, against it. Heads and experts share one scale of colours.", strconv.Quote(r.Word.text()), short(r.Word.Prob)),
 		bars.HTML(),
 	}
-	return append(blocks, columns(d.effects("Without one head", "head", r.Heads), d.effects("Without one expert", "expert", r.Experts))), nil
+	return append(blocks, columns(d.effects("Without one head", "head", r.Heads, most(r.Heads, r.Experts)), d.effects("Without one expert", "expert", r.Experts, most(r.Heads, r.Experts)))), nil
 }
 
-// effects draws the effects of parts by layer and number.
-func (d *drawing) effects(title, what string, effects []Effect) template.HTML {
+// effects draws the effects of parts by layer and number. Of experts all have a column: those that no token was given to have no effect, and no value. most is the
+// magnitude with the strongest colour.
+func (d *drawing) effects(title, what string, effects []Effect, most float64) template.HTML {
 	if len(effects) == 0 {
 		return ""
 	}
-	most := 0
+	m := page.HeatMap{Title: title, X: what, Value: change(), Most: most, Absent: "not taken out"}
+	count := 0
 	for _, e := range effects {
-		most = max(most, e.Index)
+		count = max(count, e.Index+1)
 	}
-	m := page.HeatMap{Title: title, X: what, Value: change()}
-	for i := range most + 1 {
+	if what == "expert" {
+		count, m.Absent = d.r.Trace.Experts, "no token was given to this expert"
+	}
+	for i := range count {
 		m.Columns = append(m.Columns, strconv.Itoa(i))
 	}
 	for l := range d.r.Trace.Layers {
 		m.Rows = append(m.Rows, fmt.Sprintf("layer %d", l))
-		m.Values = append(m.Values, make([]float64, most+1))
+		m.Values = append(m.Values, slices.Repeat([]float64{math.NaN()}, count))
 	}
 	for _, e := range effects {
 		m.Values[e.Layer][e.Index] = e.Delta
 	}
 	return m.HTML()
+}
+
+// most is the largest magnitude of some effects: the scale that pictures of them share.
+func most(lists ...[]Effect) float64 {
+	m := 0.0
+	for _, list := range lists {
+		for _, e := range list {
+			m = max(m, math.Abs(e.Delta))
+		}
+	}
+	return m
 }
 
 func (d *drawing) neurons() ([]template.HTML, error) {
@@ -407,19 +418,19 @@ func columns(blocks ...template.HTML) template.HTML {
 
 func wordAxis() page.Axis { return page.Axis{Label: "probability of the word", Zero: true} }
 
-// fractions draws the word's probability over a random fraction, and the draws that it is the mean of.
+// fractions draws the word's probability over a random fraction: the median, and the draws.
 func fractions(title, what string, points []Point) template.HTML {
 	if len(points) == 0 {
 		return ""
 	}
-	mean, draws := page.Series{Name: "mean"}, page.Series{Name: "single draws", Style: page.Dots}
+	median, draws := page.Series{Name: fmt.Sprintf("median of %d draws", len(points[0].Draws))}, page.Series{Name: "single draws", Style: page.Dots}
 	for _, v := range points {
-		mean.Points = append(mean.Points, page.Point{X: 100 * v.Fraction, Y: v.Mean})
+		median.Points = append(median.Points, page.Point{X: 100 * v.Fraction, Y: v.Median})
 		for _, p := range v.Draws {
 			draws.Points = append(draws.Points, page.Point{X: 100 * v.Fraction, Y: p})
 		}
 	}
-	return page.Plot{Title: title, X: page.Axis{Label: what, Unit: "%"}, Y: wordAxis(), Series: []page.Series{mean, draws}}.HTML()
+	return page.Plot{Title: title, X: page.Axis{Label: what, Unit: "%"}, Y: wordAxis(), Series: []page.Series{median, draws}}.HTML()
 }
 
 func (d *drawing) cut() ([]template.HTML, error) {

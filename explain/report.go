@@ -352,10 +352,10 @@ func (s several) Observe(e *goinfer.Event) {
 	}
 }
 
-// Halved is the smallest of the random fractions with which the word keeps less than half of its probability in the mean, and false if there is none.
+// Halved is the smallest of the random fractions with which the word keeps less than half of its probability in half of the draws, and false if there is none.
 func (r *Report) Halved() (float64, bool) {
 	for _, p := range r.Thinned {
-		if p.Mean < r.Word.Prob/2 {
+		if p.Median < r.Word.Prob/2 {
 			return p.Fraction, true
 		}
 	}

@@ -11,11 +11,13 @@ import (
 // Trace is what the engine's hooks showed of one evaluation of some tokens: of all of them what later steps need, and of those from position First on what can be looked at.
 type Trace struct {
 	Tokens []Token
-	First  int         // the positions from here on are recorded
-	Layers []Layer     // by number
-	x      []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
-	width  int         // of the residual stream
-	norms  [][]float64 // its root mean square, [n_layer+1][n_tokens-First]
+	First  int // the positions from here on are recorded
+	// Experts is how many experts a layer has, 0 for none: more than Routes may have chosen.
+	Experts int
+	Layers  []Layer     // by number
+	x       []float32   // the residual stream, [n_layer+1][n_tokens-First][width]
+	width   int         // of the residual stream
+	norms   [][]float64 // its root mean square, [n_layer+1][n_tokens-First]
 }
 
 // Layer is what one layer did. What it has none of is empty.
@@ -47,7 +49,7 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, first int) (*
 	c := m.Info().Config
 	first = max(0, min(first, len(tokens)-1))
 	r := newResiduals(c, first, len(tokens)-first)
-	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
+	h := &recorder{residuals: r, t: &Trace{Tokens: Tokens(m.Tokenizer(), tokens), First: first, Experts: c.NExpert, Layers: make([]Layer, c.NLayer), x: r.x, width: c.NEmbd}}
 	if err := m.Score(ctx, goinfer.Request{Tokens: tokens, Hook: h}); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ func ThinWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch eva
 				progress(i*draws+d+1, len(fractions)*draws)
 			}
 		}
+		points[i].settle()
 	}
 	return points, nil
 }

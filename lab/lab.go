@@ -15,7 +15,8 @@
 //   - KL divergence is that of a level's prediction of the next token from the model's own, in nats: 0 means that nothing changed. Its mean tells the levels apart sooner
 //     than perplexity does; its 99th percentile tells how bad the worst predictions are.
 //   - A model that is quantised already loses twice: levels are then measured against it, not against what it was made from.
-//   - Speeds are those of one machine at one time, level after level: small differences between them mean nothing where other programs run.
+//   - Speeds are measured in turns, a run of the level after a run of the model as it is: the ratio of such pairs, with its 95 % interval, says more than two speeds at two times
+//     do. Where other programs took more than a tenth of the processor time or of the bandwidth, speeds are not shown: see [probe.Load].
 package lab
 
 import (
@@ -49,6 +50,7 @@ type Options struct {
 	Answer      int      // tokens of the continuation; default 48
 	Repetitions int      // of speeds; default 3
 	Threads     int      // default one for every core that may be used
+	NoSpeed     bool     // leave speeds out
 	// Step, if not nil, is called as the work goes on: what is done at which level, and how much of it.
 	Step func(level, what string, done, total int)
 }
@@ -79,6 +81,7 @@ type Row struct {
 	BitsPerWeight float64          `json:"bits_per_weight"`
 	Prefill       Speed            `json:"prefill"`
 	Decode        Speed            `json:"decode"`
+	Load          probe.Load       `json:"load"` // what other programs took while speeds were measured
 	Perplexity    eval.Result      `json:"perplexity"`
 	KL            *eval.Comparison `json:"kl,omitempty"` // from the model as it is; nil for that itself
 	Answer        string           `json:"answer"`
@@ -96,6 +99,8 @@ type Share struct {
 type Speed struct {
 	Mean   float64 `json:"mean"`
 	StdDev float64 `json:"stddev"`
+	// Ratio is how many times as fast a level is as the model as it is, in pairs of runs that followed one another.
+	Ratio bench.Ratio `json:"ratio"`
 }
 
 // lab is a run.
@@ -104,6 +109,7 @@ type lab struct {
 	source *bench.Source
 	report *Report
 	base   *goinfer.Model
+	model  *bench.Model // as it is
 	chunks []eval.Chunk
 	level  string // what is at work
 }
@@ -127,6 +133,7 @@ func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 		return nil, err
 	}
 	defer m.Close()
+	l.model = m
 	if l.base, err = m.Open(l.opening()); err != nil {
 		return nil, err
 	}
@@ -188,14 +195,8 @@ func (l *lab) cut() error {
 	if err != nil {
 		return err
 	}
-	n := len(all)
-	if l.Chunks > 0 {
-		n = min(n, l.Chunks)
-	}
-	for i := range n {
-		l.chunks = append(l.chunks, all[i*len(all)/n])
-	}
-	l.report.Chunk, l.report.Chunks, l.report.Of = l.Chunk, n, len(all)
+	l.chunks = eval.Spread(all, l.Chunks)
+	l.report.Chunk, l.report.Chunks, l.report.Of = l.Chunk, len(l.chunks), len(all)
 	return nil
 }
 
@@ -251,26 +252,64 @@ func (l *lab) measure(ctx context.Context, m *bench.Model, source bool) error {
 	return nil
 }
 
-// speeds measures prompts and generation.
+// speeds measures prompts and generation, in turns with the model as it is.
 func (l *lab) speeds(ctx context.Context, m *bench.Model, row *Row) error {
-	done := 0
-	r := bench.Runner{Repetitions: l.Repetitions, Warmup: true, Step: func() {
-		done++
-		l.step("measuring speed", done, 2*l.Repetitions)
-	}}
+	if l.NoSpeed {
+		return nil
+	}
 	l.step("measuring speed", 0, 2*l.Repetitions)
-	settings := bench.Settings{Threads: l.Threads, Batch: bench.DefaultBatch, Ubatch: bench.DefaultUbatch}
+	w, err := probe.Begin(ctx, l.Threads, true)
+	if err != nil {
+		return err
+	}
+	done := 0
 	for _, t := range []struct {
 		test bench.Test
 		to   *Speed
 	}{{bench.Test{Prompt: l.report.Pp}, &row.Prefill}, {bench.Test{Gen: l.report.Tg}, &row.Decode}} {
-		res, err := r.Run(ctx, m, bench.Case{Settings: settings, Test: t.test})
-		if err != nil {
+		if *t.to, err = l.inTurns(ctx, m, t.test, func() {
+			done++
+			l.step("measuring speed", done, 2*l.Repetitions)
+		}); err != nil {
 			return err
 		}
-		*t.to = Speed{res.AvgTs, res.StddevTs}
 	}
-	return nil
+	row.Load, err = w.End(ctx)
+	return err
+}
+
+// inTurns measures a test, each time after one of the model as it is.
+func (l *lab) inTurns(ctx context.Context, m *bench.Model, test bench.Test, step func()) (s Speed, err error) {
+	models := []*bench.Model{m}
+	if m != l.model {
+		models = []*bench.Model{l.model, m}
+	}
+	rates := make([][]float64, len(models))
+	sessions := make([]*bench.Session, len(models))
+	settings := bench.Settings{Threads: l.Threads, Batch: bench.DefaultBatch, Ubatch: bench.DefaultUbatch}
+	for i, m := range models {
+		if sessions[i], err = m.Session(ctx, bench.Case{Settings: settings, Test: test}, true); err != nil {
+			return s, err
+		}
+		defer sessions[i].Close()
+	}
+	for range l.Repetitions {
+		for i, one := range sessions {
+			prompt, gen, _, err := one.Measure(ctx)
+			if err != nil {
+				return s, err
+			}
+			rates[i] = append(rates[i], float64(test.Prompt+test.Gen)/max(prompt+gen, 1).Seconds())
+		}
+		step()
+	}
+	own := rates[len(rates)-1]
+	s.Mean, s.StdDev = bench.MeanDeviation(own)
+	s.Ratio = bench.Ratio{Ratio: 1}
+	if len(rates) > 1 {
+		s.Ratio = bench.RatioOf(own, rates[0])
+	}
+	return s, nil
 }
 
 // predict measures perplexity and, of a level, divergence.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/page"
+	"github.com/goinfer/goinfer/probe"
 )
 
 // Page is the report as a document.
@@ -30,11 +31,26 @@ func (r *Report) Page() *page.Page {
 // reading says what the columns are.
 func (r *Report) reading() string {
 	return fmt.Sprintf("Perplexity: how many tokens, equally likely, would surprise as much; less is better. KL: how far predictions are from those of %s, in nats; 0 means that nothing changed. "+
-		"Same token: how often both find the same token most probable. Speeds are in tokens per second.", r.Rows[0].Level)
+		"Same token: how often both find the same token most probable. Speeds are in tokens per second, measured in turns with %s; × is how many times as fast the level is, with its 95 %% interval.%s", r.Rows[0].Level, r.Rows[0].Level, r.busy())
 }
 
+// busy says which speeds are left out because the machine was busy, "" where none is.
+func (r *Report) busy() string {
+	var load probe.Load
+	for i := range r.Rows {
+		load = load.Worse(r.Rows[i].Load)
+	}
+	if !load.Busy() {
+		return ""
+	}
+	return " Not measurable, and left out, are speeds during which " + load.String() + "."
+}
+
+// Busy is why speeds are left out, "" where none is.
+func (r *Report) Busy() string { return strings.TrimSpace(r.busy()) }
+
 // head and cells are the table, here and in a terminal.
-var head = []string{"level", "size", "bits/weight", "prompt", "generation", "perplexity", "change", "KL mean", "KL 99%", "same token"}
+var head = []string{"level", "size", "bits/weight", "prompt", "×", "generation", "×", "perplexity", "change", "KL mean", "KL 99%", "same token"}
 
 // Table is the rows as cells of text, under a head.
 func (r *Report) Table() (heads []string, rows [][]string) {
@@ -46,17 +62,38 @@ func (r *Report) Table() (heads []string, rows [][]string) {
 
 func (r *Report) cells(row *Row) []string {
 	cells := []string{
-		row.Level, goinfer.Bytes(row.Bytes), fmt.Sprintf("%.2f", row.BitsPerWeight), speed(row.Prefill), speed(row.Decode),
+		row.Level, goinfer.Bytes(row.Bytes), fmt.Sprintf("%.2f", row.BitsPerWeight), row.speed(row.Prefill), row.ratio(row.Prefill), row.speed(row.Decode), row.ratio(row.Decode),
 		fmt.Sprintf("%.4f ± %.4f", row.Perplexity.PPL, row.Perplexity.Error),
 	}
 	if row.KL == nil {
 		return append(cells, "–", "–", "–", "–")
 	}
-	return append(cells, fmt.Sprintf("%+.2f %%", 100*r.change(row)), fmt.Sprintf("%.5f", row.KL.KLMean), fmt.Sprintf("%.5f", row.KL.KLP99), fmt.Sprintf("%.2f %%", 100*row.KL.Top1))
+	return append(cells, fmt.Sprintf("%+.2f ± %.2f %%", 100*r.change(row), 100*row.KL.LogRatioError), fmt.Sprintf("%.5f", row.KL.KLMean), fmt.Sprintf("%.5f", row.KL.KLP99), fmt.Sprintf("%.2f %%", 100*row.KL.Top1))
 }
 
 // change is by which part perplexity grew.
 func (r *Report) change(row *Row) float64 { return row.Perplexity.PPL/r.Rows[0].Perplexity.PPL - 1 }
+
+// speed and ratio are figures for a cell.
+func (row *Row) speed(s Speed) string {
+	switch {
+	case row.Load.Busy():
+		return "busy"
+	case s.Mean == 0:
+		return "–"
+	}
+	return speed(s)
+}
+
+func (row *Row) ratio(s Speed) string {
+	if row.Source || row.Load.Busy() || s.Mean == 0 {
+		return "–"
+	}
+	if s.Ratio.High == 0 {
+		return fmt.Sprintf("%.2f", s.Ratio.Ratio)
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", s.Ratio.Ratio, s.Ratio.Low, s.Ratio.High)
+}
 
 func speed(s Speed) string {
 	digits := max(0, 2-int(math.Log10(max(1, s.Mean))))
@@ -90,7 +127,7 @@ func (r *Report) divergence() template.HTML {
 	return page.Plot{
 		Title: "Divergence from the model as it is", X: sizeAxis, Y: page.Axis{Label: "KL", Unit: "nats", Log: true},
 		Series: []page.Series{{Name: "mean", Points: mean, Labels: true}, {Name: "99th percentile", Points: p99, Style: page.Dashed}},
-		Note:   "Each step down should buy its bits: a level that lies above the line between its neighbours is a bad bargain.",
+		Note:   "A level above the line between its neighbours is a bad choice: its neighbours give more quality for the size.",
 	}.HTML()
 }
 
@@ -137,7 +174,12 @@ func (r *Report) sizes() template.HTML {
 func (r *Report) speed(title, note string, of func(*Row) Speed) template.HTML {
 	b := page.Bars{Title: title, Note: note, Value: page.Axis{Label: "speed", Unit: "tokens/s"}}
 	for i := range r.Rows {
-		b.Rows = append(b.Rows, page.BarRow{Name: r.Rows[i].Level, Values: []float64{of(&r.Rows[i]).Mean}, Note: speed(of(&r.Rows[i]))})
+		row := &r.Rows[i]
+		value := of(row).Mean
+		if row.Load.Busy() {
+			value = math.NaN()
+		}
+		b.Rows = append(b.Rows, page.BarRow{Name: row.Level, Values: []float64{value}, Note: row.speed(of(row))})
 	}
 	return b.HTML()
 }

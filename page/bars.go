@@ -50,7 +50,7 @@ func (p Bars) HTML() template.HTML {
 			all = append(all, sum)
 		}
 	}
-	return figure(p.Title, missing(p.Note, lost), legendOf(p.Series, func(int) string { return square }), func(c *canvas) {
+	return figure(p.Title, missing(p.Note, lost), legendOf(p.Series, func(int) string { return square }), p.numbers(), func(c *canvas) {
 		if len(all) == 0 {
 			c.height = 40
 			c.text("name", "middle", c.width/2, 24, "nothing to draw")
@@ -58,6 +58,23 @@ func (p Bars) HTML() template.HTML {
 		}
 		p.draw(c, all)
 	})
+}
+
+// numbers are the values as a table.
+func (p *Bars) numbers() Table {
+	t := Table{Head: []string{""}}
+	if len(p.Series) == 0 {
+		t.Head = append(t.Head, p.Value.title())
+	}
+	t.Head = append(t.Head, p.Series...)
+	for _, row := range p.Rows {
+		cells := []any{row.Name}
+		for _, v := range row.Values {
+			cells = append(cells, p.Value.format(v))
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	return t
 }
 
 func (p *Bars) draw(c *canvas, all []float64) {

@@ -15,8 +15,8 @@ var widths = []struct {
 // series is the number of colours; further series begin anew.
 const series = 8
 
-// figure frames what draw makes for each of the widths.
-func figure(title, note string, legend string, draw func(c *canvas)) template.HTML {
+// figure frames what draw makes for each of the widths, with the numbers that it shows as a table that can be opened.
+func figure(title, note string, legend string, numbers Table, draw func(c *canvas)) template.HTML {
 	var b strings.Builder
 	b.WriteString(`<figure class="picture">`)
 	if title != "" {
@@ -31,9 +31,15 @@ func figure(title, note string, legend string, draw func(c *canvas)) template.HT
 	if note != "" {
 		b.WriteString(`<p class="note">` + escape(note) + "</p>")
 	}
+	if n := len(numbers.Rows); n > 0 && n <= mostNumbers {
+		b.WriteString(string(Details("Show the numbers", numbers.HTML())))
+	}
 	b.WriteString("</figure>\n")
 	return template.HTML(b.String())
 }
+
+// mostNumbers bounds the table that a picture has of its numbers, for those who do not see it or cannot point at it.
+const mostNumbers = 120
 
 // legendOf lists names beside their colours: a line for a curve, dashed or not, and a square otherwise.
 func legendOf(names []string, mark func(i int) string) string {

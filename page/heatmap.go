@@ -15,6 +15,10 @@ type HeatMap struct {
 	Rows        []string    // names of the rows
 	Values      [][]float64 // by row, then column
 	Value       Axis        // name, unit and format of the values; Log shades by the logarithm
+	// Most is the magnitude that has the strongest colour, so that several grids have one scale; 0 means the largest of these values. Not for Log.
+	Most float64
+	// Absent is what cells that are no number mean, such as "never chosen"; "" counts them under the picture.
+	Absent string
 }
 
 // The edges of cells, in pixels.
@@ -32,9 +36,10 @@ func (m HeatMap) HTML() template.HTML {
 	lo, hi, lost := math.Inf(1), math.Inf(-1), 0
 	for _, row := range m.Values {
 		for _, v := range row {
-			if m.Value.shows(v) {
+			switch {
+			case m.Value.shows(v):
 				lo, hi = min(lo, v), max(hi, v)
-			} else {
+			case m.Absent == "":
 				lost++
 			}
 		}
@@ -52,7 +57,11 @@ func (m HeatMap) HTML() template.HTML {
 	} else {
 		b.WriteString("<p>nothing to draw</p>")
 	}
-	if note := missing(m.Note, lost); note != "" {
+	note := m.Note
+	if m.Absent != "" {
+		note = strings.TrimSpace(note + " Cells without a colour of their own: " + m.Absent + ".")
+	}
+	if note = missing(note, lost); note != "" {
 		b.WriteString(`<p class="note">` + escape(note) + "</p>")
 	}
 	b.WriteString("</figure>\n")
@@ -125,6 +134,8 @@ func (m *HeatMap) shade(v, lo, hi float64) (class, attributes string) {
 		if hi > lo {
 			part = math.Log(v/lo) / math.Log(hi/lo)
 		}
+	case m.Most > 0:
+		part = min(1, math.Abs(v)/m.Most)
 	case max(hi, -lo) > 0:
 		part = math.Abs(v) / max(hi, -lo)
 	}
@@ -143,6 +154,9 @@ func (m *HeatMap) tip(r, i int, v float64) string {
 	if i < len(m.Columns) {
 		parts = append(parts, strings.TrimSpace(m.X+" "+m.Columns[i]))
 	}
+	if m.Absent != "" && !m.Value.shows(v) {
+		return strings.Join(parts, ", ") + "\n" + m.Absent
+	}
 	return strings.Join(parts, ", ") + "\n" + m.Value.value(v)
 }
 
@@ -150,6 +164,14 @@ func (m *HeatMap) tip(r, i int, v float64) string {
 func (m *HeatMap) drawKey(c *canvas, x, y, lo, hi float64) float64 {
 	const steps, length = 24, 160
 	from, to := min(lo, 0), max(hi, 0)
+	if m.Most > 0 { // the key shows the common scale
+		if lo < 0 {
+			from = -m.Most
+		}
+		if hi > 0 {
+			to = m.Most
+		}
+	}
 	if m.Value.Log {
 		from, to = lo, hi
 	}

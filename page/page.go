@@ -16,6 +16,8 @@ type Page struct {
 	Title string
 	Lead  string // a sentence under the title
 	Foot  string // at the end: where the figures come from, or the command that made the page
+	// Unnumbered leaves numbers out of the table of contents, for titles that have their own.
+	Unnumbered bool
 
 	sections []section
 }

@@ -131,7 +131,7 @@ func (p Plot) HTML() template.HTML {
 	if len(names) == 1 && p.Series[0].Fit != nil {
 		note = strings.TrimSpace("Fit: " + p.Series[0].Fit.String() + ". " + note)
 	}
-	return figure(p.Title, note, legend, func(c *canvas) {
+	return figure(p.Title, note, legend, p.numbers(), func(c *canvas) {
 		if len(xs) == 0 {
 			c.height = 40
 			c.text("name", "middle", c.width/2, 24, "nothing to draw")
@@ -139,6 +139,21 @@ func (p Plot) HTML() template.HTML {
 		}
 		p.draw(c, xs, ys)
 	})
+}
+
+// numbers are the points as a table.
+func (p *Plot) numbers() Table {
+	t := Table{Head: []string{"", p.X.title(), p.Y.title()}}
+	for _, s := range p.Series {
+		for _, pt := range s.Points {
+			name := s.Name
+			if pt.Name != "" {
+				name = pt.Name
+			}
+			t.Rows = append(t.Rows, []any{name, p.X.format(pt.X), p.Y.format(pt.Y)})
+		}
+	}
+	return t
 }
 
 func (p *Plot) draw(c *canvas, xs, ys []float64) {

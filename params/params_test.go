@@ -102,7 +102,8 @@ func TestSums(t *testing.T) {
 		require.Equal(t, r.Tied, r.component(Output).Parameters == 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.component(Experts).Parameters > 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.Active < r.Total, name)
-		require.NotZero(t, r.component(AttentionK).Parameters, name)
+		require.Equal(t, r.Hyper.Heads > 0, r.component(AttentionK).Parameters > 0, name)
+		require.True(t, r.Hyper.Heads > 0 || r.component(Recurrent).Parameters > 0, name)
 	}
 }
 

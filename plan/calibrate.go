@@ -173,11 +173,20 @@ func calibrate(ctx context.Context, m *params.Model, beside *running, o Options)
 	if beside != nil {
 		all = append(all, beside)
 	}
+	watch, err := probe.Begin(ctx, o.Threads, true)
+	if err != nil {
+		return nil, err
+	}
 	gbs, err := inTurns(ctx, all, o, tick)
 	if err != nil {
 		return nil, err
 	}
+	load, err := watch.End(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s := &Speed{
+		Load: load,
 		Type: m.Recipe, Threads: o.Threads, Bandwidth: gbs, SliceBytes: b.counts.Bytes, SliceLayers: b.twin.Config.NLayer,
 		Whole: b.counts.Bytes == m.Size(), Narrowed: b.twin.Config.NEmbd != m.Config.NEmbd,
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/params"
+	"github.com/goinfer/goinfer/probe"
 )
 
 // Speed is what the machine's time goes into when it runs a model in one type, in seconds.
@@ -20,6 +21,8 @@ type Speed struct {
 	SliceLayers int     `json:"slice_layers"`
 	Whole       bool    `json:"whole,omitempty"`    // the slice is as large as the model
 	Narrowed    bool    `json:"narrowed,omitempty"` // the slice is narrower than the model
+	// Load is what other programs took while the slices ran. Where it is busy, what is estimated from them is that of a busy machine.
+	Load probe.Load `json:"load"`
 }
 
 // Prediction is how fast a model is expected to be.

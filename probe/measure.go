@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 	"unsafe"
 
@@ -242,6 +243,11 @@ func bufferSize(caches, available int64) (size int64, inCache bool, err error) {
 // newBuffer makes a buffer and writes to each of its pages: those that were never written are all
 // the same page of zeros, in cache.
 func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) {
+	return newBufferOf(ctx, sum, math.MaxInt64)
+}
+
+// newBufferOf is newBuffer with at most so many bytes: enough to compare two moments, though the caches answer a part.
+func newBufferOf(ctx context.Context, sum func([]uint64) uint64, most int64) (*buffer, error) {
 	available, _, ok := mem.Available()
 	if !ok {
 		available = -1
@@ -250,6 +256,7 @@ func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) 
 	if err != nil {
 		return nil, err
 	}
+	size = min(size, most-most%(8*bufferChunk))
 	b := &buffer{sum: sum, x: make([]uint64, size/8), sums: make([]uint64, maxThreads*line), inCache: inCache, filling: true}
 	// the bandwidth is meant, not the cost of small pages
 	mem.Huge(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(b.x))), size))

@@ -241,10 +241,18 @@ func benchSource(name string) (*bench.Source, error) {
 	case isPath(name):
 		return nil, err
 	}
-	if !slices.ContainsFunc(catalog.Names(), func(n string) bool { return strings.EqualFold(n, name) }) {
-		return nil, fmt.Errorf("%w, or a shape (goinfer synth --list)", err)
+	if _, unknown := catalog.Find(name); unknown != nil {
+		return nil, fmt.Errorf("%w, or a shape (goinfer synth --list)%s", err, nearNames(name))
 	}
 	return bench.Shape(name)
+}
+
+// nearNames offers the known names that are like one that there is not.
+func nearNames(name string) string {
+	if near := catalog.Near(name); len(near) > 0 {
+		return "; did you mean " + strings.Join(near, ", ") + "?"
+	}
+	return ""
 }
 
 // measure runs all cases and writes each result when it is there.

@@ -208,6 +208,7 @@ type tableOutput struct {
 	out     io.Writer
 	columns []column
 	last    *bench.Result
+	busy    []string // the rows during which other programs took too much, and what
 }
 
 // column is one of a table. text is its value; left says that it is no number.
@@ -242,6 +243,9 @@ func (o *tableOutput) row(r *bench.Result) error {
 	}
 	cells(func(c column) string { return c.text(r) })
 	o.last = r
+	if r.Load.Busy() {
+		o.busy = append(o.busy, fmt.Sprintf("not measurable: %s (%s, %s)", r.Load, r.Test(), printable(filepath.Base(r.ModelFilename))))
+	}
 	_, err := io.WriteString(o.out, b.String())
 	return err
 }
@@ -256,6 +260,11 @@ func (o *tableOutput) end() error {
 		build = "unknown"
 	}
 	_, err := fmt.Fprintf(o.out, "\nbuild: %s, kernels %s on %s\n", build, o.last.Kernels, printable(orUnknown(o.last.CPUInfo)))
+	for _, busy := range o.busy {
+		if err == nil {
+			_, err = fmt.Fprintln(o.out, busy)
+		}
+	}
 	if a := o.last.Against; err == nil && a != nil {
 		_, err = fmt.Fprintf(o.out, "against: %s %s; ratios are goinfer's speed over its, with a 95 %% interval\n", printable(a.Peer), printable(a.BuildCommit))
 	}

@@ -81,7 +81,7 @@ func TestBenchFormats(t *testing.T) {
 	require.Len(t, rows, 4)
 	require.Equal(t, "build_commit,cpu_info,backends,kernels,model_filename,model_type,model_size,model_n_params,n_batch,n_ubatch,n_threads,type_k,type_v,"+
 		"n_prompt,n_gen,n_depth,n_parallel,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts,load_ns,ttft_ns,peak_rss,"+
-		"prompt.avg_ts,prompt.stddev_ts,gen.avg_ts,gen.stddev_ts,read_gb_s,bandwidth_gb_s,bandwidth_fraction,int8_gops,fma_gflops,peak_fraction,"+
+		"prompt.avg_ts,prompt.stddev_ts,gen.avg_ts,gen.stddev_ts,read_gb_s,bandwidth_gb_s,bandwidth_fraction,int8_gops,fma_gflops,peak_fraction,load.processor,load.memory,"+
 		"against.peer,against.build_commit,against.avg_ts,against.stddev_ts,against.ratio,against.low,against.high,"+
 		"against.prompt.avg_ts,against.prompt.stddev_ts,against.prompt.ratio,against.prompt.low,against.prompt.high,"+
 		"against.gen.avg_ts,against.gen.stddev_ts,against.gen.ratio,against.gen.low,against.gen.high", strings.Join(rows[0], ","))

@@ -42,6 +42,7 @@ No token comes faster than the weights can be read, and no prompt faster than th
 type diagnosis struct {
 	Machine probe.Info  `json:"machine"`
 	Peaks   probe.Peaks `json:"peaks"`
+	Load    probe.Load  `json:"load"` // what other programs took while they were measured
 	Faults  []string    `json:"faults,omitempty"`
 }
 
@@ -59,7 +60,12 @@ func doctor(cmd *cobra.Command, asJSON bool) error {
 	if err == nil {
 		threads := slices.Compact([]int{1, d.Machine.Threads})
 		bar := startProgress(cmd, "measuring", 3*len(threads)+1)
-		d.Peaks, err2 = probe.Measure(cmd.Context(), threads, bar.set)
+		var w *probe.Watch
+		if w, err2 = probe.Begin(cmd.Context(), d.Machine.Threads, true); err2 == nil {
+			if d.Peaks, err2 = probe.Measure(cmd.Context(), threads, bar.set); err2 == nil {
+				d.Load, err2 = w.End(cmd.Context())
+			}
+		}
 		bar.end()
 	}
 	err = errors.Join(err, err2)
@@ -72,6 +78,7 @@ func doctor(cmd *cobra.Command, asJSON bool) error {
 		}
 	} else if err == nil {
 		writePeaks(out, d.Peaks)
+		writeLoad(out, d.Load)
 	}
 	return errors.Join(err, out.Flush())
 }
@@ -118,6 +125,13 @@ func writePeaks(out io.Writer, p probe.Peaks) {
 	w.Flush()
 	if p.InCache {
 		fmt.Fprintf(out, "There was too little memory for a buffer well beyond the caches: the reading is in part theirs.\n")
+	}
+}
+
+// writeLoad warns of speeds that say more about other programs than about the machine.
+func writeLoad(out io.Writer, l probe.Load) {
+	if l.Busy() {
+		fmt.Fprintf(out, "\nNot measurable: %s. The speeds above are those of a busy machine.\n", l)
 	}
 }
 

@@ -27,7 +27,7 @@ func newExpertsStats() *cobra.Command {
 loaded, which are idle, how undecided the router is, and how much the kind of a token (word, number,
 punctuation …) tells about the experts that are chosen for it; then which experts are chosen together
 and which are specialists.`,
-		Example: `  goinfer experts stats -f story.txt
+		Example: `  goinfer experts stats -f builtin:valid.txt
   goinfer experts stats mixtral.gguf -f wiki.test.raw --html page.html`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -35,6 +35,7 @@ and which are specialists.`,
 	fs.BoolVar(&f.json, "json", false, "print the statistics as JSON")
 	fs.StringVar(&f.html, "html", "", "write them as a page to `FILE`, - meaning standard output")
 	f.add(cmd, "TEXT", 0)
+	fs.IntVar(&f.most, "max-tokens", 0, "look at the first `N` tokens of a longer text (default all)")
 	f.addRouting(cmd)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd

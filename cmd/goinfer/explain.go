@@ -47,7 +47,7 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
 	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
 	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take about N parts out, but all blocks and ten neurons of each layer in any case (default by\nthe model's size, %d to %d)", explain.LeastParts, explain.MostParts))
-	fs.IntVar(&f.draws, "draws", 5, "take each random fraction out N times, of the weights at most 3; 0 leaves fractions out")
+	fs.IntVar(&f.draws, "draws", 50, "take each random fraction out N times, of the weights at most 3; 0 leaves fractions out")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
@@ -163,15 +163,15 @@ func writeCurves(out io.Writer, r *explain.Report) {
 		if len(points) == 0 {
 			return
 		}
-		fmt.Fprintln(out, "\n"+title)
+		fmt.Fprintf(out, "\n%s, median and range of %s:\n", title, plural(len(points[0].Draws), "draw"))
 		t := table(out)
 		for _, p := range points {
-			fmt.Fprintf(t, "%g %%\t%s\t%s to %s\t%s\n", 100*p.Fraction, probability(p.Mean), probability(slices.Min(p.Draws)), probability(slices.Max(p.Draws)), bar(p.Mean, barWidth))
+			fmt.Fprintf(t, "%g %%\t%s\t%s to %s\t%s\n", 100*p.Fraction, probability(p.Median), probability(slices.Min(p.Draws)), probability(slices.Max(p.Draws)), bar(p.Median, barWidth))
 		}
 		t.Flush()
 	}
-	fractions("Without a random fraction of all neurons (mean, least and most of the draws):", r.Thinned)
-	fractions("With a random fraction of all weights at zero:", r.Weights)
+	fractions("Without a random fraction of all neurons", r.Thinned)
+	fractions("With a random fraction of all weights at zero", r.Weights)
 	if len(r.Neurons.Together) == 0 {
 		return
 	}

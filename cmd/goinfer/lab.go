@@ -141,6 +141,9 @@ func writeLab(out io.Writer, r *lab.Report) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if busy := r.Busy(); busy != "" {
+		fmt.Fprintf(out, "%s\n", busy)
+	}
 	fmt.Fprintf(out, "\n%s\n", quoted(r.Prompt))
 	t = table(out)
 	for i := range r.Rows {

@@ -94,7 +94,7 @@ func TestMain(m *testing.M) {
 func TestREADME(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(shared.Root(t), "README.md"))
 	require.NoError(t, err)
-	require.Contains(t, string(data), "\ngo run ./cmd/goinfer run --temp 0 \"The sun rises in the\"\n")
+	require.Contains(t, string(data), "\ngo run ./cmd/goinfer run --temp 0 -n 8 \"The sun rises in the\"\n")
 	require.Equal(t, " east and sets in the west.\n", ok(t, command(t, "", "run", "--temp", "0", "The sun rises in the", "-n", "8")))
 }
 

@@ -100,7 +100,7 @@ func findParams(ctx context.Context, name string) (*params.Model, error) {
 	}
 	m, shapeErr := params.Shape(name)
 	if shapeErr != nil {
-		return nil, fmt.Errorf("%w, or a known one (goinfer params --help)", err)
+		return nil, fmt.Errorf("%w, or a known one (goinfer params --help)%s", err, nearNames(name))
 	}
 	return m, nil
 }

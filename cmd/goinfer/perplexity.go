@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ type perplexityFlags struct {
 	model, base string
 	chunks      int
 	json        bool
+	spread      bool
 	score       string
 	text        texts
 	opening     opening
@@ -41,7 +43,7 @@ number of its tokens, and whether each of them is the most probable: what evalua
 		Example: `  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw
   goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw --kl model-f16.gguf
   goinfer perplexity tiny-moe -f text.txt --kl tiny-moe --experts-top-k 1
-  goinfer perplexity tiny-dense -f text.txt --chunks 10 --json
+  goinfer perplexity tiny-dense -f builtin:valid.txt --chunks 10 --spread --json
   goinfer perplexity model.gguf --score questions.jsonl > scores.jsonl`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -50,6 +52,7 @@ number of its tokens, and whether each of them is the most probable: what evalua
 	f.text.add(fs, "TEXT")
 	fs.StringVar(&f.base, "kl", "", "compare with the model `BASE`")
 	fs.IntVar(&f.chunks, "chunks", 0, "measure at most N chunks (default all)")
+	fs.BoolVar(&f.spread, "spread", false, "take the N chunks evenly spread over the text, in place of the first")
 	fs.StringVar(&f.score, "score", "", "score the continuations in `FILE`, - meaning standard input")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	addModel(fs, &f.model)
@@ -77,6 +80,9 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	if f.spread {
+		chunks = eval.Spread(chunks, f.chunks)
+	}
 	hook, err := f.routing.hook(m)
 	if err != nil {
 		return err
@@ -145,6 +151,9 @@ func (f *perplexityFlags) print(out io.Writer, result any, write func(io.Writer)
 func writePerplexity(out io.Writer, r eval.Result) {
 	fmt.Fprintf(out, "perplexity\t%.4f ± %.5f\n", r.PPL, r.Error)
 	fmt.Fprintf(out, "scored\t%s tokens in %s of %d\n", grouped(int64(r.Tokens)), plural(r.Chunks, "chunk"), r.Size)
+	if b := r.BitsPerByte(); !math.IsNaN(b) {
+		fmt.Fprintf(out, "compression\t%.3f bits for each byte, %.1f %% of the text\n", b, 100*b/8)
+	}
 }
 
 func writeComparison(out io.Writer, c eval.Comparison) {

@@ -12,7 +12,7 @@ import (
 func TestPerplexity(t *testing.T) {
 	text := strings.Repeat("The sun rises in the east and sets in the west. The opposite of west is east.\n", 20)
 	r := command(t, text, "perplexity", "-c", "64", "--chunks", "2")
-	require.Regexp(t, `^perplexity +\d+\.\d{4} ± \d+\.\d{5}\nscored +62 tokens in 2 chunks of 64\n$`, ok(t, r))
+	require.Regexp(t, `^perplexity +\d+\.\d{4} ± \d+\.\d{5}\nscored +62 tokens in 2 chunks of 64\ncompression +\d\.\d{3} bits for each byte, \d+\.\d % of the text\n$`, ok(t, r))
 	var got map[string]float64
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, text, "perplexity", "-c", "64", "--chunks", "2", "--json", "--kl", "tiny-dense"))), &got))
 	require.EqualValues(t, 62, got["tokens"])
@@ -46,4 +46,13 @@ func TestScore(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	fault(t, command(t, "", "perplexity", "--score", none), none+": ")
 	wrong(t, command(t, "", "perplexity", "--score", none, "-p", "x"), "--score goes neither")
+}
+
+// TestPerplexityBuiltin: the built-in text by name, and the chunks that lab and claims predict.
+func TestPerplexityBuiltin(t *testing.T) {
+	first := ok(t, command(t, "", "perplexity", "tiny-dense", "-f", "builtin:valid.txt", "--chunks", "2", "-c", "64"))
+	spread := ok(t, command(t, "", "perplexity", "tiny-dense", "-f", "builtin:valid.txt", "--chunks", "2", "--spread", "-c", "64"))
+	require.Contains(t, first, "bits for each byte")
+	require.Contains(t, spread, "in 2 chunks of 64")
+	require.NotEqual(t, first, spread)
 }

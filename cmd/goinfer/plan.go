@@ -274,6 +274,7 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 		fmt.Fprintf(out, "Known models as %s with at most %s for a context of %d%s on this machine (reads %.1f GB/s, the engine %.1f)\n\n",
 			s.Type, goinfer.Bytes(memory), load.Context, rate, s.Bandwidth, 1e-9/s.Byte)
 		writeChoices(out, cs)
+		writeLoad(out, s.Load)
 	}
 	if err != nil {
 		return err
@@ -331,6 +332,9 @@ func writePlanned(out io.Writer, p *plan.Plan) {
 	}
 	if c := p.Compared; c != nil {
 		writeCompared(out, c)
+	}
+	if p.Speed != nil {
+		writeLoad(out, p.Speed.Load)
 	}
 	if len(p.Devices) > 0 {
 		fmt.Fprintf(out, "\nDevices of %s\n", gigabytes(p.DeviceBytes))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 )
 
 // texts are the flags that a text may come from.
@@ -21,7 +23,7 @@ type texts struct {
 func (t *texts) add(fs *pflag.FlagSet, what string) {
 	t.what = what
 	fs.StringVarP(&t.prompt, "prompt", "p", "", "the same as `"+what+"`")
-	fs.StringVarP(&t.file, "file", "f", "", "read "+what+" from `FILE`, - meaning standard input")
+	fs.StringVarP(&t.file, "file", "f", "", "read "+what+" from `FILE`, - meaning standard input, "+builtinText+" the text that is built in")
 	fs.StringVar(&t.binary, "binary-file", "", "")
 	hide(fs, "binary-file")
 }
@@ -68,8 +70,14 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 	return text, err
 }
 
-// readText reads a file, or standard input where path is "-" or empty: all of it, or all but a line break at the end.
+// builtinText is the name of the text that is built in.
+const builtinText = "builtin:valid.txt"
+
+// readText reads a file, standard input where path is "-" or empty, or the text that is built in: all of it, or all but a line break at the end.
 func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
+	if path == builtinText {
+		return embedded.Text, nil
+	}
 	data, err := await(cmd.Context(), func() ([]byte, error) {
 		if path == "" || path == "-" {
 			return io.ReadAll(cmd.InOrStdin())

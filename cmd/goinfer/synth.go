@@ -20,6 +20,8 @@ type synthFlags struct {
 	list       bool
 	random     catalog.Random
 	threadsArg int
+	layers     int
+	experts    int
 }
 
 func newSynth() *cobra.Command {
@@ -36,6 +38,7 @@ then all matrices are in: mxfp4, nvfp4. The same shape, T and seed make the same
 when it is complete. --list shows the shapes.`,
 		Example: `  goinfer synth --list
   goinfer synth tinyllama-1.1b --type q4_k_m -o tinyllama-q4_k_m.gguf
+  goinfer synth mixtral-small --experts 16 --layers 10 --type q4_0 -o moe.gguf
   goinfer synth llama-2-7b --type mxfp4 -o llama-2-7b-mxfp4.gguf`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			var names []string
@@ -53,6 +56,8 @@ when it is complete. --list shows the shapes.`,
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
 	fs.Uint64VarP(&f.random.Seed, "seed", "s", 0, "seed of the weights")
 	fs.BoolVar(&f.random.Pure, "pure", false, "take T for a format even if there is a recipe of that name")
+	fs.IntVar(&f.layers, "layers", 0, "so many layers, `N` (default the shape's)")
+	fs.IntVar(&f.experts, "experts", 0, "so many experts in a layer, `N`, as many at work as before (default the shape's)")
 	fs.IntVarP(&f.threadsArg, "threads", "t", 0, "threads (default one for every core that may be used)")
 	fs.BoolVar(&f.list, "list", false, "list the shapes and what they come to as T")
 	return cmd
@@ -78,7 +83,10 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return &usageError{err}
 	}
-	if err := checkOut(cmd, "-o", f.out, "a model is no text", inputs{}); err != nil {
+	if shape, err = f.changed(shape); err != nil {
+		return err
+	}
+	if err := checkOut(cmd, "-o", f.out, "a model is no text"); err != nil {
 		return err
 	}
 	bar := startProgress(cmd, "writing MiB", -1)
@@ -95,6 +103,28 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 		_, err := w.WriteTo(out)
 		return err
 	})
+}
+
+// changed is the shape with other numbers of layers and experts.
+func (f *synthFlags) changed(s catalog.Shape) (catalog.Shape, error) {
+	for _, n := range []struct {
+		flag, key string
+		n, least  int
+	}{{"--layers", "block_count", f.layers, 1}, {"--experts", "expert_count", f.experts, s.Get("expert_used_count")}} {
+		switch {
+		case n.n == 0:
+			continue
+		case s.Get(n.key) == 0:
+			return s, usagef("%s: %s has none", n.flag, s.Name)
+		case n.n < n.least || n.n > 1<<16:
+			return s, usagef("%s: want %d to %d, found %d", n.flag, n.least, 1<<16, n.n)
+		}
+		s = s.Set(map[string]int{n.key: n.n})
+	}
+	if _, err := s.Config(); err != nil {
+		return s, &usageError{err}
+	}
+	return s, nil
 }
 
 // checkRoom returns an error if the disk has no room for a file of size bytes at path; what names it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,7 +51,7 @@ func TestSynthWrong(t *testing.T) {
 	wrong(t, command(t, "", "synth", "tiny-moe"), "want -o FILE")
 	wrong(t, command(t, "", "synth", "tiny-moe", "-o", file, "-t", "500000"), "-t, --threads: want at most 1024, found 500000")
 	wrong(t, command(t, "", "synth", "tiny-moe", "--list"), "--list takes neither")
-	wrong(t, command(t, "", "synth", "gpt-5", "-o", file), `there is no shape "gpt-5": want one of`)
+	wrong(t, command(t, "", "synth", "gpt-5", "-o", file), `there is no shape "gpt-5": did you mean gpt2?`)
 	wrong(t, command(t, "", "synth", "tiny-moe", "-o", file, "--seed", "-1"), "--seed: want a whole number")
 	fault(t, command(t, "", "synth", "tiny-moe", "-o", file, "--type", "q7"), `"q7": want one of F32, F16,`)
 	fault(t, command(t, "", "synth", "tiny-moe", "-o", file, "--type", "i32", "--pure"), "I32")
@@ -64,4 +65,21 @@ func TestSynthWrong(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, entries)
+}
+
+// TestSynthChanged: a shape with other numbers of layers and experts.
+func TestSynthChanged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.gguf")
+	ok(t, command(t, "", "synth", "tiny-moe", "--experts", "16", "--layers", "2", "--type", "q8_0", "-o", file))
+	var r struct {
+		Hyper struct {
+			Layers, Experts int
+			Used            int `json:"experts_used"`
+		} `json:"hyper_parameters"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "params", file, "--json"))), &r))
+	require.Equal(t, [3]int{2, 16, 2}, [3]int{r.Hyper.Layers, r.Hyper.Experts, r.Hyper.Used})
+	wrong(t, command(t, "", "synth", "tiny-dense", "--experts", "4", "-o", file), "--experts: tiny-dense has none")
+	wrong(t, command(t, "", "synth", "tiny-moe", "--experts", "1", "-o", file), "--experts: want 2 to 65536, found 1")
+	wrong(t, command(t, "", "synth", "tini-moe", "-o", file), "did you mean tiny-moe")
 }
