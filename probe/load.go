@@ -12,20 +12,23 @@ import (
 	"github.com/goinfer/goinfer/internal/par"
 )
 
-// Load is what other programs took of the machine while something was measured, as far as it can be seen.
+// Load is what other programs took of the machine while something was measured, as far as it can be
+// seen.
 type Load struct {
-	// Processor is the share of the processor time that this process asked for and did not get: by how much processor time
-	// and wall time part. 0 where the system does not report it.
+	// Processor is the share of the processor time that this process asked for and did not get: by
+	// how much processor time and wall time part. 0 where the system does not report it.
 	Processor float64 `json:"processor"`
-	// Memory is by which share the bandwidth of reading memory changed from the look before to the look after; 0 where no
-	// looks were taken. A load that takes bandwidth alone shows here.
+	// Memory is by which share the bandwidth of reading memory changed from the look before to the
+	// look after; 0 where no looks were taken. A load that takes bandwidth alone shows here.
 	Memory float64 `json:"memory"`
 }
 
-// BusyShare is the share of processor time or bandwidth from which a machine is too busy for its speed to be judged.
+// BusyShare is the share of processor time or bandwidth from which a machine is too busy for its
+// speed to be judged.
 const BusyShare = 0.10
 
-// Busy reports whether speeds that were measured meanwhile say more about the other programs than about the machine.
+// Busy reports whether speeds that were measured meanwhile say more about the other programs than
+// about the machine.
 func (l Load) Busy() bool { return l.Processor > BusyShare || l.Memory > BusyShare }
 
 // String says what is wrong, "" where the machine was not busy.
@@ -60,8 +63,8 @@ type look struct {
 	gbs     float64 // bandwidth of reading memory
 }
 
-// Begin takes a first look, with as many threads as will be at work. memory asks for a look at the bandwidth too, which
-// takes a third of a second and 256 MiB.
+// Begin takes a first look, with as many threads as will be at work. memory asks for a look at the
+// bandwidth too, which takes a third of a second and 256 MiB.
 func Begin(ctx context.Context, threads int, memory bool) (*Watch, error) {
 	w := &Watch{threads: threads, memory: memory}
 	var err error
@@ -88,7 +91,8 @@ func (w *Watch) End(ctx context.Context) (Load, error) {
 	return loadOf(w.first, last, between), nil
 }
 
-// loadOf compares two looks; between is the share of the processor time asked for between them that threads waited for.
+// loadOf compares two looks; between is the share of the processor time asked for between them that
+// threads waited for.
 func loadOf(a, b look, between float64) Load {
 	l := Load{Processor: min(1, max(a.missing, b.missing, between))}
 	if most := max(a.gbs, b.gbs); most > 0 {
@@ -122,7 +126,8 @@ func (w *Watch) look(ctx context.Context) (l look, err error) {
 	return l, nil
 }
 
-// spinning has so many threads calculate and returns the share of the processor time that they did not get.
+// spinning has so many threads calculate and returns the share of the processor time that they did
+// not get.
 func spinning(ctx context.Context, threads int) (missing float64, err error) {
 	if err := checkThreads(threads); err != nil {
 		return 0, err

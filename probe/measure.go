@@ -246,7 +246,8 @@ func newBuffer(ctx context.Context, sum func([]uint64) uint64) (*buffer, error) 
 	return newBufferOf(ctx, sum, math.MaxInt64)
 }
 
-// newBufferOf is newBuffer with at most so many bytes: enough to compare two moments, though the caches answer a part.
+// newBufferOf is newBuffer with at most so many bytes: enough to compare two moments, though the
+// caches answer a part.
 func newBufferOf(ctx context.Context, sum func([]uint64) uint64, most int64) (*buffer, error) {
 	available, _, ok := mem.Available()
 	if !ok {

@@ -86,7 +86,7 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 	if shape, err = f.changed(shape); err != nil {
 		return err
 	}
-	if err := checkOut(cmd, "-o", f.out, "a model is no text"); err != nil {
+	if err := checkOut(cmd, "-o", f.out, "a model is no text", inputs{}); err != nil {
 		return err
 	}
 	bar := startProgress(cmd, "writing MiB", -1)

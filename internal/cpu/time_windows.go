@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Time returns the processor time that all threads of the process have received so far. ok is false where the system
-// does not report it.
+// Time returns the processor time that all threads of the process have received so far. ok is false
+// where the system does not report it.
 func Time() (d time.Duration, ok bool) {
 	var created, exited, kernel, user windows.Filetime
 	if err := windows.GetProcessTimes(windows.CurrentProcess(), &created, &exited, &kernel, &user); err != nil {

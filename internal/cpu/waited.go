@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// waited sums how long the threads of the process were ready to run and were not, from the files below root: the second
-// number of schedstat (Linux, Documentation/scheduler/sched-stats.rst). ok is false where there are no such files.
+// waited sums how long the threads of the process were ready to run and were not, from the files
+// below root: the second number of schedstat (Linux, Documentation/scheduler/sched-stats.rst). ok
+// is false where there are no such files.
 func waited(root fs.FS) (d time.Duration, ok bool) {
 	tasks, err := fs.ReadDir(root, "proc/self/task")
 	if err != nil {
