@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -477,14 +478,25 @@ func (m *Model) Unembed(ctx context.Context, x []float32, f func(row int, logits
 	return m.engine.Unembed(ctx, x, m.cfg.NEmbd, f)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder with or without weights, and nothing else.
 func OpenTokenizer(path string) (*Tokenizer, error) {
-	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := openVocabulary(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return vocabulary(f)
+}
+
+func openVocabulary(path string) (*gguf.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		f, err := checkpoint.OpenVocabulary(path)
+		if f == nil && err == nil {
+			err = fmt.Errorf("%s: want a vocabulary (tokenizer.json, tokenizer.model or another), found none", path)
+		}
+		return f, err
+	}
+	return checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 }
 
 // OpenTokenizerBytes does the same for a file in memory.

@@ -42,7 +42,7 @@ func TestPublishedPatterns(t *testing.T) {
 				continue
 			}
 			for _, text := range texts().text[:2000] {
-				ends, _ := p.split(text, nil, nil)
+				ends := p.split(text)
 				require.Equal(t, cutAll(patterns, []rune(text)), ends, "%s %q", name, text)
 			}
 		}
