@@ -247,10 +247,23 @@ func (t *Tokenizer) encodeLongWord(dst []int32, s *scratch, word string) []int32
 	return dst
 }
 
+// spellsBytes reports whether what is unknown is spelled in bytes, all of which are tokens.
+func (p *pipeline) spellsBytes(t *Tokenizer, text string) bool {
+	if !p.byteFallback {
+		return false
+	}
+	for i := range len(text) {
+		if t.bytes[text[i]] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary has,
 // or by a pipeline that does without them the unknown token. unknown says that such a one is before it.
 func (t *Tokenizer) spellUnknown(dst []int32, text string, unknown bool) ([]int32, bool) {
-	if t.pipe != nil && !t.pipe.byteFallback {
+	if t.pipe != nil && !t.pipe.spellsBytes(t, text) {
 		if t.unk >= 0 && !(unknown && t.pipe.fuseUnknown) {
 			dst = append(dst, t.unk)
 		}

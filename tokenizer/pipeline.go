@@ -117,11 +117,6 @@ func (t *Tokenizer) buildPipeline(c *Config) error {
 	if p.maxWord <= 0 {
 		p.maxWord = 100
 	}
-	if p.byteFallback {
-		for _, id := range t.bytes {
-			p.byteFallback = p.byteFallback && id >= 0
-		}
-	}
 	var err error
 	if p.normalize, err = t.normalizers(d.Normalizer); err != nil {
 		return err
@@ -162,19 +157,26 @@ func (t *Tokenizer) buildWordPiece(p *pipeline, d *Pipeline) {
 // bracketed reports whether a token of WordPiece is spelled the same in GGUF: what is in brackets.
 func bracketed(text string) bool { return strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]") }
 
-// findAdded makes what finds the added tokens.
-func (t *Tokenizer) findAdded(p *pipeline, list []Added) error {
-	var raw, normal []Added
+// enterAdded enters the spellings of added tokens that GGUF has otherwise: with spaces for U+2581.
+func (t *Tokenizer) enterAdded(list []Added) error {
 	for _, a := range list {
 		if !t.valid(a.ID) {
 			return malformed("added token %s has the id %d outside the vocabulary of %d tokens",
 				quoted(a.Content), a.ID, len(t.text))
 		}
+		if _, ok := t.ids[a.Content]; !ok && a.Content != "" {
+			t.ids[a.Content] = a.ID
+		}
+	}
+	return nil
+}
+
+// findAdded makes what finds the added tokens.
+func (t *Tokenizer) findAdded(p *pipeline, list []Added) error {
+	var raw, normal []Added
+	for _, a := range list {
 		if a.Content == "" {
 			continue
-		}
-		if _, ok := t.ids[a.Content]; !ok {
-			t.ids[a.Content] = a.ID
 		}
 		if !a.Normalized {
 			raw = append(raw, a)

@@ -17,11 +17,7 @@ const (
 	contractions = foldedContractions
 	whitespaces  = spacePattern
 
-	// CamelCase as llama.cpp writes it for Tekken and its kin.
-	slashes       = slashPattern + spacePattern
-	tekkenHead    = `[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*`
-	llamaGPT4Head = `[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z]))+` + contractions + `?|[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))+((?=[\p{L}])([^A-Z]))*` + contractions + `?`
-	graniteHead   = `[^\r\n\p{L}\p{N}]?((?=[\p{L}\p{M}])([^a-z]))*((?=[\p{L}\p{M}])([^A-Z]))+` + contractions + `?|[^\r\n\p{L}\p{N}]?((?=[\p{L}\p{M}])([^a-z]))+((?=[\p{L}\p{M}])([^A-Z]))*` + contractions + `?`
+	slashes = slashPattern + spacePattern
 
 	// The reference masks white space outside ASCII before it looks for literal ranges: hence -[\s].
 	deepseekCJK   = `[一-龥ࠀ-一가-퟿-[\s]]+`
@@ -63,9 +59,9 @@ var published = map[string][]string{
 	"bloom":                   {bloomPattern},
 	"poro-chat":               {bloomPattern},
 	"viking":                  {bloomPattern, `\p{N}`},
-	"tekken":                  {tekkenHead + `|\p{N}` + slashes},
-	"gpt-4o":                  {llamaGPT4Head + `|\p{N}{1,3}` + slashes},
-	"granite-embed-multi-97m": {graniteHead + `|\p{N}{1,3}` + slashes},
+	"tekken":                  {camelHead + `|\p{N}` + slashes},
+	"gpt-4o":                  {gpt4oHead + `|\p{N}{1,3}` + slashes},
+	"granite-embed-multi-97m": {gpt4oHead + `|\p{N}{1,3}` + slashes},
 	"tiny_aya":                {`\d{1,3}(?=(?:\d{3})*(?!\d)` + noWord + `)`, gpt4oHead + `|\p{N}{1,3}` + slashes},
 	"kimi-k2":                 {strings.ReplaceAll(patternsOf("kimi-k2")[0], `&&[^\p{Han}]]`, `-[\p{Han}]]`)},
 	"superbpe":                {`\p{N}+`, `(?=(\d{3})+(?!\d))`},

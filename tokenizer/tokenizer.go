@@ -97,6 +97,11 @@ func New(c Config) (*Tokenizer, error) {
 	if err := t.readFlags(&c); err != nil {
 		return nil, err
 	}
+	if c.Pipeline != nil {
+		if err := t.enterAdded(c.Pipeline.Added); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.build(&c); err != nil {
 		return nil, err
 	}

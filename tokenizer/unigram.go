@@ -38,10 +38,13 @@ func (t *Tokenizer) buildUnigram(c *Config) error {
 	t.unkScore = float64(lowest) - unkPenalty
 	t.trie = newTrie(t.text, takesPart)
 	t.userTrie = newTrie(t.text, func(id int) bool { return t.attr[id] == isUser })
-	for _, id := range t.bytes {
-		if id < 0 || t.attr[id] != isByte {
-			t.bytes[0] = -1 // spelling in bytes needs them all
+	for i, id := range t.bytes {
+		if id >= 0 && t.attr[id] != isByte {
+			t.bytes[i] = -1
 		}
+	}
+	if c.Pipeline == nil && slices.Min(t.bytes[:]) < 0 {
+		t.bytes[0] = -1 // spelling in bytes needs them all
 	}
 	var err error
 	t.charsmap, err = newCharsmap(c.CharsMap)
@@ -98,28 +101,41 @@ func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
 		i += n
 	}
 	start := len(dst)
-	unknown := false
+	fused := -1 // the end of a run of unknown characters
+	flush := func(from int) {
+		if fused < 0 {
+			return
+		}
+		if text := b[from:fused]; t.spellsBytes(text) {
+			for i := len(text) - 1; i >= 0; i-- {
+				dst = append(dst, t.bytes[text[i]])
+			}
+		} else {
+			dst = append(dst, t.unk)
+		}
+		fused = -1
+	}
 	for end := len(b); end > 0; end = int(best[end].from) {
 		id := best[end].id
-		switch {
-		case id != t.unk:
-			dst = append(dst, id)
-		case t.spellsBytes():
-			for i := end - 1; i >= int(best[end].from); i-- {
-				dst = append(dst, t.bytes[b[i]])
-			}
-		case !unknown:
-			dst = append(dst, id)
+		if id == t.unk {
+			fused = max(fused, end)
+			continue
 		}
-		unknown = id == t.unk
+		flush(end)
+		dst = append(dst, id)
 	}
+	flush(0)
 	slices.Reverse(dst[start:])
 	return dst
 }
 
-// spellsBytes reports whether Unigram spells the unknown in bytes.
-func (t *Tokenizer) spellsBytes() bool {
-	return t.bytes[0] >= 0 && (t.pipe == nil || t.pipe.byteFallback)
+// spellsBytes reports whether Unigram spells unknown text in bytes: with a pipeline if they are tokens,
+// otherwise if all bytes are.
+func (t *Tokenizer) spellsBytes(text []byte) bool {
+	if t.pipe == nil {
+		return t.bytes[0] >= 0
+	}
+	return t.pipe.spellsBytes(t, string(text))
 }
 
 // A normalizer is the state between two stretches of a text.

@@ -221,6 +221,16 @@ func (v *vocab) addMore(known map[string]bool) error {
 			}
 		}
 	}
+	// A token that other files name takes the place of one that was kept free for it.
+	for _, a := range list {
+		if a.ID >= 0 && a.ID < int64(len(v.pieces)) && !v.has(a.Content) {
+			if p := &v.pieces[a.ID]; p.kind == tokenizer.TypeNormal {
+				delete(v.index, p.text)
+				v.index[a.Content] = int32(a.ID)
+				p.text = a.Content
+			}
+		}
+	}
 	return v.add(list)
 }
 
