@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -82,6 +83,7 @@ func (t *Tokenizer) buildMerges(lines []string, mayLack bool) error {
 		m.first[b] = intern(byteSpelling[b])
 	}
 	t.merges = m
+	t.alphabet = !t.pre.raw && int(slices.Max(m.first[:])) < len(t.text)
 	return nil
 }
 
@@ -136,7 +138,7 @@ func (t *Tokenizer) wordSink() sink {
 		}
 	case wordLevel:
 		return func(s *scratch, word string, _ bool) {
-			if id, ok := t.ids[word]; ok {
+			if id, ok := t.ids[word]; ok && t.inModel(id) {
 				s.dst = append(s.dst, id)
 			} else if t.unk >= 0 {
 				s.dst = append(s.dst, t.unk)
@@ -145,14 +147,44 @@ func (t *Tokenizer) wordSink() sink {
 	}
 	if t.pre.raw && !t.pre.ignoreMerges && !t.pre.wholeLines {
 		return func(s *scratch, word string, _ bool) {
+			word = t.withoutUnknown(word)
 			for word != "" {
-				n := t.joins.cut(word)
+				n := len(word)
+				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown { // which looks over the cut
+					n = t.joins.cut(word)
+				}
 				s.dst = t.encodeWord(s.dst, s, word[:n])
 				word = word[n:]
 			}
 		}
 	}
-	return func(s *scratch, word string, _ bool) { s.dst = t.encodeWord(s.dst, s, word) }
+	return func(s *scratch, word string, _ bool) {
+		if word = t.withoutUnknown(word); word != "" {
+			s.dst = t.encodeWord(s.dst, s, word)
+		}
+	}
+}
+
+// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything merges.
+func (t *Tokenizer) withoutUnknown(word string) string {
+	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback || t.alphabet {
+		return word
+	}
+	if t.pre.raw {
+		return strings.Map(func(r rune) rune {
+			if id := t.symbolOf(string(r)); id < 0 || int(id) >= len(t.text) {
+				return -1
+			}
+			return r
+		}, word)
+	}
+	var known []byte
+	for i := range len(word) {
+		if id := t.merges.first[word[i]]; int(id) < len(t.text) {
+			known = append(known, word[i])
+		}
+	}
+	return string(known)
 }
 
 // encodeWord merges the symbols of one word, the pair of lowest rank first.
@@ -208,9 +240,14 @@ func (m *merges) pair(left, right int32) (uint32, int32, bool) {
 	return uint32(rank), m.to[rank], true
 }
 
+// inModel reports whether the algorithm knows a token: one that was added is found otherwise.
+func (t *Tokenizer) inModel(id int32) bool {
+	return t.pipe == nil || t.pipe.size == 0 || int(id) < t.pipe.size
+}
+
 // symbolOf is the symbol of a character, -1 if it has none.
 func (t *Tokenizer) symbolOf(c string) int32 {
-	if id, ok := t.ids[c]; ok {
+	if id, ok := t.ids[c]; ok && t.inModel(id) {
 		return id
 	}
 	if id, ok := t.merges.extra[c]; ok {
@@ -284,14 +321,14 @@ func (t *Tokenizer) wholeWord(s *scratch, word string) (int32, bool) {
 	}
 	if t.pre.raw {
 		id, ok := t.ids[word]
-		return id, ok
+		return id, ok && t.inModel(id)
 	}
 	s.text = s.text[:0]
 	for i := range len(word) {
 		s.text = append(s.text, byteSpelling[word[i]]...)
 	}
 	id, ok := t.ids[string(s.text)]
-	return id, ok
+	return id, ok && t.inModel(id)
 }
 
 // mergeShort does what mergeAll does, in quadratic time and without a heap.

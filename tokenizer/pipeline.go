@@ -1,6 +1,9 @@
 package tokenizer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // ModelWordLevel is a vocabulary of whole words. GGUF has no name for it; it comes with a [Pipeline].
 const ModelWordLevel = "wordlevel"
@@ -17,14 +20,15 @@ type Pipeline struct {
 	Back  []int32 `json:"back,omitempty"`  // and after it
 	Ends  []int32 `json:"ends,omitempty"`  // what ends a generation, besides EOS
 
-	Size         int    `json:"size,omitempty"`          // Unigram: ids from here on were added
-	MaxWord      int    `json:"max_word,omitempty"`      // WordPiece: characters in a word; 0 means 100
-	Prefix       string `json:"prefix,omitempty"`        // WordPiece: of tokens inside a word
-	Characters   bool   `json:"characters,omitempty"`    // BPE: symbols are characters, not bytes
-	ByteFallback bool   `json:"byte_fallback,omitempty"` // BPE, Unigram: spell the unknown in bytes
-	FuseUnknown  bool   `json:"fuse_unk,omitempty"`      // BPE: one unknown token for a run
-	IgnoreMerges bool   `json:"ignore_merges,omitempty"` // BPE: a word that is a token is that token
-	Clean        bool   `json:"clean,omitempty"`         // decoding drops spaces before punctuation
+	Size         int     `json:"size,omitempty"`          // ids from here on are no tokens of the model, but were added
+	MaxWord      int     `json:"max_word,omitempty"`      // WordPiece: characters in a word; 0 means 100
+	Prefix       string  `json:"prefix,omitempty"`        // WordPiece: of tokens inside a word
+	Inner        []int32 `json:"inner,omitempty"`         // … those that keep it, as they go on with U+2581
+	Characters   bool    `json:"characters,omitempty"`    // BPE: symbols are characters, not bytes
+	ByteFallback bool    `json:"byte_fallback,omitempty"` // BPE, Unigram: spell the unknown in bytes
+	FuseUnknown  bool    `json:"fuse_unk,omitempty"`      // BPE: one unknown token for a run
+	IgnoreMerges bool    `json:"ignore_merges,omitempty"` // BPE: a word that is a token is that token
+	Clean        bool    `json:"clean,omitempty"`         // decoding drops spaces before punctuation
 }
 
 // Added is a token that is found in text before anything else.
@@ -90,9 +94,12 @@ type pipeline struct {
 	front, back []int32
 
 	byteFallback, fuseUnknown bool
-	maxWord                   int
+	maxWord, size             int
 	inner                     *trie // WordPiece: tokens inside a word, without their prefix
 }
+
+// inModel reports whether the model's algorithm knows a token.
+func (p *Pipeline) inModel(id int32) bool { return p.Size == 0 || int(id) < p.Size }
 
 // pretokenizer are the habits of BPE.
 func (p *Pipeline) pretokenizer() *pretokenizer {
@@ -106,7 +113,7 @@ type sink func(s *scratch, piece string, first bool)
 func (t *Tokenizer) buildPipeline(c *Config) error {
 	d := c.Pipeline
 	p := &pipeline{front: d.Front, back: d.Back, byteFallback: d.ByteFallback, fuseUnknown: d.FuseUnknown,
-		maxWord: d.MaxWord}
+		maxWord: d.MaxWord, size: d.Size}
 	for _, list := range [...][]int32{d.Front, d.Back, d.Ends} {
 		for _, id := range list {
 			if !t.valid(id) {
@@ -134,14 +141,12 @@ func (t *Tokenizer) buildPipeline(c *Config) error {
 // buildWordPiece makes the two tries of WordPiece of the spellings that GGUF has: tokens that begin
 // a word have U+2581 in front, those inside a word have lost their prefix.
 func (t *Tokenizer) buildWordPiece(p *pipeline, d *Pipeline) {
-	added := map[int32]bool{}
-	for _, a := range d.Added {
-		added[a.ID] = true
-	}
 	begin, inner := make([]string, len(t.text)), make([]string, len(t.text))
 	for id, text := range t.text {
 		switch rest, ok := strings.CutPrefix(text, escaped); {
-		case t.attr[id]&(isUnused) != 0 || added[int32(id)] && !ok:
+		case slices.Contains(d.Inner, int32(id)):
+			inner[id] = strings.TrimPrefix(text, d.Prefix)
+		case t.attr[id]&isUnused != 0 || !d.inModel(int32(id)):
 		case ok:
 			begin[id] = rest
 		case t.attr[id]&isNormal == 0 || bracketed(text):
@@ -240,12 +245,15 @@ func newFinder(list []Added) finder {
 	for i, a := range list {
 		spellings[i] = a.Content
 	}
-	seen := map[string]bool{}
-	return finder{list, newTrie(spellings, func(i int) bool {
-		again := seen[spellings[i]]
-		seen[spellings[i]] = true
-		return !again
-	})}
+	last := map[string]int{} // of two that are spelled alike the last counts, control tokens before others
+	for _, special := range []bool{true, false} {
+		for i, a := range list {
+			if a.Special == special {
+				last[a.Content] = i
+			}
+		}
+	}
+	return finder{list, newTrie(spellings, func(i int) bool { return last[spellings[i]] == i })}
 }
 
 // split appends the tokens in text to s.dst and hands on what lies between them, with its offset. Of
@@ -278,9 +286,10 @@ func (f *finder) split(s *scratch, text string, parse bool, between func(piece s
 			if done < from {
 				between(text[done:from], done)
 			}
-			s.dst = append(s.dst, a.ID)
-			done = to
-			at = max(at, done)
+			if from < to {
+				s.dst = append(s.dst, a.ID)
+			}
+			done = to // white space that was taken is looked through once more, as the reference does
 		}
 	}
 	if done < len(text) {
@@ -294,4 +303,14 @@ func checkSteps(what string, steps []Step) error {
 		return malformed("%s has %d steps, at most %d", what, len(steps), MaxSteps)
 	}
 	return nil
+}
+
+// Check reports what of the steps this package does not know.
+func (p *Pipeline) Check() error {
+	t := &Tokenizer{pre: &pretokenizer{}, joins: joins{}}
+	if _, err := t.normalizers(p.Normalizer); err != nil {
+		return err
+	}
+	_, err := t.preTokenizer(p.PreTokenizer)
+	return err
 }

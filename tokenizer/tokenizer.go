@@ -45,6 +45,7 @@ type Tokenizer struct {
 
 	bytes    [256]int32 // the id that stands for a byte, or -1
 	merges   *merges    // bpe
+	alphabet bool       // each byte is a token
 	trie     *trie      // wpm, unigram
 	userTrie *trie      // unigram: the user-defined tokens
 	charsmap *charsmap  // unigram; may be nil

@@ -23,7 +23,7 @@ func (t *Tokenizer) buildUnigram(c *Config) error {
 	takesPart := func(id int) bool { return t.attr[id]&(isNormal|isUser|isUnused) != 0 }
 	counts := func(id int) bool { return t.attr[id] == isNormal }
 	if p := c.Pipeline; p != nil {
-		takesPart = func(id int) bool { return id < p.Size }
+		takesPart = func(id int) bool { return p.inModel(int32(id)) }
 		counts = takesPart
 	}
 	lowest := float32(math.MaxFloat32)

@@ -40,6 +40,9 @@ func (v *vocab) readDocument(b []byte) error {
 	for _, s := range pre {
 		v.pipeline.PreTokenizer = append(v.pipeline.PreTokenizer, s.Step)
 	}
+	if err := v.pipeline.Check(); err != nil {
+		return v.fail("%w", err)
+	}
 	switch kind := v.kindOf(&j); kind {
 	case "BPE":
 		err = v.readBPE(&j, normalizer, pre)
@@ -149,6 +152,7 @@ func (v *vocab) readVocabMap(raw json.RawMessage) error {
 			return err
 		}
 	}
+	v.pipeline.Size = len(v.pieces)
 	return nil
 }
 
@@ -364,10 +368,13 @@ func (v *vocab) respell() error {
 	if prefix == "" {
 		return v.unsupported("WordPiece without continuing_subword_prefix")
 	}
+	inner := func(text string) bool { return v.has(prefix + text) }
 	for i := range v.pieces {
 		p := &v.pieces[i]
 		switch text := p.text; {
-		case p.kind != tokenizer.TypeNormal || strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
+		case p.kind != tokenizer.TypeNormal && !inner(text) || strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
+		case strings.HasPrefix(text, prefix+spaceMark): // it would look like the beginning of a word
+			v.pipeline.Inner = append(v.pipeline.Inner, int32(i))
 		case strings.HasPrefix(text, prefix) && len(text) > len(prefix):
 			p.text = text[len(prefix):]
 		default:
