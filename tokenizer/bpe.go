@@ -151,7 +151,7 @@ func (t *Tokenizer) wordSink() sink {
 			for word != "" {
 				n := len(word)
 				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown { // which looks over the cut
-					n = t.joins.cut(word)
+					n = t.joins.cut(word, escaped)
 				}
 				s.dst = t.encodeWord(s.dst, s, word[:n])
 				word = word[n:]
@@ -259,7 +259,7 @@ func (t *Tokenizer) symbolOf(c string) int32 {
 // encodeLongWord is encodeWord for words of any length.
 func (t *Tokenizer) encodeLongWord(dst []int32, s *scratch, word string) []int32 {
 	m := t.merges
-	s.linkLong(len(word))
+	s.long.reset(len(word))
 	for off := 0; off < len(word); {
 		n, id := 1, int32(-1)
 		if t.pre.raw {
@@ -268,12 +268,12 @@ func (t *Tokenizer) encodeLongWord(dst []int32, s *scratch, word string) []int32
 		} else {
 			id = m.first[word[off]]
 		}
-		s.addLong(off, n, id)
+		s.long.add(off, n, id)
 		off += n
 	}
-	s.mergeLong(func(_, _ int, left, right int32) (uint32, int32, bool) { return m.pair(left, right) })
+	s.long.merge(func(_, _ int, left, right int32) (uint32, int32, bool) { return m.pair(left, right) })
 	unknown := false
-	for at, id := range s.long() {
+	for at, id := range s.long.all() {
 		if id >= 0 && int(id) < len(t.text) {
 			dst = append(dst, id)
 			unknown = false

@@ -12,9 +12,7 @@ type scratch struct {
 	text         []byte  // the text of a fragment as the model wants it
 	ends         [][]int // of pieces, by the stages that cut
 	dst          []int32 // the ids so far, while a text is cut
-	links        []int32 // of long words
-	lastLong     int
-	keys         []uint64
+	long         longSyms
 	syms         []sym
 	queue        queue
 	best         []bestPath

@@ -8,39 +8,89 @@ import (
 	"unicode/utf8"
 )
 
-// joins are the characters that some token has before U+2581. A text may be cut before U+2581 if
-// another character is before it: no token is both sides of the cut.
-type joins map[rune]bool
+// joins are the pairs of neighbouring characters that some token has, and perhaps a few more: a set of
+// bits by hash. A text may be cut between any others: no token is on both sides of the cut.
+type joins struct{ bits []uint64 }
 
-// learn enters those of a token.
-func (j joins) learn(token string) {
-	for i := 1; i < len(token); {
-		k := strings.Index(token[i:], escaped)
-		if k < 0 {
-			return
-		}
-		i += k
-		if r, _ := utf8.DecodeLastRuneInString(token[:i]); !j[r] {
-			j[r] = true
-		}
-		i += len(escaped)
+// newJoins makes room for the pairs of so many tokens.
+func newJoins(tokens int) joins {
+	n := 1 << 10
+	for n < tokens && n < 1<<17 {
+		n *= 2
+	}
+	return joins{make([]uint64, n)} // 64 bits for a token
+}
+
+func (j *joins) bit(left, right rune) (word int, mask uint64) {
+	h := uint32(left)*0x9E3779B1 ^ uint32(right)*0x85EBCA77
+	h ^= h >> 15
+	return int(h>>6) & (len(j.bits) - 1), 1 << (h & 63)
+}
+
+// learn enters the pairs of a token.
+func (j *joins) learn(token string) {
+	left, n := utf8.DecodeRuneInString(token)
+	for _, right := range token[n:] {
+		word, mask := j.bit(left, right)
+		j.bits[word] |= mask
+		left = right
 	}
 }
 
-// cut returns the end of the first stretch of text that no token joins with what follows it.
-func (j joins) cut(text string) int {
+func (j *joins) has(left, right rune) bool {
+	word, mask := j.bit(left, right)
+	return j.bits[word]&mask != 0
+}
+
+// shortStretch is from how many bytes on a text is looked through for a place to cut. Before U+2581
+// there mostly is one.
+const shortStretch = 64
+
+// cut returns the end of the first stretch of text that no token joins with what follows it. space is
+// how the text has U+2581: as that, or as a space that will become it.
+func (j *joins) cut(text, space string) int {
 	for i := 1; i < len(text); {
-		k := strings.Index(text[i:], escaped)
-		if k < 0 {
-			break
+		k := strings.Index(text[i:], space)
+		if k < 0 || k > shortStretch {
+			return j.cutAnywhere(text, i, space)
 		}
 		i += k
-		if r, _ := utf8.DecodeLastRuneInString(text[:i]); !j[r] {
+		if left, _ := utf8.DecodeLastRuneInString(text[:i]); !j.has(marked(left), spaceMark) {
 			return i
 		}
-		i += len(escaped)
+		i += len(space)
 	}
 	return len(text)
+}
+
+// cutAnywhere is cut between any two characters, the first of them ending at i or after it.
+func (j *joins) cutAnywhere(text string, i int, space string) int {
+	for i < len(text) && !utf8.RuneStart(text[i]) {
+		i++
+	}
+	left, _ := utf8.DecodeLastRuneInString(text[:i])
+	escapes := space == " "
+	for i < len(text) {
+		right, n := utf8.DecodeRuneInString(text[i:])
+		a, b := left, right
+		if escapes {
+			a, b = marked(left), marked(right)
+		}
+		if !j.has(a, b) {
+			return i
+		}
+		left = right
+		i += n
+	}
+	return len(text)
+}
+
+// marked is the character that a space becomes.
+func marked(r rune) rune {
+	if r == ' ' {
+		return spaceMark
+	}
+	return r
 }
 
 // A sym is a stretch of text that may still be merged with its neighbours. Symbols form a list; one that has been merged into
@@ -154,32 +204,41 @@ func priorityOf(score float32) uint32 {
 	return 1<<31 - 1 - b
 }
 
-// longWord is from how many bytes on a word is merged in place of symbols by links: 20 bytes of memory
-// for a byte of text, which is less than half.
+// longWord is from how many bytes on a word is merged in the form of longSyms: 14 bytes of memory for a
+// byte of text, a third of what syms and candidates take.
 const longWord = 1 << 14
 
-// linkLong makes room for the symbols of n bytes of text: three numbers for each offset, which are the
-// offsets of the next and the previous symbol, and the id. A symbol that has been merged into another
-// has 0 as next.
-func (s *scratch) linkLong(n int) {
-	s.links = slices.Grow(s.links[:0], 3*n)[:3*n]
-	s.keys = slices.Grow(s.keys[:0], n)[:0]
-	s.lastLong = -1
+// longSyms are the symbols of a text by their offsets. The size of each stands at its first byte and at
+// its last, so that both neighbours are found.
+type longSyms struct {
+	size []uint16
+	id   []int32 // noSymbol where none begins (any more)
+	keys []uint64
 }
 
-// addLong adds the symbol of text[off:off+n].
-func (s *scratch) addLong(off, n int, id int32) {
-	l := s.links[3*off:]
-	l[0], l[1], l[2] = int32(off+n), int32(s.lastLong), id
-	s.lastLong = off
+const noSymbol = math.MinInt32
+
+// reset makes room for n bytes of text.
+func (l *longSyms) reset(n int) {
+	l.size = slices.Grow(l.size[:0], n)[:n]
+	l.id = slices.Grow(l.id[:0], n)[:n]
+	l.keys = l.keys[:0]
 }
 
-// long yields the symbols that are left: their offsets, their ends and ids.
-func (s *scratch) long() iter.Seq2[[2]int, int32] {
+// add adds the symbol of text[off:off+n].
+func (l *longSyms) add(off, n int, id int32) {
+	for i := off + 1; i < off+n; i++ {
+		l.id[i] = noSymbol
+	}
+	l.size[off], l.size[off+n-1], l.id[off] = uint16(n), uint16(n), id
+}
+
+// all yields the symbols that are left: their offsets and ends, and their ids.
+func (l *longSyms) all() iter.Seq2[[2]int, int32] {
 	return func(yield func([2]int, int32) bool) {
-		for off := 0; 3*off < len(s.links); {
-			end := int(s.links[3*off])
-			if !yield([2]int{off, end}, s.links[3*off+2]) {
+		for off := 0; off < len(l.id); {
+			end := off + int(l.size[off])
+			if !yield([2]int{off, end}, l.id[off]) {
 				return
 			}
 			off = end
@@ -187,53 +246,63 @@ func (s *scratch) long() iter.Seq2[[2]int, int32] {
 	}
 }
 
-// mergeLong is mergeAll on such symbols. pair is given the offset of the left one, the end of the right
-// one and their ids. A candidate is its key alone; whether it still holds is found by asking again.
-func (s *scratch) mergeLong(pair func(from, to int, left, right int32) (priority uint32, id int32, ok bool)) {
-	l, n := s.links, int32(len(s.links)/3)
-	ask := func(at int32) (key uint64, id int32, ok bool) {
-		if at < 0 || l[3*at] == 0 || l[3*at] == n {
+// merge is mergeAll. pair is given the offset of the left symbol, the end of the right one, and their
+// ids. A candidate is its key alone; whether it still holds is found by asking again.
+func (l *longSyms) merge(pair func(from, to int, left, right int32) (priority uint32, id int32, ok bool)) {
+	n := len(l.id)
+	ask := func(at int) (key uint64, id int32, ok bool) {
+		if l.id[at] == noSymbol {
 			return 0, 0, false
 		}
-		right := l[3*at]
-		p, id, ok := pair(int(at), int(l[3*right]), l[3*at+2], l[3*right+2])
+		right := at + int(l.size[at])
+		if right >= n {
+			return 0, 0, false
+		}
+		p, id, ok := pair(at, right+int(l.size[right]), l.id[at], l.id[right])
 		return uint64(p)<<32 | uint64(at), id, ok
 	}
-	try := func(at int32) {
+	symbols := 0
+	for at := 0; at < n; at += int(l.size[at]) {
+		symbols++
+	}
+	l.keys = slices.Grow(l.keys, symbols)
+	for at := 0; at < n; at += int(l.size[at]) {
+		if key, _, ok := ask(at); ok {
+			l.keys = pushKey(l.keys, key)
+		}
+	}
+	try := func(at int) {
 		key, _, ok := ask(at)
 		if !ok {
 			return
 		}
-		if len(s.keys) == cap(s.keys) { // at most one for a symbol holds
-			held := s.keys[:0]
-			for _, k := range s.keys {
-				if now, _, ok := ask(int32(uint32(k))); ok && now == k {
+		if len(l.keys) == cap(l.keys) { // at most one for a symbol holds
+			held := l.keys[:0]
+			for _, k := range l.keys {
+				if now, _, ok := ask(int(uint32(k))); ok && now == k {
 					held = append(held, k)
 				}
 			}
 			slices.Sort(held) // which is a heap
-			s.keys = slices.Compact(held)
+			l.keys = slices.Compact(held)
 		}
-		s.keys = pushKey(s.keys, key)
+		l.keys = pushKey(l.keys, key)
 	}
-	for at := int32(0); at < n; at = l[3*at] {
-		try(at)
-	}
-	for len(s.keys) > 0 {
-		key := s.keys[0]
-		s.keys = popKey(s.keys)
-		at := int32(uint32(key))
+	for len(l.keys) > 0 {
+		key := l.keys[0]
+		l.keys = popKey(l.keys)
+		at := int(uint32(key))
 		now, id, ok := ask(at)
 		if !ok || now != key {
 			continue
 		}
-		right := l[3*at]
-		next := l[3*right]
-		l[3*at], l[3*at+2], l[3*right] = next, id, 0
-		if next < n {
-			l[3*next+1] = at
+		right := at + int(l.size[at])
+		end := right + int(l.size[right])
+		l.id[at], l.id[right] = id, noSymbol
+		l.size[at], l.size[end-1] = uint16(end-at), uint16(end-at)
+		if at > 0 {
+			try(at - int(l.size[at-1]))
 		}
-		try(l[3*at+1])
 		try(at)
 	}
 }

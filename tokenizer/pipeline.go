@@ -307,7 +307,7 @@ func checkSteps(what string, steps []Step) error {
 
 // Check reports what of the steps this package does not know.
 func (p *Pipeline) Check() error {
-	t := &Tokenizer{pre: &pretokenizer{}, joins: joins{}}
+	t := &Tokenizer{pre: &pretokenizer{}, joins: newJoins(0)}
 	if _, err := t.normalizers(p.Normalizer); err != nil {
 		return err
 	}

@@ -1,27 +1,10 @@
 package tokenizer
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
 // encodeSPM is SentencePiece's BPE: starting from characters, the two neighbours whose concatenation is the token with the highest score
 // are merged, again and again. What is not a token in the end is spelled in bytes.
 func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool) []int32 {
 	for text != "" {
-		// A stretch that no token joins with what follows, as far as spaces show it.
-		n := 0
-		for {
-			k := strings.IndexByte(text[n+min(1, len(text)-n):], ' ')
-			if k < 0 {
-				n = len(text)
-				break
-			}
-			n += k + 1
-			if r, _ := utf8.DecodeLastRuneInString(text[:n]); !t.joins[r] && r != ' ' || r == ' ' && !t.joins[spaceMark] {
-				break
-			}
-		}
+		n := t.joins.cut(text, " ")
 		b := s.text[:0]
 		if prefix {
 			b = append(b, escaped...)
@@ -60,14 +43,14 @@ func (t *Tokenizer) spellSPM(dst []int32, s *scratch, b []byte) []int32 {
 
 // spellLongSPM is spellSPM for stretches of any length.
 func (t *Tokenizer) spellLongSPM(dst []int32, s *scratch, b []byte) []int32 {
-	s.linkLong(len(b))
+	s.long.reset(len(b))
 	for off := 0; off < len(b); {
 		n := charLen(b[off:])
-		s.addLong(off, n, -1)
+		s.long.add(off, n, -1)
 		off += n
 	}
-	s.mergeLong(func(from, to int, _, _ int32) (uint32, int32, bool) { return t.scoredPair(b[from:to]) })
-	for at, id := range s.long() {
+	s.long.merge(func(from, to int, _, _ int32) (uint32, int32, bool) { return t.scoredPair(b[from:to]) })
+	for at, id := range s.long.all() {
 		dst = t.spellSymbol(dst, b[at[0]:at[1]], id)
 	}
 	return dst

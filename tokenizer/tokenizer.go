@@ -60,7 +60,7 @@ type Tokenizer struct {
 
 // New checks c and builds the tokenizer. It keeps the strings of c.Tokens but none of the slices.
 func New(c Config) (*Tokenizer, error) {
-	t := &Tokenizer{model: c.Model, pre: &pretokenizer{}, joins: joins{}}
+	t := &Tokenizer{model: c.Model, pre: &pretokenizer{}, joins: newJoins(len(c.Tokens))}
 	switch c.Model {
 	case ModelSPM:
 		if t.kind = spm; c.Pipeline != nil { // which comes with merges

@@ -156,7 +156,7 @@ const (
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	for text != "" && len(dst) < limit {
 		if len(dst) >= stretch && text[0] == ' ' {
-			if r, _ := utf8.DecodeLastRune(dst); !t.joins[r] {
+			if r, _ := utf8.DecodeLastRune(dst); !t.joins.has(r, spaceMark) {
 				break
 			}
 		}
