@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -455,13 +456,25 @@ func (m *Model) named(err error) error {
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a
 // checkpoint, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder with or without weights, and nothing else.
 func OpenTokenizer(path string) (*Tokenizer, error) {
-	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := openVocabulary(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return vocabulary(f)
+}
+
+func openVocabulary(path string) (*gguf.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		f, err := checkpoint.OpenVocabulary(path)
+		if f == nil && err == nil {
+			err = fault.Bad(path, errors.New("want a vocabulary (tokenizer.json, tokenizer.model or another), found none"))
+		}
+		return f, err
+	}
+	return checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 }
 
 // OpenTokenizerBytes does the same for a file in memory.

@@ -77,10 +77,11 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 	if err != nil {
 		return nil, err
 	}
-	vocab, err := vocabulary(dir, c)
+	vocab, notes, err := vocabulary(dir, c)
 	if err != nil {
 		return nil, err
 	}
+	b.notes = append(b.notes, notes...)
 	// A header is all that is read of a mapped file as long as nobody asks for weights.
 	file, err := safetensors.OpenDir(dir, safetensors.Options{NoMmap: o.NoMmap && !o.HeaderOnly})
 	if err != nil {

@@ -1,133 +1,114 @@
 package checkpoint
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/fault"
-	"github.com/goinfer/goinfer/tokenizer"
+	"github.com/goinfer/goinfer/internal/mmap"
+	"github.com/goinfer/goinfer/tokenizer/hf"
 )
 
 // vocabulary is the tokenizer of the checkpoint in a folder as metadata, tokenizer.*; it has as many tokens as config.json says. It is empty where the folder has none.
-//
-// tokenizer.json counts where there is one, then tokenizer.model. What a tokenizer does that metadata cannot say is an error, but for this: text is not brought into
-// Unicode's normal form C, and a token does not swallow the white space beside it, as in every GGUF file of such models; tokens that were added behind the last row of
-// the embedding, which no model can read, are left out.
-func vocabulary(dir string, c *config) ([]gguf.KV, error) {
-	v, err := readVocab(dir, c)
+// notes say what was left out.
+func vocabulary(dir string, c *config) (kvs []gguf.KV, notes []string, err error) {
+	rows := c.or(0, "vocab_size", "padded_vocab_size")
+	if *c.err != nil {
+		return nil, nil, *c.err
+	}
+	v, err := hf.Read(dir, hf.Options{Rows: rows})
+	if err != nil || v == nil {
+		return nil, nil, err
+	}
+	if kvs, err = metadata(v); err != nil {
+		return nil, nil, err
+	}
+	chat, err := readChat(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	templates, err := chat.templates()
+	if err != nil {
+		return nil, nil, err
+	}
+	kvs = append(append(kvs, templates...), chat.sampling()...)
+	return kvs, v.Notes, errors.Join(*chat.settings.err, *chat.generate.err)
+}
+
+// OpenVocabulary is the vocabulary of a folder as a file that has nothing else: with or without weights, and of any architecture. It returns
+// nil if the folder has none.
+func OpenVocabulary(dir string) (*gguf.File, error) {
+	v, err := hf.Read(dir, hf.Options{})
 	if err != nil || v == nil {
 		return nil, err
 	}
-	if err := v.complete(); err != nil {
+	kvs, err := metadata(v)
+	if err != nil {
 		return nil, err
 	}
-	return v.metadata()
+	return gguf.Compose(gguf.Composition{Path: dir, Keys: kvs, Notes: v.Notes})
 }
 
-// vocab is a vocabulary in the making.
-type vocab struct {
-	path     string  // of the file that holds it, for errors
-	config   *config // config.json
-	settings *config // tokenizer_config.json, over special_tokens_map.json
-	generate *config // generation_config.json
-
-	model, pre string // as in tokenizer.ggml.model and .pre
-	pieces     []piece
-	index      map[string]int32 // of pieces by their spelling in the file
-	merges     []string
-	charsmap   []byte
-
-	bos, eos, unk            int32 // -1 for none
-	addBOS, addEOS           *bool
-	spacePrefix, mergeSpaces *bool
-	lowercase, stripAccents  *bool
-}
-
-// piece is a token. kind is 0 where no token has that id.
-type piece struct {
-	text  string
-	score float32
-	kind  int32
-}
-
-// maxVocab bounds tokenizer.json and tokenizer.model in bytes, maxPadding the ids that no token has. Both are far above what is published.
-const (
-	maxVocab   = 256 << 20
-	maxPadding = 1 << 20
-)
-
-func (v *vocab) fail(format string, args ...any) error {
-	return fault.Bad(v.path, fmt.Errorf(format, args...))
-}
-
-// unsupported is a fault of ours: the file may be fine.
-func (v *vocab) unsupported(format string, args ...any) error {
-	return v.fail("%w "+format, append([]any{ErrUnsupported}, args...)...)
-}
-
-// readVocab reads the files of a vocabulary. It returns nil where there is none.
-func readVocab(dir string, c *config) (*vocab, error) {
-	v := &vocab{config: c, index: map[string]int32{}, bos: -1, eos: -1, unk: -1}
-	var err error
-	if v.settings, err = readSettings(dir); err != nil {
-		return nil, err
+// metadata is a vocabulary as keys of GGUF.
+func metadata(v *hf.Vocabulary) ([]gguf.KV, error) {
+	c := &v.Config
+	var kvs []gguf.KV
+	set := func(key string, value any) { kvs = append(kvs, gguf.KV{Key: "tokenizer.ggml." + key, Value: value}) }
+	set("model", c.Model)
+	set("pre", c.Pre)
+	set("tokens", c.Tokens)
+	if c.Scores != nil {
+		set("scores", c.Scores)
 	}
-	if v.generate, err = optionalConfig(filepath.Join(dir, "generation_config.json")); err != nil {
-		return nil, err
+	set("token_type", c.Types)
+	if c.Merges != nil {
+		set("merges", c.Merges)
+	}
+	for _, p := range [...]struct {
+		name string
+		id   int32
+	}{{"bos", c.BOS}, {"eos", c.EOS}, {"eot", c.EOT}, {"eom", c.EOM}, {"unknown", c.UNK}, {"seperator", c.SEP}, {"padding", c.PAD}, {"cls", c.CLS}, {"mask", c.MASK}} {
+		if p.id >= 0 {
+			set(p.name+"_token_id", uint32(p.id))
+		}
 	}
 	for _, f := range [...]struct {
-		name string
-		read func([]byte) error
-	}{{"tokenizer.json", v.readJSON}, {"tokenizer.model", v.readSentencePiece}, {"spiece.model", v.readSentencePiece}, {"vocab.txt", v.readWords}} {
-		v.path = filepath.Join(dir, f.name)
-		b, err := readWhole(v.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := f.read(b); err != nil {
-			return nil, err
-		}
-		return v, nil
-	}
-	for _, name := range []string{"vocab.json", "tekken.json", "tiktoken.model", "sentencepiece.bpe.model"} {
-		if path := filepath.Join(dir, name); exists(path) {
-			return nil, fault.Bad(path, fmt.Errorf("%w vocabulary: want tokenizer.json, tokenizer.model, spiece.model or vocab.txt beside it", ErrUnsupported))
+		key  string
+		flag *bool
+	}{{"add_bos_token", c.AddBOS}, {"add_eos_token", c.AddEOS}, {"add_space_prefix", c.AddSpacePrefix}, {"remove_extra_whitespaces", c.RemoveExtraWhitespaces},
+		{"normalizer.lowercase", c.Lowercase}, {"normalizer.strip_accents", c.StripAccents}} {
+		if f.flag != nil {
+			set(f.key, *f.flag)
 		}
 	}
-	return nil, nil
+	if c.CharsMap != nil {
+		set("precompiled_charsmap", c.CharsMap)
+	}
+	pipeline, err := v.PipelineJSON()
+	if err == nil && pipeline != "" {
+		kvs = append(kvs, gguf.KV{Key: hf.KeyPipeline, Value: pipeline})
+	}
+	return kvs, err
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// chatSettings are what a folder says of conversations and of sampling.
+type chatSettings struct {
+	dir      string
+	settings *config // tokenizer_config.json
+	generate *config // generation_config.json
 }
 
-// readWhole reads a file of a vocabulary.
-func readWhole(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fault.System(err)
+func readChat(dir string) (v chatSettings, err error) {
+	v.dir = dir
+	if v.settings, err = optionalConfig(filepath.Join(dir, "tokenizer_config.json")); err == nil {
+		v.generate, err = optionalConfig(filepath.Join(dir, "generation_config.json"))
 	}
-	if info.Size() > maxVocab {
-		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", info.Size(), maxVocab))
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.System(err)
-	}
-	return b, nil
+	return v, err
 }
 
 // optionalConfig is readConfig for a file that need not be there: it is then as if it were empty.
@@ -139,284 +120,26 @@ func optionalConfig(path string) (*config, error) {
 	return c, err
 }
 
-// readSettings reads tokenizer_config.json, and special_tokens_map.json for what it does not say.
-func readSettings(dir string) (*config, error) {
-	c, err := optionalConfig(filepath.Join(dir, "tokenizer_config.json"))
+// readTemplate reads a regular file of a bounded size.
+func readTemplate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.System(err)
 	}
-	more, err := optionalConfig(filepath.Join(dir, "special_tokens_map.json"))
+	if info.Size() > maxConfig {
+		return nil, fault.Bad(path, fmt.Errorf("want at most %d bytes, found %d", maxConfig, info.Size()))
+	}
+	m, err := mmap.Read(path)
 	if err != nil {
-		return nil, err
+		return nil, fault.System(err)
 	}
-	if c.values == nil {
-		c.values = map[string]any{}
-	}
-	for k, x := range more.values {
-		if c.values[k] == nil {
-			c.values[k] = x
-		}
-	}
-	return c, nil
-}
-
-// put gives an id its token, of those with low ids before those with high ones. Holes of more than maxPadding ids together are no vocabulary: each one alone might be small, and
-// a short file come to more memory than there is.
-func (v *vocab) put(id int64, p piece) error {
-	if id < 0 || id >= int64(len(v.index))+maxPadding {
-		return v.fail("token %s has the id %d among %d tokens", quoted(p.text), id, len(v.index))
-	}
-	if grow := int(id) + 1 - len(v.pieces); grow > 0 {
-		v.pieces = append(v.pieces, make([]piece, grow)...)
-	}
-	if old := v.pieces[id]; old.kind != 0 && old.text != p.text {
-		return v.fail("id %d is both %s and %s", id, quoted(old.text), quoted(p.text))
-	}
-	if old, ok := v.index[p.text]; ok && int64(old) != id {
-		return v.fail("token %s has the ids %d and %d", quoted(p.text), old, id)
-	}
-	v.pieces[id] = p
-	v.index[p.text] = int32(id)
-	return nil
-}
-
-// added is an entry of added_tokens in tokenizer.json, or of added_tokens_decoder in tokenizer_config.json.
-type added struct {
-	ID      int64  `json:"id"`
-	Content string `json:"content"`
-	Special bool   `json:"special"`
-}
-
-// add puts the tokens that were added to a vocabulary, over those that it has.
-func (v *vocab) add(list []added) error {
-	rows := v.rows()
-	slices.SortStableFunc(list, func(a, b added) int { return cmp.Compare(a.ID, b.ID) })
-	for _, a := range list {
-		if rows > 0 && a.ID >= int64(rows) && a.ID >= int64(len(v.pieces)) {
-			continue // the model has no row for it
-		}
-		p := piece{text: a.Content, kind: tokenizer.TypeUserDefined}
-		if a.ID >= 0 && a.ID < int64(len(v.pieces)) && v.pieces[a.ID].kind != 0 {
-			p.score = v.pieces[a.ID].score
-			if k := v.pieces[a.ID].kind; k == tokenizer.TypeUnknown || k == tokenizer.TypeByte {
-				continue
-			}
-		}
-		if a.Special {
-			p.kind = tokenizer.TypeControl
-		}
-		if err := v.put(a.ID, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addDecoder is add with added_tokens_decoder of tokenizer_config.json, for vocabularies that do not list them.
-func (v *vocab) addDecoder() error {
-	decoder := v.settings.object("added_tokens_decoder")
-	var list []added
-	for key := range decoder.values {
-		id, err := strconv.ParseInt(key, 10, 64)
-		if err != nil {
-			return fault.Bad(decoder.path, fmt.Errorf("added_tokens_decoder: want a number as key, found %s", quoted(key)))
-		}
-		entry := decoder.object(key)
-		list = append(list, added{ID: id, Content: entry.string("content"), Special: entry.flag(false, "special")})
-	}
-	if *decoder.err != nil {
-		return *decoder.err
-	}
-	return v.add(list)
-}
-
-// rows is how many tokens config.json says that the model has, 0 if it does not.
-func (v *vocab) rows() int { return v.config.or(0, "vocab_size", "padded_vocab_size") }
-
-// complete finds the tokens with a task and fills the vocabulary up to the rows of the embedding.
-func (v *vocab) complete() error {
-	rows := v.rows()
-	if *v.config.err != nil {
-		return *v.config.err
-	}
-	switch n := len(v.pieces); {
-	case rows > n+maxPadding:
-		return v.fail("%d tokens, but %s has a vocab_size of %d", n, filepath.Base(v.config.path), rows)
-	case rows > 0 && rows < n:
-		return v.fail("token %d is %s, but %s has a vocab_size of %d", n-1, quoted(v.pieces[n-1].text), filepath.Base(v.config.path), rows)
-	case rows > n:
-		v.pieces = append(v.pieces, make([]piece, rows-n)...)
-	}
-	for i := range v.pieces {
-		if v.pieces[i].kind == 0 {
-			v.pieces[i] = piece{text: fmt.Sprintf("[PAD%d]", i), score: -10000, kind: tokenizer.TypeUnused}
-		}
-	}
-	for _, p := range [...]struct {
-		name string
-		id   *int32
-	}{{"bos", &v.bos}, {"eos", &v.eos}, {"unk", &v.unk}} {
-		if *p.id < 0 {
-			*p.id = v.special(p.name)
-		}
-	}
-	for _, p := range [...]struct {
-		key  string
-		flag **bool
-	}{{"add_bos_token", &v.addBOS}, {"add_eos_token", &v.addEOS}} {
-		if v.settings.has(p.key) { // what is said last, over the template in tokenizer.json
-			b := v.settings.flag(false, p.key)
-			*p.flag = &b
-		}
-	}
-	if v.addBOS != nil && *v.addBOS && v.bos < 0 || v.addEOS != nil && *v.addEOS && v.eos < 0 {
-		return fault.Bad(v.settings.path, errors.New("add_bos_token or add_eos_token is set, but there is no such token"))
-	}
-	for _, c := range []*config{v.settings, v.generate, v.config} {
-		if *c.err != nil {
-			return *c.err
-		}
-	}
-	return nil
-}
-
-// special is the id of the token for a task, by its spelling in tokenizer_config.json or its number in the configurations; -1 if there is none.
-func (v *vocab) special(name string) int32 {
-	key := name + "_token"
-	var text string
-	switch x := v.settings.values[key].(type) {
-	case nil:
-	case string:
-		text = x
-	case map[string]any:
-		text = v.settings.object(key).string("content")
-	default:
-		v.settings.wrong(key, "a token", x)
-	}
-	if text != "" {
-		if id, ok := v.index[text]; ok {
-			return id
-		}
-	}
-	for _, c := range []*config{v.config, v.generate} {
-		if ids := tokenIDs(c, key+"_id"); len(ids) > 0 && ids[0] < int64(len(v.pieces)) {
-			return int32(ids[0])
-		}
-	}
-	return -1
-}
-
-// tokenIDs is a number, or a list of them. What is negative means none.
-func tokenIDs(c *config, key string) (ids []int64) {
-	list, ok := c.values[key].([]any)
-	if !ok {
-		if c.values[key] == nil {
-			return nil
-		}
-		list = []any{c.values[key]}
-	}
-	for _, x := range list {
-		n, ok := x.(json.Number)
-		id, err := n.Int64()
-		if !ok || err != nil {
-			c.wrong(key, "the number of a token", x)
-			return nil
-		}
-		if id >= 0 {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// ends are the tokens that end generation, besides EOS and those whose names say so.
-func (v *vocab) ends() (ids []int32, err error) {
-	source := v.generate
-	all := tokenIDs(v.generate, "eos_token_id")
-	if len(all) == 0 {
-		source, all = v.config, tokenIDs(v.config, "eos_token_id")
-	}
-	for _, id := range all {
-		if id >= int64(len(v.pieces)) {
-			return nil, fault.Bad(source.path, fmt.Errorf("eos_token_id %d is outside the vocabulary of %d tokens", id, len(v.pieces)))
-		}
-		if int32(id) != v.eos && !slices.Contains(ids, int32(id)) && !tokenizer.EndsByName(v.pieces[id].text) {
-			ids = append(ids, int32(id))
-		}
-	}
-	if len(ids) > 2 {
-		return nil, fault.Bad(source.path, fmt.Errorf("%w eos_token_id: %d tokens besides %d end generation, at most 2 can be said", ErrUnsupported, len(ids), v.eos))
-	}
-	return ids, *source.err
-}
-
-// metadata is the vocabulary as keys of GGUF.
-func (v *vocab) metadata() ([]gguf.KV, error) {
-	ends, err := v.ends()
-	if err != nil {
-		return nil, err
-	}
-	n := len(v.pieces)
-	texts, scores, kinds := make([]string, n), make([]float32, n), make([]int32, n)
-	for i, p := range v.pieces {
-		texts[i], scores[i], kinds[i] = p.text, p.score, p.kind
-		if p.kind == tokenizer.TypeUserDefined && (v.model == tokenizer.ModelSPM || v.model == tokenizer.ModelUnigram) {
-			texts[i] = strings.ReplaceAll(p.text, spaceMark, " ") // it is found in text as it comes
-		}
-	}
-	var kvs []gguf.KV
-	set := func(key string, value any) { kvs = append(kvs, gguf.KV{Key: "tokenizer." + key, Value: value}) }
-	set("ggml.model", v.model)
-	set("ggml.pre", v.pre)
-	set("ggml.tokens", texts)
-	if v.model == tokenizer.ModelSPM || v.model == tokenizer.ModelUnigram {
-		set("ggml.scores", scores)
-	}
-	set("ggml.token_type", kinds)
-	if v.merges != nil {
-		set("ggml.merges", v.merges)
-	}
-	ids := map[string]int32{"bos": v.bos, "eos": v.eos, "unknown": v.unk, "seperator": v.special("sep"), "padding": v.special("pad"), "cls": v.special("cls"), "mask": v.special("mask")}
-	for i, id := range ends {
-		ids[[...]string{"eot", "eom"}[i]] = id
-	}
-	for _, name := range []string{"bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "cls", "mask"} {
-		if id, ok := ids[name]; ok && id >= 0 {
-			set("ggml."+name+"_token_id", uint32(id))
-		}
-	}
-	for _, f := range [...]struct {
-		key  string
-		flag *bool
-	}{{"add_bos_token", v.addBOS}, {"add_eos_token", v.addEOS}, {"add_space_prefix", v.spacePrefix}, {"remove_extra_whitespaces", v.mergeSpaces},
-		{"normalizer.lowercase", v.lowercase}, {"normalizer.strip_accents", v.stripAccents}} {
-		if f.flag != nil {
-			set("ggml."+f.key, *f.flag)
-		}
-	}
-	if v.charsmap != nil {
-		set("ggml.precompiled_charsmap", v.charsmap)
-	}
-	templates, err := v.templates()
-	if err != nil {
-		return nil, err
-	}
-	return append(append(kvs, templates...), v.sampling()...), firstError(v.settings, v.generate, v.config)
-}
-
-func firstError(cs ...*config) error {
-	for _, c := range cs {
-		if *c.err != nil {
-			return *c.err
-		}
-	}
-	return nil
+	return m.Data(), nil
 }
 
 // templates are the chat templates: chat_template.jinja, or chat_template in tokenizer_config.json, which may be a list of named ones.
-func (v *vocab) templates() ([]gguf.KV, error) {
+func (v *chatSettings) templates() ([]gguf.KV, error) {
 	const key = "tokenizer.chat_template"
-	b, err := readWhole(filepath.Join(filepath.Dir(v.path), "chat_template.jinja"))
+	b, err := readTemplate(filepath.Join(v.dir, "chat_template.jinja"))
 	if err == nil {
 		return []gguf.KV{{Key: key, Value: string(b)}}, nil
 	}
@@ -455,7 +178,7 @@ func (v *vocab) templates() ([]gguf.KV, error) {
 }
 
 // sampling is what generation_config.json says of sampling, as general.sampling.*.
-func (v *vocab) sampling() (kvs []gguf.KV) {
+func (v *chatSettings) sampling() (kvs []gguf.KV) {
 	c := v.generate
 	if !c.flag(true, "do_sample") {
 		return nil
@@ -469,4 +192,9 @@ func (v *vocab) sampling() (kvs []gguf.KV) {
 		}
 	}
 	return kvs
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

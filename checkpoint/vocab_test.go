@@ -47,8 +47,14 @@ func vocabularyOf(dir string) ([]gguf.KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	return vocabulary(dir, c)
+	kvs, _, err := vocabulary(dir, c)
+	return kvs, err
 }
+
+const (
+	spaceMark = "▁"
+	pieceBPE  = 2 // of a SentencePiece model
+)
 
 // tokenizerOf makes a tokenizer of the vocabulary of a folder, by the way that a model's takes.
 func tokenizerOf(t testing.TB, dir, name string) (*tokenizer.Tokenizer, map[string]any) {
@@ -425,7 +431,7 @@ func TestVocabularyMetadata(t *testing.T) {
 		want   map[string]any // keys without tokenizer.; nil means none
 	}{
 		"nothing":  {files{}, map[string]any{"ggml.model": nil}},
-		"byte BPE": {files{"tokenizer.json": small()}, map[string]any{"ggml.model": "gpt2", "ggml.pre": "trillion", "ggml.merges": []string{"a b"}, "ggml.token_type": []int32{1, 1, 1, 1, 3}, "ggml.scores": nil}},
+		"byte BPE": {files{"tokenizer.json": small()}, map[string]any{"ggml.model": "gpt2", "ggml.pre": "gpt-2", "ggml.merges": []string{"a b"}, "ggml.token_type": []int32{1, 1, 1, 1, 3}, "ggml.scores": nil}},
 		"padding": {files{"tokenizer.json": small(), "config.json": `{"vocab_size": 7}`},
 			map[string]any{"ggml.tokens": []string{"a", "b", "ab", "Ġ", "<|end|>", "[PAD5]", "[PAD6]"}, "ggml.token_type": []int32{1, 1, 1, 1, 3, 5, 5}}},
 		"behind the last row": {files{"tokenizer.json": small(), "config.json": `{"vocab_size": 4}`}, map[string]any{"ggml.tokens": []string{"a", "b", "ab", "Ġ"}}},
@@ -468,54 +474,44 @@ func TestVocabularyFaults(t *testing.T) {
 		"empty file":          {files{"tokenizer.json": ""}, "tokenizer.json: unexpected end of JSON input"},
 		"no JSON":             {files{"tokenizer.json": "{\n\"model\": \n}"}, "tokenizer.json: invalid character"},
 		"nested":              {files{"tokenizer.json": `{"normalizer":` + deep}, "tokenizer.json: "},
-		"model":               {files{"tokenizer.json": set(small(), m{"model.type": "WordLevel"})}, `unsupported model "WordLevel"`},
+		"model":               {files{"tokenizer.json": set(small(), m{"model.type": "Magic"})}, `unsupported vocabulary: model "Magic"`},
 		"no vocabulary":       {files{"tokenizer.json": set(small(), m{"model.vocab": nil})}, "vocab"},
-		"vocabulary a list":   {files{"tokenizer.json": set(small(), m{"model.vocab": []any{1}})}, "vocab: json: cannot unmarshal"},
+		"vocabulary a list":   {files{"tokenizer.json": set(small(), m{"model.vocab": []any{1}})}, "vocab: want an object, found an array"},
 		"a huge id":           {files{"tokenizer.json": set(small(), m{"model.vocab": m{"a": 0, "b\n": 2000000000}})}, `token "b\n" has the id 2000000000 among 1 tokens`},
-		"many holes":          {files{"tokenizer.json": set(small(), m{"model.vocab": m{"a": 0, "b": 1000000, "c": 2000000}})}, `token "c" has the id 2000000 among 2 tokens`},
+		"many holes":          {files{"tokenizer.json": set(small(), m{"model.vocab": m{"a": 0, "b": 200000, "c": 400000}})}, `token "c" has the id 400000 among 2 tokens`},
 		"a negative id":       {files{"tokenizer.json": set(small(), m{"model.vocab": m{"a": -1}})}, `token "a" has the id -1`},
 		"an id twice":         {files{"tokenizer.json": set(small(), m{"model.vocab": m{"a": 0, "b": 0}})}, `id 0 is both "a" and "b"`},
-		"added elsewhere":     {files{"tokenizer.json": set(small(), m{"added_tokens": []any{m{"id": 9, "content": "a"}}})}, `token "a" has the ids 0 and 9`},
 		"added over":          {files{"tokenizer.json": set(small(), m{"added_tokens": []any{m{"id": 1, "content": "x"}}})}, `id 1 is both "b" and "x"`},
 		"a merge of one":      {files{"tokenizer.json": set(small(), m{"model.merges": []any{"ab"}})}, "want two symbols in a merge"},
 		"a merge of three":    {files{"tokenizer.json": set(small(), m{"model.merges": []any{[]any{"a", "b", "c"}}})}, "want two symbols in a merge"},
-		"normalizer":          {files{"tokenizer.json": set(small(), m{"normalizer": m{"type": "NFKC"}})}, `unsupported normalizer "NFKC" of byte-level BPE`},
-		"pre_tokenizer":       {files{"tokenizer.json": set(small(), m{"pre_tokenizer": sequence("pretokenizers", split(`\w+`), byteLevel(false))})}, `no pre-tokenizer is known that cuts text by "\\w+" (known: `},
-		"prefix space":        {files{"tokenizer.json": set(small(), m{"pre_tokenizer.add_prefix_space": true})}, "ByteLevel with add_prefix_space"},
-		"removing":            {files{"tokenizer.json": set(small(), m{"pre_tokenizer": sequence("pretokenizers", set(split(`x`), m{"behavior": "Removed"}), byteLevel(false))})}, `pre_tokenizer "Split" Removed`},
+		"pre_tokenizer":       {files{"tokenizer.json": set(small(), m{"pre_tokenizer": sequence("pretokenizers", split(`\w+`), byteLevel(false))})}, `no pre-tokenizer is known that cuts text by "\\w+"`},
+		"removing":            {files{"tokenizer.json": set(small(), m{"pre_tokenizer": sequence("pretokenizers", set(split(`\d`), m{"behavior": "Removed"}), byteLevel(false))})}, `pre_tokenizer "Split" Removed`},
 		"post_processor":      {files{"tokenizer.json": set(small(), m{"post_processor": m{"type": "Magic"}})}, `post_processor "Magic"`},
-		"two in front":        {files{"tokenizer.json": set(small(), m{"post_processor": m{"type": "TemplateProcessing", "single": []any{m{"SpecialToken": m{"id": "a"}}, m{"Sequence": m{}}}, "special_tokens": m{"a": m{"ids": []int{0, 1}}}}})}, "with 2 tokens in front of a text and 0 behind"},
 		"a special of none":   {files{"tokenizer.json": set(small(), m{"post_processor": m{"type": "TemplateProcessing", "single": []any{m{"SpecialToken": m{"id": "x"}}, m{"Sequence": m{}}}, "special_tokens": m{}}})}, `post_processor TemplateProcessing: special_tokens lack "x"`},
 		"a token of none":     {files{"tokenizer.json": set(small(), m{"post_processor": template("x", "", map[string]int{"x": 77})})}, "post_processor: token 77 is not in the vocabulary"},
 		"vocab_size below":    {files{"tokenizer.json": small(), "config.json": `{"vocab_size": 3}`}, `token 3 is "Ġ", but config.json has a vocab_size of 3`},
 		"vocab_size far off":  {files{"tokenizer.json": small(), "config.json": `{"vocab_size": 2000000000}`}, "5 tokens, but config.json has a vocab_size of 2000000000"},
 		"vocab_size negative": {files{"tokenizer.json": small(), "config.json": `{"vocab_size": -1}`}, `key "vocab_size"`},
-		"ends too many":       {files{"tokenizer.json": small(), "generation_config.json": `{"eos_token_id": [3, 0, 1, 2]}`}, "3 tokens besides 3 end generation, at most 2 can be said"},
 		"ends outside":        {files{"tokenizer.json": small(), "generation_config.json": `{"eos_token_id": 99}`}, "eos_token_id 99 is outside the vocabulary of 5 tokens"},
 		"ends as text":        {files{"tokenizer.json": small(), "generation_config.json": `{"eos_token_id": "x"}`}, `key "eos_token_id": want the number of a token, found "x"`},
 		"flags without":       {files{"tokenizer.json": small(), "tokenizer_config.json": `{"add_bos_token": true}`}, "there is no such token"},
 		"templates alike":     {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": [{"name": "a", "template": ""}, {"name": "a", "template": ""}]}`}, "each with its own name"},
 		"template a number":   {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": 5}`}, `key "chat_template": want a text, found 5`},
-		"no byte_fallback":    {files{"tokenizer.json": set(smallPieces(), m{"model.byte_fallback": false})}, "BPE on characters without byte_fallback"},
-		"spaces stay":         {files{"tokenizer.json": set(smallPieces(), m{"normalizer": nil})}, "does not write spaces as U+2581"},
 		"unk_token":           {files{"tokenizer.json": set(smallPieces(), m{"model.unk_token": "x"})}, `unk_token "x" is not in the vocabulary`},
-		"a merge missing":     {files{"tokenizer.json": set(smallPieces(), m{"model.merges": []any{"a b", "b c", "ab c"}})}, `merges: there is none of "a" and "bc"`},
-		"merges apart":        {files{"tokenizer.json": set(smallPieces(), m{"model.merges": []any{"a b", "b c", "ab c", "a b", "a bc"}})}, `those that make "ab" do not follow one another`},
 		"a merge of none":     {files{"tokenizer.json": set(smallPieces(), m{"model.merges": []any{"a x"}})}, "one of the three is no token"},
 		"Unigram scores":      {files{"tokenizer.json": set(smallUnigram(), m{"model.vocab": []any{[]any{"a", "b"}}})}, "token 0: want a text and a score"},
 		"unk_id":              {files{"tokenizer.json": set(smallUnigram(), m{"model.unk_id": 99})}, "unk_id 99 is outside the vocabulary"},
-		"words that join":     {files{"tokenizer.json": set(smallUnigram(), m{"model.vocab": []any{[]any{"a▁b", 0}}, "model.unk_id": nil})}, `token "a▁b" spans two`},
 		"pieces":              {files{"tokenizer.model": "\x0a\xff\xff"}, "tokenizer.model: damaged SentencePiece model"},
 		"pieces none":         {files{"tokenizer.model": ""}, "damaged SentencePiece model"},
 		"pieces of a kind":    {files{"tokenizer.model": appendField(appendField(nil, 1, pieceOf("a", 0, 1)), 2, []byte{3 << 3, 4})}, "model_type 4"},
 		"pieces normalised":   {files{"tokenizer.model": appendField(appendField(nil, 1, pieceOf("a", 0, 1)), 2, []byte{3 << 3, 2})}, "remove_extra_whitespaces"},
 		"bytes in words":      {files{"vocab.txt": "a\x00"}, "zero byte"},
-		"other files":         {files{"tekken.json": "{}"}, "tekken.json: unsupported vocabulary: want tokenizer.json"},
+		"other files":         {files{"tekken.json": "{}"}, "tekken.json: unsupported vocabulary: pattern"},
 	} {
 		_, err := vocabularyOf(c.folder.write(t))
 		require.ErrorContains(t, err, c.want, name)
 		require.NotContains(t, err.Error(), "\n", name)
-		require.False(t, strings.HasPrefix(err.Error(), "checkpoint: "), err.Error())
+		require.False(t, strings.HasPrefix(err.Error(), "checkpoint: ") || strings.HasPrefix(err.Error(), "hf: "), err.Error())
 		require.Less(t, len(err.Error()), 1800, name)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/tokenizer"
+	"github.com/goinfer/goinfer/tokenizer/hf"
 )
 
 // Vocabulary reads the tokenizer of a GGUF file of any architecture, from the keys tokenizer.ggml.*. Nothing in it refers to f afterwards.
@@ -53,6 +54,16 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 		{"normalizer.lowercase", &c.Lowercase}, {"normalizer.strip_accents", &c.StripAccents},
 	} {
 		r.flag(p.key, p.flag)
+	}
+	if v, ok := f.Value(hf.KeyPipeline); ok && r.err == nil {
+		text, ok := v.Text()
+		if !ok {
+			r.keep(wrong(hf.KeyPipeline, "a text", v))
+			return nil, r.err
+		}
+		var err error
+		c.Pipeline, err = hf.ParsePipeline(text)
+		r.keep(err)
 	}
 	if r.err != nil {
 		return nil, r.err

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,9 +38,9 @@ func alphabet() (spelling [256]string, byteOf [0x144]int16) {
 }
 
 // buildMerges reads lines of the form "left right".
-func (t *Tokenizer) buildMerges(lines []string) error {
+func (t *Tokenizer) buildMerges(lines []string, mayLack bool) error {
 	m := &merges{rank: make(map[uint64]int32, len(lines)), to: make([]int32, 0, len(lines)), extra: map[string]int32{}}
-	if len(lines) == 0 && t.pre.names[0] != "kimi-k2" {
+	if len(lines) == 0 && !mayLack {
 		return malformed("no merges")
 	}
 	if len(lines) > maxTokens {
@@ -70,6 +71,9 @@ func (t *Tokenizer) buildMerges(lines []string) error {
 		left, right := line[:cut], line[cut+1:]
 		both = append(append(both[:0], left...), right...)
 		m.to = append(m.to, intern(string(both)))
+		if t.pre.raw {
+			t.joins.learn(string(both))
+		}
 		key := uint64(intern(left))<<32 | uint64(intern(right))
 		if _, ok := m.rank[key]; !ok {
 			m.rank[key] = int32(i)
@@ -79,6 +83,7 @@ func (t *Tokenizer) buildMerges(lines []string) error {
 		m.first[b] = intern(byteSpelling[b])
 	}
 	t.merges = m
+	t.alphabet = !t.pre.raw && int(slices.Max(m.first[:])) < len(t.text)
 	return nil
 }
 
@@ -103,12 +108,9 @@ func (t *Tokenizer) encodeWords(dst []int32, s *scratch, text string) []int32 {
 	if !utf8.ValidString(text) {
 		text = replaceInvalid(text)
 	}
-	s.ends, s.spareEnds = t.pre.split(text, s.ends, s.spareEnds)
-	start := 0
-	for _, end := range s.ends {
-		dst = t.encodeWord(dst, s, text[start:end])
-		start = end
-	}
+	s.dst = dst
+	s.walk(t.pre.stages, 0, text, true, t.words)
+	dst, s.dst = s.dst, nil
 	return dst
 }
 
@@ -124,6 +126,67 @@ func replaceInvalid(text string) string {
 // shortWord is up to how many symbols a plain search for the best pair is faster than a heap.
 const shortWord = 32
 
+// wordSink appends the spelling of words to scratch.dst.
+func (t *Tokenizer) wordSink() sink {
+	switch t.kind {
+	case wpm:
+		return func(s *scratch, word string, _ bool) { s.dst = t.spellPiece(s.dst, word) }
+	case unigram:
+		return func(s *scratch, word string, _ bool) {
+			s.text = append(s.text[:0], word...)
+			s.dst = t.mostLikely(s.dst, s)
+		}
+	case wordLevel:
+		return func(s *scratch, word string, _ bool) {
+			if id, ok := t.ids[word]; ok && t.inModel(id) {
+				s.dst = append(s.dst, id)
+			} else if t.unk >= 0 {
+				s.dst = append(s.dst, t.unk)
+			}
+		}
+	}
+	if t.pre.raw && !t.pre.ignoreMerges && !t.pre.wholeLines {
+		return func(s *scratch, word string, _ bool) {
+			word = t.withoutUnknown(word)
+			for word != "" {
+				n := len(word)
+				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown { // which looks over the cut
+					n = t.joins.cut(word, escaped)
+				}
+				s.dst = t.encodeWord(s.dst, s, word[:n])
+				word = word[n:]
+			}
+		}
+	}
+	return func(s *scratch, word string, _ bool) {
+		if word = t.withoutUnknown(word); word != "" {
+			s.dst = t.encodeWord(s.dst, s, word)
+		}
+	}
+}
+
+// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything merges.
+func (t *Tokenizer) withoutUnknown(word string) string {
+	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback || t.alphabet {
+		return word
+	}
+	if t.pre.raw {
+		return strings.Map(func(r rune) rune {
+			if id := t.symbolOf(string(r)); id < 0 || int(id) >= len(t.text) {
+				return -1
+			}
+			return r
+		}, word)
+	}
+	var known []byte
+	for i := range len(word) {
+		if id := t.merges.first[word[i]]; int(id) < len(t.text) {
+			known = append(known, word[i])
+		}
+	}
+	return string(known)
+}
+
 // encodeWord merges the symbols of one word, the pair of lowest rank first.
 func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 	m := t.merges
@@ -132,18 +195,14 @@ func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 			return append(dst, id)
 		}
 	}
+	if len(word) > longWord {
+		return t.encodeLongWord(dst, s, word)
+	}
 	s.syms = s.syms[:0]
 	if t.pre.raw {
 		for off, r := range word {
 			n := utf8.RuneLen(r)
-			c := word[off : off+n]
-			id, ok := t.ids[c]
-			if !ok {
-				if id, ok = m.extra[c]; !ok {
-					id = -1
-				}
-			}
-			s.syms = append(s.syms, sym{off: int32(off), n: int32(n), id: id})
+			s.syms = append(s.syms, sym{off: int32(off), n: int32(n), id: t.symbolOf(word[off : off+n])})
 		}
 	} else {
 		for i := range len(word) {
@@ -154,14 +213,9 @@ func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 		s.mergeShort(m)
 	} else {
 		s.link()
-		s.mergeAll(func(l, r *sym) (uint32, int32, bool) {
-			rank, ok := m.rank[uint64(uint32(l.id))<<32|uint64(uint32(r.id))]
-			if !ok {
-				return 0, 0, false
-			}
-			return uint32(rank), m.to[rank], true
-		})
+		s.mergeAll(func(l, r *sym) (uint32, int32, bool) { return m.pair(l.id, r.id) })
 	}
+	unknown := false
 	for i := range s.syms {
 		y := &s.syms[i]
 		if y.n == 0 {
@@ -169,16 +223,95 @@ func (t *Tokenizer) encodeWord(dst []int32, s *scratch, word string) []int32 {
 		}
 		if y.id >= 0 && int(y.id) < len(t.text) {
 			dst = append(dst, y.id)
+			unknown = false
 			continue
 		}
-		// A merge made what is no token, or the character is unknown: the bytes that the vocabulary has.
-		for _, c := range []byte(word[y.off : y.off+y.n]) {
-			if id := t.bytes[c]; id >= 0 {
-				dst = append(dst, id)
-			}
-		}
+		dst, unknown = t.spellUnknown(dst, word[y.off:y.off+y.n], unknown)
 	}
 	return dst
+}
+
+// pair is the rank of a pair of symbols, and the symbol that it becomes.
+func (m *merges) pair(left, right int32) (uint32, int32, bool) {
+	rank, ok := m.rank[uint64(uint32(left))<<32|uint64(uint32(right))]
+	if !ok {
+		return 0, 0, false
+	}
+	return uint32(rank), m.to[rank], true
+}
+
+// inModel reports whether the algorithm knows a token: one that was added is found otherwise.
+func (t *Tokenizer) inModel(id int32) bool {
+	return t.pipe == nil || t.pipe.size == 0 || int(id) < t.pipe.size
+}
+
+// symbolOf is the symbol of a character, -1 if it has none.
+func (t *Tokenizer) symbolOf(c string) int32 {
+	if id, ok := t.ids[c]; ok && t.inModel(id) {
+		return id
+	}
+	if id, ok := t.merges.extra[c]; ok {
+		return id
+	}
+	return -1
+}
+
+// encodeLongWord is encodeWord for words of any length.
+func (t *Tokenizer) encodeLongWord(dst []int32, s *scratch, word string) []int32 {
+	m := t.merges
+	s.long.reset(len(word))
+	for off := 0; off < len(word); {
+		n, id := 1, int32(-1)
+		if t.pre.raw {
+			_, n = utf8.DecodeRuneInString(word[off:])
+			id = t.symbolOf(word[off : off+n])
+		} else {
+			id = m.first[word[off]]
+		}
+		s.long.add(off, n, id)
+		off += n
+	}
+	s.long.merge(func(_, _ int, left, right int32) (uint32, int32, bool) { return m.pair(left, right) })
+	unknown := false
+	for at, id := range s.long.all() {
+		if id >= 0 && int(id) < len(t.text) {
+			dst = append(dst, id)
+			unknown = false
+			continue
+		}
+		dst, unknown = t.spellUnknown(dst, word[at[0]:at[1]], unknown)
+	}
+	return dst
+}
+
+// spellsBytes reports whether what is unknown is spelled in bytes, all of which are tokens.
+func (p *pipeline) spellsBytes(t *Tokenizer, text string) bool {
+	if !p.byteFallback {
+		return false
+	}
+	for i := range len(text) {
+		if t.bytes[text[i]] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary has,
+// or by a pipeline that does without them the unknown token. unknown says that such a one is before it.
+func (t *Tokenizer) spellUnknown(dst []int32, text string, unknown bool) ([]int32, bool) {
+	if t.pipe != nil && !t.pipe.spellsBytes(t, text) {
+		if t.unk >= 0 && !(unknown && t.pipe.fuseUnknown) {
+			dst = append(dst, t.unk)
+		}
+		return dst, true
+	}
+	for _, c := range []byte(text) {
+		if id := t.bytes[c]; id >= 0 {
+			dst = append(dst, id)
+		}
+	}
+	return dst, false
 }
 
 // wholeWord looks word up as a token.
@@ -188,14 +321,14 @@ func (t *Tokenizer) wholeWord(s *scratch, word string) (int32, bool) {
 	}
 	if t.pre.raw {
 		id, ok := t.ids[word]
-		return id, ok
+		return id, ok && t.inModel(id)
 	}
 	s.text = s.text[:0]
 	for i := range len(word) {
 		s.text = append(s.text, byteSpelling[word[i]]...)
 	}
 	id, ok := t.ids[string(s.text)]
-	return id, ok
+	return id, ok && t.inModel(id)
 }
 
 // mergeShort does what mergeAll does, in quadratic time and without a heap.

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/goinfer/goinfer/internal/fault"
 )
@@ -48,6 +49,8 @@ type Config struct {
 	Lowercase, StripAccents                        *bool  // normalizer.lowercase (nil: true), normalizer.strip_accents (nil: as Lowercase)
 	CharsMap                                       []byte // precompiled_charsmap, only for ModelUnigram
 
+	Pipeline *Pipeline // what a tokenizer.json says of texts; nil for llama.cpp's rules
+
 	Name string // general.name: the names of a few models decide which special tokens swallow white space
 	Arch string // general.architecture, for the same reason
 }
@@ -61,9 +64,10 @@ func NewConfig(model string) Config {
 
 // Limits that no published vocabulary comes near; they bound the work that a hostile one can cause.
 const (
-	maxTokenLen = 1 << 14 // bytes in the spelling of a token
-	maxTokens   = 1 << 28
-	maxSpelling = 1 << 30 // bytes in all spellings
+	maxTokenLen   = 1 << 14 // bytes in the spelling of a token
+	maxSpecialLen = 1 << 10 // … that is looked for at each place of a text: all but those of BPE
+	maxTokens     = 1 << 28
+	maxSpelling   = 1 << 30 // bytes in all spellings
 )
 
 // ErrFormat is wrapped by errors of [New] about a vocabulary that contradicts itself, ErrUnsupported by those about a Model or Pre that
@@ -105,7 +109,7 @@ func (t *Tokenizer) readTokens(c *Config) error {
 		return malformed("no tokens")
 	case n > maxTokens:
 		return malformed("%d tokens, at most %d", n, maxTokens)
-	case (t.kind == spm || t.kind == unigram) && len(c.Scores) < n:
+	case t.scored() && len(c.Scores) < n:
 		return malformed("%d scores for %d tokens", len(c.Scores), n)
 	case c.Types != nil && len(c.Types) < n:
 		return malformed("%d token types for %d tokens", len(c.Types), n)
@@ -118,8 +122,16 @@ func (t *Tokenizer) readTokens(c *Config) error {
 		if s == "" {
 			s = fmt.Sprintf("[EMPTY_%d]", i)
 		}
-		if len(s) > maxTokenLen {
-			return malformed("token %d has %d bytes, at most %d", i, len(s), maxTokenLen)
+		kind := isNormal
+		if c.Types != nil {
+			kind = attrOfType[c.Types[i]]
+		}
+		most := maxTokenLen
+		if t.kind == wpm || t.kind == unigram || kind&(isUser|isControl|isUnknown) != 0 {
+			most = maxSpecialLen
+		}
+		if len(s) > most {
+			return malformed("token %d %s has %d bytes, at most %d", i, quoted(s), len(s), most)
 		}
 		if total += len(s); total > maxSpelling {
 			return malformed("the tokens have over %d bytes", maxSpelling)
@@ -130,17 +142,14 @@ func (t *Tokenizer) readTokens(c *Config) error {
 		t.ids[s] = int32(i)
 		t.text[i] = s
 		t.longest = max(t.longest, len(s))
-		t.attr[i] = isNormal
-		if c.Types != nil {
-			t.attr[i] = attrOfType[c.Types[i]]
-		}
-		if t.attr[i] == isByte {
+		t.attr[i] = kind
+		if kind == isByte {
 			if _, ok := byteOf(s); !ok {
 				return malformed("token %d has type byte and the spelling %s, want <0x00> to <0xFF>", i, quoted(s))
 			}
 		}
 	}
-	if t.kind == spm || t.kind == unigram {
+	if t.scored() {
 		t.score = append([]float32(nil), c.Scores[:n]...)
 		for i, s := range t.score {
 			if s-s != 0 { // infinite or not a number
@@ -184,6 +193,9 @@ func hexDigit(c byte) int {
 // usual are the ids that a model has where the file names none (llama-vocab.cpp). For BPE llama.cpp assumes 11 for BOS and EOS, which is
 // Falcon's <|endoftext|> and GPT-2's comma; here it counts only if that token is a control token.
 func (t *Tokenizer) usual(c *Config) {
+	if c.Pipeline != nil {
+		return // which says what there is
+	}
 	u := NewConfig(c.Model)
 	switch t.kind {
 	case spm:
@@ -231,6 +243,15 @@ func (t *Tokenizer) readIDs(c *Config) error {
 	return nil
 }
 
+// readPipelineFlags sets what is asked of a tokenizer that has a pipeline, which does the rest.
+func (t *Tokenizer) readPipelineFlags(c *Config) {
+	has := func(list []int32, id int32) bool { return id >= 0 && slices.Contains(list, id) }
+	t.addBOS, t.addEOS = has(c.Pipeline.Front, t.bos), has(c.Pipeline.Back, t.eos)
+	t.spacePrefix = IsTrue(c.AddSpacePrefix, false)
+	t.escape = c.Model != ModelBPE || c.Pipeline.Characters
+	t.clean = c.Pipeline.Clean
+}
+
 // readFlags sets the habits: the model's, unless the file says otherwise.
 func (t *Tokenizer) readFlags(c *Config) error {
 	set := func(to *bool, habit bool, said *bool) {
@@ -239,6 +260,10 @@ func (t *Tokenizer) readFlags(c *Config) error {
 		}
 	}
 	p := t.pre
+	if c.Pipeline != nil {
+		t.readPipelineFlags(c)
+		return nil
+	}
 	set(&t.addBOS, t.kind == spm || t.kind == wpm || p.addBOS, c.AddBOS)
 	set(&t.addEOS, t.kind == unigram, c.AddEOS)
 	set(&t.addSEP, t.kind == wpm || p.addSEP, c.AddSEP)

@@ -7,13 +7,15 @@ import (
 
 // scratch is the memory of one call of Encode.
 type scratch struct {
-	frags, found    []fragment
-	taken           bitmap
-	text            []byte // the text of a fragment as the model wants it
-	ends, spareEnds []int
-	syms            []sym
-	queue           queue
-	best            []bestPath
+	frags, found []fragment
+	taken        bitmap
+	text         []byte  // the text of a fragment as the model wants it
+	ends         [][]int // of pieces, by the stages that cut
+	dst          []int32 // the ids so far, while a text is cut
+	long         longSyms
+	syms         []sym
+	queue        queue
+	best         []bestPath
 }
 
 // maxText bounds what is tokenized at one go, so that positions fit 32 bits.
@@ -23,6 +25,9 @@ const maxText = 1 << 28
 // for WordPiece always [CLS] and [SEP]). With parseSpecial, text that spells a control token, such as "</s>", becomes that token; user-defined
 // tokens are found in either case. Any text is fine: what is not UTF-8 is spelled in bytes where the model can, and is U+FFFD elsewhere.
 func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bool) []int32 {
+	if t.pipe != nil {
+		return t.encodePipeline(dst, text, addSpecial, parseSpecial)
+	}
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
 	if addSpecial && t.addBOS {
@@ -36,11 +41,7 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 			continue
 		}
 		for part := text[f.from:f.to]; part != ""; prefix = false {
-			n := len(part)
-			if n > maxText {
-				for n = maxText; n > maxText-utf8.UTFMax && !utf8.RuneStart(part[n]); n-- {
-				}
-			}
+			n := cutLong(part)
 			switch t.kind {
 			case spm:
 				dst = t.encodeSPM(dst, s, part[:n], prefix)
@@ -61,6 +62,16 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 		dst = append(dst, t.eos)
 	}
 	return dst
+}
+
+// cutLong is how much of text is tokenized at one go.
+func cutLong(text string) int {
+	n := len(text)
+	if n > maxText {
+		for n = maxText; n > maxText-utf8.UTFMax && !utf8.RuneStart(text[n]); n-- {
+		}
+	}
+	return n
 }
 
 const escaped = "\u2581" // what a space is spelled as

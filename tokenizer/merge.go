@@ -1,6 +1,97 @@
 package tokenizer
 
-import "math"
+import (
+	"iter"
+	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// joins are the pairs of neighbouring characters that some token has, and perhaps a few more: a set of
+// bits by hash. A text may be cut between any others: no token is on both sides of the cut.
+type joins struct{ bits []uint64 }
+
+// newJoins makes room for the pairs of so many tokens.
+func newJoins(tokens int) joins {
+	n := 1 << 10
+	for n < tokens && n < 1<<17 {
+		n *= 2
+	}
+	return joins{make([]uint64, n)} // 64 bits for a token
+}
+
+func (j *joins) bit(left, right rune) (word int, mask uint64) {
+	h := uint32(left)*0x9E3779B1 ^ uint32(right)*0x85EBCA77
+	h ^= h >> 15
+	return int(h>>6) & (len(j.bits) - 1), 1 << (h & 63)
+}
+
+// learn enters the pairs of a token.
+func (j *joins) learn(token string) {
+	left, n := utf8.DecodeRuneInString(token)
+	for _, right := range token[n:] {
+		word, mask := j.bit(left, right)
+		j.bits[word] |= mask
+		left = right
+	}
+}
+
+func (j *joins) has(left, right rune) bool {
+	word, mask := j.bit(left, right)
+	return j.bits[word]&mask != 0
+}
+
+// shortStretch is from how many bytes on a text is looked through for a place to cut. Before U+2581
+// there mostly is one.
+const shortStretch = 64
+
+// cut returns the end of the first stretch of text that no token joins with what follows it. space is
+// how the text has U+2581: as that, or as a space that will become it.
+func (j *joins) cut(text, space string) int {
+	for i := 1; i < len(text); {
+		k := strings.Index(text[i:], space)
+		if k < 0 || k > shortStretch {
+			return j.cutAnywhere(text, i, space)
+		}
+		i += k
+		if left, _ := utf8.DecodeLastRuneInString(text[:i]); !j.has(marked(left), spaceMark) {
+			return i
+		}
+		i += len(space)
+	}
+	return len(text)
+}
+
+// cutAnywhere is cut between any two characters, the first of them ending at i or after it.
+func (j *joins) cutAnywhere(text string, i int, space string) int {
+	for i < len(text) && !utf8.RuneStart(text[i]) {
+		i++
+	}
+	left, _ := utf8.DecodeLastRuneInString(text[:i])
+	escapes := space == " "
+	for i < len(text) {
+		right, n := utf8.DecodeRuneInString(text[i:])
+		a, b := left, right
+		if escapes {
+			a, b = marked(left), marked(right)
+		}
+		if !j.has(a, b) {
+			return i
+		}
+		left = right
+		i += n
+	}
+	return len(text)
+}
+
+// marked is the character that a space becomes.
+func marked(r rune) rune {
+	if r == ' ' {
+		return spaceMark
+	}
+	return r
+}
 
 // A sym is a stretch of text that may still be merged with its neighbours. Symbols form a list; one that has been merged into
 // another has no bytes left.
@@ -111,4 +202,144 @@ func priorityOf(score float32) uint32 {
 		return b
 	}
 	return 1<<31 - 1 - b
+}
+
+// longWord is from how many bytes on a word is merged in the form of longSyms: 14 bytes of memory for a
+// byte of text, a third of what syms and candidates take.
+const longWord = 1 << 14
+
+// longSyms are the symbols of a text by their offsets. The size of each stands at its first byte and at
+// its last, so that both neighbours are found.
+type longSyms struct {
+	size []uint16
+	id   []int32 // noSymbol where none begins (any more)
+	keys []uint64
+}
+
+const noSymbol = math.MinInt32
+
+// reset makes room for n bytes of text.
+func (l *longSyms) reset(n int) {
+	l.size = slices.Grow(l.size[:0], n)[:n]
+	l.id = slices.Grow(l.id[:0], n)[:n]
+	l.keys = l.keys[:0]
+}
+
+// add adds the symbol of text[off:off+n].
+func (l *longSyms) add(off, n int, id int32) {
+	for i := off + 1; i < off+n; i++ {
+		l.id[i] = noSymbol
+	}
+	l.size[off], l.size[off+n-1], l.id[off] = uint16(n), uint16(n), id
+}
+
+// all yields the symbols that are left: their offsets and ends, and their ids.
+func (l *longSyms) all() iter.Seq2[[2]int, int32] {
+	return func(yield func([2]int, int32) bool) {
+		for off := 0; off < len(l.id); {
+			end := off + int(l.size[off])
+			if !yield([2]int{off, end}, l.id[off]) {
+				return
+			}
+			off = end
+		}
+	}
+}
+
+// merge is mergeAll. pair is given the offset of the left symbol, the end of the right one, and their
+// ids. A candidate is its key alone; whether it still holds is found by asking again.
+func (l *longSyms) merge(pair func(from, to int, left, right int32) (priority uint32, id int32, ok bool)) {
+	n := len(l.id)
+	ask := func(at int) (key uint64, id int32, ok bool) {
+		if l.id[at] == noSymbol {
+			return 0, 0, false
+		}
+		right := at + int(l.size[at])
+		if right >= n {
+			return 0, 0, false
+		}
+		p, id, ok := pair(at, right+int(l.size[right]), l.id[at], l.id[right])
+		return uint64(p)<<32 | uint64(at), id, ok
+	}
+	symbols := 0
+	for at := 0; at < n; at += int(l.size[at]) {
+		symbols++
+	}
+	l.keys = slices.Grow(l.keys, symbols)
+	for at := 0; at < n; at += int(l.size[at]) {
+		if key, _, ok := ask(at); ok {
+			l.keys = pushKey(l.keys, key)
+		}
+	}
+	try := func(at int) {
+		key, _, ok := ask(at)
+		if !ok {
+			return
+		}
+		if len(l.keys) == cap(l.keys) { // at most one for a symbol holds
+			held := l.keys[:0]
+			for _, k := range l.keys {
+				if now, _, ok := ask(int(uint32(k))); ok && now == k {
+					held = append(held, k)
+				}
+			}
+			slices.Sort(held) // which is a heap
+			l.keys = slices.Compact(held)
+		}
+		l.keys = pushKey(l.keys, key)
+	}
+	for len(l.keys) > 0 {
+		key := l.keys[0]
+		l.keys = popKey(l.keys)
+		at := int(uint32(key))
+		now, id, ok := ask(at)
+		if !ok || now != key {
+			continue
+		}
+		right := at + int(l.size[at])
+		end := right + int(l.size[right])
+		l.id[at], l.id[right] = id, noSymbol
+		l.size[at], l.size[end-1] = uint16(end-at), uint16(end-at)
+		if at > 0 {
+			try(at - int(l.size[at-1]))
+		}
+		try(at)
+	}
+}
+
+// pushKey and popKey are a binary heap, the lowest key on top.
+func pushKey(h []uint64, key uint64) []uint64 {
+	h = append(h, key)
+	i := len(h) - 1
+	for i > 0 && h[(i-1)/2] > key {
+		h[i] = h[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	h[i] = key
+	return h
+}
+
+func popKey(h []uint64) []uint64 {
+	last := h[len(h)-1]
+	h = h[:len(h)-1]
+	if len(h) == 0 {
+		return h
+	}
+	i := 0
+	for {
+		down := 2*i + 1
+		if down >= len(h) {
+			break
+		}
+		if down+1 < len(h) && h[down+1] < h[down] {
+			down++
+		}
+		if last <= h[down] {
+			break
+		}
+		h[i] = h[down]
+		i = down
+	}
+	h[i] = last
+	return h
 }

@@ -234,7 +234,7 @@ func plainBPE(tok *Tokenizer, c *Config, text string) (ids []int32) {
 	if raw {
 		text = strings.ReplaceAll(text, " ", "▁")
 	}
-	ends, _ := tok.pre.split(text, nil, nil)
+	ends := tok.pre.split(text)
 	for _, word := range pieces(text, ends) {
 		symbols := charsOf(word)
 		if !raw {

@@ -32,12 +32,8 @@ var (
 	punctSymbol = some(punct | symbol)
 	lettersMark = some(letter | mark)
 
-	// The case sets as llama.cpp writes them, ((?=[\p{L}])([^a-z])) and ((?=[\p{L}])([^A-Z])), …
-	notLower     = set{any: letter, but: asciiLower}
-	notUpper     = set{any: letter, but: asciiUpper}
-	notLowerMark = set{any: letter | mark, but: asciiLower}
-	notUpperMark = set{any: letter | mark, but: asciiUpper}
-	// … and as the tokenizers were published, [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and [\p{Ll}\p{Lm}\p{Lo}\p{M}].
+	// The case sets as the tokenizers were published, [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and [\p{Ll}\p{Lm}\p{Lo}\p{M}].
+	// llama.cpp writes ((?=[\p{L}])([^a-z])) and ((?=[\p{L}])([^A-Z])), which leave marks out.
 	upperish    = some(upper | caseless | mark)
 	lowerish    = some(lower | caseless | mark)
 	upperishHan = set{any: upper | caseless | mark, but: han}
@@ -56,6 +52,8 @@ var (
 
 	llama3Words = first(contractionFold, led(notWord, letters), upTo(3, numbers), spacedTail(other, eol), lines, gap, run(whitespace))
 	qwen2Words  = first(contractionFold, led(notWord, letters), upTo(1, numbers), spacedTail(other, eol), lines, gap, run(whitespace))
+
+	gpt4oWords = first(camel(notWord, upperish, lowerish, true), upTo(3, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))
 
 	// What DeepSeek-V3 and its kin do after numbers and CJK.
 	deepseekWords = first(asciiPunctWord, led(none(newline|letter|punct|symbol), lettersMark), spacedTail(punctSymbol, eol), lines, gap, run(whitespace))
@@ -189,25 +187,24 @@ var pretokenizers = []pretokenizer{
 		stages: []stage{first(spaced(notPunct)), digits1},
 	}, {
 		// [^\r\n\p{L}\p{N}]?U*L+|[^\r\n\p{L}\p{N}]?U+L*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
-		// with U = letters but a-z, L = letters but A-Z
+		// with U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], L = [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 		names:        []string{"tekken"},
 		ignoreMerges: true,
 		addBOS:       true,
-		stages:       []stage{first(camel(notWord, notLower, notUpper, false), upTo(1, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
+		stages:       []stage{first(camel(notWord, upperish, lowerish, false), upTo(1, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
 	}, {
 		// Tekken's, with (?i:'s|'t|'re|'ve|'m|'ll|'d)? behind a word and \p{N}{1,3}
 		names:  []string{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
-		stages: []stage{first(camel(notWord, notLower, notUpper, true), upTo(3, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
+		stages: []stage{gpt4oWords},
 	}, {
-		// GPT-4o's with marks counted as letters
 		names:        []string{"granite-embed-multi-97m"},
 		ignoreMerges: true,
-		stages:       []stage{first(camel(notWord, notLowerMark, notUpperMark, true), upTo(3, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
+		stages:       []stage{gpt4oWords},
 	}, {
 		// \d{1,3}(?=(?:\d{3})*\b) ⟶ GPT-4o's published pattern
 		names: []string{"tiny_aya", "cohere2moe"},
 		stages: []stage{thousands{digits: some(digit), before: true, behind: true, edge: true}.cut,
-			first(camel(notWord, upperish, lowerish, true), upTo(3, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
+			gpt4oWords},
 	}, {
 		// [\p{Han}]+|GPT-4o's published pattern without \p{Han} and slashes
 		names:  []string{"kimi-k2"},
@@ -272,23 +269,4 @@ func PreNames() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// split cuts s into words and returns their ends. The two buffers are reused and returned.
-func (p *pretokenizer) split(s string, ends, spare []int) (words, other []int) {
-	ends = p.stages[0](ends[:0], s)
-	for _, st := range p.stages[1:] {
-		spare = spare[:0]
-		start := 0
-		for _, end := range ends {
-			from := len(spare)
-			spare = st(spare, s[start:end])
-			for i := from; i < len(spare); i++ {
-				spare[i] += start
-			}
-			start = end
-		}
-		ends, spare = spare, ends
-	}
-	return ends, spare
 }

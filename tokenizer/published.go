@@ -1,9 +1,9 @@
 package tokenizer
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // The published patterns: how a tokenizer.json writes what pretok.go has by name. Each constant is one regular expression, in the form that
@@ -38,6 +38,7 @@ const (
 	patternThreeDigits   = `[0-9][0-9][0-9]`          // Falcon
 	patternCJKHiraKata   = `[一-龥぀-ゟ゠-ヿ]+`             // DeepSeek
 	patternDeepseekCJK   = `[一-龥ࠀ-一가-퟿]+`             // DeepSeek before 3
+	patternDeepseekSigns = `\s?[!-/:-~！-／：-～‘-‟　-。]+` // DeepSeek-LLM
 	patternNotPunct      = ` ?[^(\s|.,!?…。，、।۔،)]+`   // Bloom
 	patternNotPunctClass = ` ?[^(\s|[.,!?…。，、।۔،])]+` // the same, as it was published
 	patternLineRuns      = `[^\n]+|[\n]+`             // Laguna
@@ -49,8 +50,8 @@ var publishedPatterns = []struct {
 	names    []string
 	patterns []string
 }{
-	{[]string{"gpt-2", "trillion"}, []string{gpt2Pattern}},
-	{[]string{"starcoder", "command-r"}, []string{PatternDigit, gpt2Pattern}},
+	{[]string{"gpt-2"}, []string{gpt2Pattern}},
+	{[]string{"starcoder", "smollm", "command-r"}, []string{PatternDigit, gpt2Pattern}},
 	{[]string{"falcon"}, []string{PatternPunctuations, gpt2Pattern, patternThreeDigits}},
 	{[]string{"llama-bpe", "dbrx"}, []string{llama3Pattern}},
 	{[]string{"jais-2"}, []string{foldedContractions + `|` + wordPattern + `|\p{N}{1,3}` + signPattern + `|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)` +
@@ -61,20 +62,49 @@ var publishedPatterns = []struct {
 	{[]string{"qwen35"}, []string{foldedContractions + `|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*` + spacePattern}},
 	{[]string{"seed-coder"}, []string{foldedContractions + `|` + wordPattern + `|\p{N}| ?[^\s\p{L}\p{N}\r\n]+` + spacePattern}},
 	{[]string{"exaone-moe"}, []string{foldedContractions + `|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?` + spacePattern}},
-	{[]string{"deepseek-llm"}, []string{`[\r\n]`, `\s?[` + deepseekLetters + `]+`, `\s?[!-/:-~！-／：-～‘-‟　-。]+`, `\s+$`, patternDeepseekCJK, PatternDigits}},
+	{[]string{"deepseek-llm"}, []string{`[\r\n]`, `\s?[` + deepseekLetters + `]+`, patternDeepseekSigns, `\s+$`, patternDeepseekCJK, PatternDigits}},
 	{[]string{"deepseek-coder"}, []string{`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, patternDeepseekCJK, PatternDigit}},
 	{[]string{"deepseek-v3"}, []string{`\p{N}{1,3}`, patternCJKHiraKata, deepseekWord}},
 	{[]string{"youtu"}, []string{patternYoutuScripts, gpt4oHead + `|\p{N}` + slashPattern + spacePattern}},
-	{[]string{"bloom", "poro-chat"}, []string{patternNotPunct}},
+	{[]string{"bloom"}, []string{patternNotPunct}},
 	{[]string{"viking"}, []string{patternNotPunct, PatternDigit}},
 	{[]string{"tekken"}, []string{camelHead + `|\p{N}` + slashPattern + spacePattern}},
-	{[]string{"gpt-4o", "granite-embed-multi-97m"}, []string{gpt4oHead + `|\p{N}{1,3}` + slashPattern + spacePattern}},
+	{[]string{"gpt-4o"}, []string{gpt4oHead + `|\p{N}{1,3}` + slashPattern + spacePattern}},
 	{[]string{"tiny_aya"}, []string{`\d{1,3}(?=(?:\d{3})*\b)`, gpt4oHead + `|\p{N}{1,3}` + slashPattern + spacePattern}},
 	{[]string{"kimi-k2"}, []string{`[\p{Han}]+|[^\r\n\p{L}\p{N}]?` + kimiUpper + `*` + kimiLower + `+` + foldedContractions + `?|[^\r\n\p{L}\p{N}]?` + kimiUpper + `+` + kimiLower + `*` +
 		foldedContractions + `?|\p{N}{1,3}` + signPattern + spacePattern}},
 	{[]string{"superbpe"}, []string{PatternDigits, `(?=(\d{3})+(?!\d))`}},
 	{[]string{"chameleon"}, []string{`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, PatternDigit, PatternPunctuation, gpt2Pattern}},
 }
+
+// stages are the patterns that are known, each by itself: those of the table, and a few more. Two of
+// llama.cpp's differ from the patterns as they are written.
+var stages = sync.OnceValue(func() map[string]stage {
+	m := map[string]stage{
+		`\s`:      first(upTo(1, whitespace)),
+		`\s+`:     first(run(whitespace)),
+		` `:       first(upTo(1, blank)),
+		`\d`:      first(upTo(1, some(digit))),
+		`\d{1,3}`: first(upTo(3, some(digit))),
+		`\d+`:     first(run(some(digit))),
+		`[0-9]`:   first(upTo(1, set{ranges: chars("0-9")})),
+
+		patternDeepseekCJK:   first(run(set{ranges: chars("一-龥ࠀ-一가-퟿")})),
+		patternDeepseekSigns: first(led(whitespace, set{ranges: chars("!-/:-~！-／：-～‘-‟　-。")})),
+	}
+	for _, published := range publishedPatterns {
+		p, err := findPre(published.names[0])
+		if err != nil || len(p.stages) != len(published.patterns) {
+			continue
+		}
+		for i, pattern := range published.patterns {
+			if m[pattern] == nil {
+				m[pattern] = p.stages[i]
+			}
+		}
+	}
+	return m
+})
 
 // canonical rewrites the variants in which the same expression is published: line breaks as characters, contractions with a common apostrophe,
 // possessive quantifiers (which match the same here, as what follows them cannot match what they took), one line break where a run of them
@@ -102,43 +132,60 @@ var rewrites = []struct{ from, to string }{
 	{`|\s*[\r\n]|`, `|\s*[\r\n]+|`},
 }
 
-// PreName returns the name (tokenizer.ggml.pre) of the pre-tokeniser that cuts text by the patterns of a tokenizer.json, one after the other, each
-// isolating what it matches. Of several names with these patterns it is the one with the wanted habits: ignoreMerges, that a word which is a token is that
-// token whatever the merges say; clean, that decoding drops spaces before punctuation. An unknown pattern, and known ones with another
-// habit of merging, are errors that wrap [ErrUnsupported].
-func PreName(patterns []string, ignoreMerges, clean bool) (string, error) {
+// PatternQwen2 is the pattern of Qwen 2 and 3.
+const PatternQwen2 = qwen2Pattern
+
+// PatternsOf are the regular expressions of a step of a pre-tokenizer that isolates what they match; ok
+// is false for a step that does something else.
+func PatternsOf(s *Step) (patterns []string, ok bool) {
+	switch {
+	case s.Type == "ByteLevel" && !IsTrue(s.AddPrefixSpace, true):
+		if IsTrue(s.UseRegex, true) {
+			return []string{PatternByteLevel}, true
+		}
+		return nil, true
+	case s.Type == "Digits" && s.Individual:
+		return []string{PatternDigit}, true
+	case s.Type == "Digits":
+		return []string{PatternDigits}, true
+	case s.Type == "Punctuation" && s.Behavior == "Contiguous":
+		return []string{PatternPunctuations}, true
+	case s.Type == "Punctuation" && (s.Behavior == "Isolated" || s.Behavior == ""):
+		return []string{PatternPunctuation}, true
+	case s.Type == "Split" && s.Pattern.Regex != nil:
+		p := *s.Pattern.Regex
+		return []string{p}, s.Behavior == "Isolated" && !s.Invert || s.Behavior == "Removed" && s.Invert && strings.HasSuffix(canonical(p), `|\s+`)
+	}
+	return nil, false
+}
+
+// PreNamesFor returns the names (tokenizer.ggml.pre) of pre-tokenizers that cut text by the patterns of
+// a tokenizer.json, one after the other, those that most programs know first.
+func PreNamesFor(patterns []string) []string {
 	rewritten := make([]string, len(patterns))
 	for i, p := range patterns {
 		rewritten[i] = canonical(p)
 	}
 	for _, known := range publishedPatterns {
-		if !slices.Equal(known.patterns, rewritten) {
-			continue
-		}
-		best := ""
-		for _, name := range known.names {
-			p, err := findPre(name)
-			if err != nil {
-				return "", err
-			}
-			if p.ignoreMerges == ignoreMerges && (best == "" || p.clean == clean) {
-				if best = name; p.clean == clean {
-					break
-				}
-			}
-		}
-		if best == "" {
-			return "", unsupported("the patterns are those of pre-tokenizer %s, but ignore_merges is %t", known.names[0], ignoreMerges)
-		}
-		return best, nil
-	}
-	var list []string
-	for _, p := range patterns {
-		list = append(list, quoted(p))
-		if len(list) == 8 && len(patterns) > 8 {
-			list = append(list, fmt.Sprintf("and %d more", len(patterns)-8))
-			break
+		if slices.Equal(known.patterns, rewritten) {
+			return known.names
 		}
 	}
-	return "", unsupported("no pre-tokenizer is known that cuts text by %s (known: %s)", strings.Join(list, ", "), strings.Join(PreNames(), " "))
+	return nil
+}
+
+// CleansSpaces reports whether vocabularies with that name of a pre-tokenizer drop spaces before
+// punctuation when they decode.
+func CleansSpaces(pre string) bool {
+	p, err := findPre(pre)
+	return err == nil && p.clean
+}
+
+// SpellBytes spells bytes in the alphabet of byte-level BPE.
+func SpellBytes(bytes string) string {
+	var b strings.Builder
+	for i := range len(bytes) {
+		b.WriteString(byteSpelling[bytes[i]])
+	}
+	return b.String()
 }

@@ -6,15 +6,39 @@ import "unicode/utf8"
 // is the end of the text, and what it matches is never empty.
 type match func(s string, i int) int
 
-// A stage cuts s into pieces and appends their ends to dst. The ends rise and the last one is len(s).
-type stage func(dst []int, s string) []int
+// A stage cuts s into pieces from an offset on, which begins a piece, and appends their ends to dst.
+// It appends one at least, and may stop after [stageChunk]: the last end is then less than len(s).
+type stage func(dst []int, s string, from int) []int
+
+// stageChunk is how many pieces are cut before they are used, so that memory does not grow with the text.
+const stageChunk = 512
+
+// walk cuts piece by stages, one after the other, and hands on what the last of them makes. s.ends has
+// a buffer for each stage from level on.
+func (s *scratch) walk(stages []stage, level int, piece string, first bool, next sink) {
+	for len(s.ends) < level+len(stages) {
+		s.ends = append(s.ends, nil)
+	}
+	for from := 0; from < len(piece); {
+		ends := stages[0](s.ends[level][:0], piece, from)
+		s.ends[level] = ends
+		for _, end := range ends {
+			if len(stages) > 1 {
+				s.walk(stages[1:], level+1, piece[from:end], first && from == 0, next)
+			} else {
+				next(s, piece[from:end], first && from == 0)
+			}
+			from = end
+		}
+	}
+}
 
 // first is the stage of a pattern: at every position the first of the alternatives that matches makes a piece; what lies between
 // two matches makes a piece too ("isolated" splitting).
 func first(alternatives ...match) stage {
-	return func(dst []int, s string) []int {
-		done := 0 // the end of the last piece
-		for i := 0; i < len(s); {
+	return func(dst []int, s string, from int) []int {
+		done := from // the end of the last piece
+		for i := from; i < len(s); {
 			end := -1
 			for _, m := range alternatives {
 				if end = m(s, i); end > i {
@@ -26,6 +50,9 @@ func first(alternatives ...match) stage {
 					dst = append(dst, i)
 				}
 				dst = append(dst, end)
+				if len(dst) >= stageChunk {
+					return dst
+				}
 				i, done = end, end
 				continue
 			}
@@ -361,16 +388,16 @@ func indent(s string, i int) int {
 }
 
 // endSpace is the stage \s+$. As an alternative it would look at the same run of white space once per character.
-func endSpace(dst []int, s string) []int {
+func endSpace(dst []int, s string, from int) []int {
 	start := len(s)
-	for start > 0 {
+	for start > from {
 		r, n := utf8.DecodeLastRuneInString(s[:start])
 		if classOf(r)&space == 0 {
 			break
 		}
 		start -= n
 	}
-	if start > 0 {
+	if start > from {
 		dst = append(dst, start)
 	}
 	if start < len(s) {
@@ -388,15 +415,15 @@ type thousands struct {
 	edge   bool // leave alone a run with no word boundary (\b) behind it
 }
 
-func (t thousands) cut(dst []int, s string) []int {
-	done := 0
+func (t thousands) cut(dst []int, s string, from int) []int {
+	done := from
 	add := func(i int) {
 		if i > done {
 			dst = append(dst, i)
 			done = i
 		}
 	}
-	for i := 0; i < len(s); {
+	for i := from; i < len(s); {
 		r, c, n := at(s, i)
 		if !t.digits.has(r, c) {
 			i += n

@@ -36,7 +36,7 @@ func (t *Tokenizer) findSpecials(c *Config) {
 			if *id >= 0 {
 				return
 			}
-			if found, ok := t.ids[name]; ok {
+			if found, ok := t.byName(name); ok {
 				*id = found
 				t.attr[found] |= isControl
 			}
@@ -55,13 +55,18 @@ func (t *Tokenizer) findSpecials(c *Config) {
 		eog[id] = true
 	}
 	for _, name := range eogNames {
-		if id, ok := t.ids[name]; ok {
+		if id, ok := t.byName(name); ok {
 			eog[id] = true
 			t.attr[id] |= isControl
 		}
 	}
+	if c.Pipeline != nil {
+		for _, id := range c.Pipeline.Ends {
+			eog[id] = true
+		}
+	}
 	for _, name := range shownNames {
-		if id, ok := t.ids[name]; ok {
+		if id, ok := t.byName(name); ok {
 			t.attr[id] = isUser
 		}
 	}
@@ -107,6 +112,13 @@ func (t *Tokenizer) findSpecials(c *Config) {
 		spellings[i] = t.text[id]
 	}
 	t.specialTrie = newTrie(spellings, func(int) bool { return true })
+}
+
+// byName finds a token with a task by its name. Where a pipeline says which tokens are control tokens,
+// no other is one, whatever its name.
+func (t *Tokenizer) byName(name string) (int32, bool) {
+	id, ok := t.ids[name]
+	return id, ok && (t.pipe == nil || t.attr[id]&isControl != 0)
 }
 
 // setStrips marks the tokens that swallow white space beside them. GGUF files do not record it; llama.cpp goes by the model's name.

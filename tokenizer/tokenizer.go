@@ -12,6 +12,7 @@ const (
 	bpe
 	wpm
 	unigram
+	wordLevel
 )
 
 // A Tokenizer turns text into ids and ids into text. It does not change after [New]; any number of goroutines may use it at once.
@@ -44,33 +45,47 @@ type Tokenizer struct {
 
 	bytes    [256]int32 // the id that stands for a byte, or -1
 	merges   *merges    // bpe
+	alphabet bool       // each byte is a token
 	trie     *trie      // wpm, unigram
 	userTrie *trie      // unigram: the user-defined tokens
 	charsmap *charsmap  // unigram; may be nil
 	unkScore float64    // unigram
+	joins    joins      // spm, unigram, BPE on characters
+	words    sink       // spells a word; appends to scratch.dst
+	pipe     *pipeline  // nil for llama.cpp's rules
+	levels   int        // buffers for the ends of pieces
 
 	scratch sync.Pool // of *scratch
 }
 
 // New checks c and builds the tokenizer. It keeps the strings of c.Tokens but none of the slices.
 func New(c Config) (*Tokenizer, error) {
-	t := &Tokenizer{model: c.Model, pre: &pretokenizer{}}
+	t := &Tokenizer{model: c.Model, pre: &pretokenizer{}, joins: newJoins(len(c.Tokens))}
 	switch c.Model {
 	case ModelSPM:
-		t.kind = spm
+		if t.kind = spm; c.Pipeline != nil { // which comes with merges
+			t.kind = bpe
+			t.pre = c.Pipeline.pretokenizer()
+		}
 	case ModelBPE, ModelGemma4, ModelWhitespace:
 		t.kind = bpe
 		if c.Model == ModelGemma4 {
 			c.Pre = ModelGemma4
 		}
 		var err error
-		if t.pre, err = findPre(c.Pre); err != nil {
+		if c.Pipeline != nil {
+			t.pre = c.Pipeline.pretokenizer()
+		} else if t.pre, err = findPre(c.Pre); err != nil {
 			return nil, err
 		}
 	case ModelWPM:
 		t.kind = wpm
 	case ModelUnigram:
 		t.kind = unigram
+	case ModelWordLevel:
+		if t.kind = wordLevel; c.Pipeline == nil {
+			return nil, malformed("a vocabulary of words without a pipeline")
+		}
 	default:
 		return nil, unsupported("unknown model %s (known: llama gpt2 bert t5 gemma4 whitespace)", quoted(c.Model))
 	}
@@ -83,12 +98,25 @@ func New(c Config) (*Tokenizer, error) {
 	if err := t.readFlags(&c); err != nil {
 		return nil, err
 	}
+	if c.Pipeline != nil {
+		if err := t.enterAdded(c.Pipeline.Added); err != nil {
+			return nil, err
+		}
+	}
 	if err := t.build(&c); err != nil {
 		return nil, err
 	}
+	if c.Pipeline != nil {
+		if err := t.buildPipeline(&c); err != nil {
+			return nil, err
+		}
+	}
 	t.findSpecials(&c)
-	t.setStrips(&c)
+	if c.Pipeline == nil {
+		t.setStrips(&c)
+	}
 	t.buildPieces()
+	t.words = t.wordSink()
 	t.scratch.New = func() any { return new(scratch) }
 	return t, nil
 }
@@ -99,15 +127,24 @@ func (t *Tokenizer) build(c *Config) error {
 		t.bytes[i] = t.byteToken(byte(i))
 	}
 	switch t.kind {
+	case spm:
+		for _, s := range t.text {
+			t.joins.learn(s)
+		}
 	case bpe:
-		return t.buildMerges(c.Merges)
+		return t.buildMerges(c.Merges, c.Pipeline != nil || t.pre.names[0] == "kimi-k2")
 	case wpm:
-		t.trie = newTrie(t.text, func(int) bool { return true })
+		if c.Pipeline == nil {
+			t.trie = newTrie(t.text, func(int) bool { return true })
+		}
 	case unigram:
-		return t.buildUnigram(c.CharsMap)
+		return t.buildUnigram(c)
 	}
 	return nil
 }
+
+// scored reports whether the algorithm needs scores.
+func (t *Tokenizer) scored() bool { return t.kind == spm || t.kind == unigram }
 
 const hexDigits = "0123456789ABCDEF"
 

@@ -85,10 +85,15 @@ func (t *trie) next(node int32, c byte) int32 {
 }
 
 // longest returns the id and size of the longest string that begins text; the size is 0 if there is none.
-func (t *trie) longest(text []byte) (id int32, size int) {
+func (t *trie) longest(text []byte) (id int32, size int) { return longestIn(t, text) }
+
+// longestIn is longest in a string.
+func (t *trie) longestIn(text string) (id int32, size int) { return longestIn(t, text) }
+
+func longestIn[T string | []byte](t *trie, text T) (id int32, size int) {
 	node := int32(0)
-	for i, c := range text {
-		if node = t.next(node, c); node == 0 {
+	for i := range len(text) {
+		if node = t.next(node, text[i]); node == 0 {
 			break
 		}
 		if v := t.nodes[node].value; v >= 0 {

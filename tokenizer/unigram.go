@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -17,23 +18,36 @@ type bestPath struct {
 	id    int32
 }
 
-func (t *Tokenizer) buildUnigram(chars []byte) error {
+func (t *Tokenizer) buildUnigram(c *Config) error {
+	// By llama.cpp's rules control tokens take no part; by a pipeline's all tokens do but those that were added.
+	takesPart := func(id int) bool { return t.attr[id]&(isNormal|isUser|isUnused) != 0 }
+	counts := func(id int) bool { return t.attr[id] == isNormal }
+	if p := c.Pipeline; p != nil {
+		takesPart = func(id int) bool { return p.inModel(int32(id)) }
+		counts = takesPart
+	}
 	lowest := float32(math.MaxFloat32)
-	for id, a := range t.attr {
-		if a == isNormal {
+	for id := range t.attr {
+		if counts(id) {
 			lowest = min(lowest, t.score[id])
 		}
-	}
-	t.unkScore = float64(lowest - unkPenalty)
-	t.trie = newTrie(t.text, func(id int) bool { return t.attr[id]&(isNormal|isUser|isUnused) != 0 })
-	t.userTrie = newTrie(t.text, func(id int) bool { return t.attr[id] == isUser })
-	for _, id := range t.bytes {
-		if id < 0 || t.attr[id] != isByte {
-			t.bytes[0] = -1 // spelling in bytes needs them all
+		if takesPart(id) {
+			t.joins.learn(t.text[id])
 		}
 	}
+	t.unkScore = float64(lowest) - unkPenalty
+	t.trie = newTrie(t.text, takesPart)
+	t.userTrie = newTrie(t.text, func(id int) bool { return t.attr[id] == isUser })
+	for i, id := range t.bytes {
+		if id >= 0 && t.attr[id] != isByte {
+			t.bytes[i] = -1
+		}
+	}
+	if c.Pipeline == nil && slices.Min(t.bytes[:]) < 0 {
+		t.bytes[0] = -1 // spelling in bytes needs them all
+	}
 	var err error
-	t.charsmap, err = newCharsmap(chars)
+	t.charsmap, err = newCharsmap(c.CharsMap)
 	return err
 }
 
@@ -43,7 +57,7 @@ func (t *Tokenizer) buildUnigram(chars []byte) error {
 func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 {
 	var st normalizer
 	for text != "" {
-		s.text, text = t.normalize(s.text[:0], text, &st, maxNormalized)
+		s.text, text = t.normalize(s.text[:0], text, &st, maxStretch)
 		dst = t.mostLikely(dst, s)
 	}
 	return dst
@@ -74,7 +88,7 @@ func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
 			}
 			whole = whole || j-i == n
 			score := here
-			if t.attr[id]&isUser == 0 {
+			if t.attr[id]&isUser == 0 || t.pipe != nil {
 				score += float64(t.score[id])
 			}
 			if score > best[j].score {
@@ -87,23 +101,41 @@ func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
 		i += n
 	}
 	start := len(dst)
-	unknown := false
+	fused := -1 // the end of a run of unknown characters
+	flush := func(from int) {
+		if fused < 0 {
+			return
+		}
+		if text := b[from:fused]; t.spellsBytes(text) {
+			for i := len(text) - 1; i >= 0; i-- {
+				dst = append(dst, t.bytes[text[i]])
+			}
+		} else {
+			dst = append(dst, t.unk)
+		}
+		fused = -1
+	}
 	for end := len(b); end > 0; end = int(best[end].from) {
 		id := best[end].id
-		switch {
-		case id != t.unk:
-			dst = append(dst, id)
-		case t.bytes[0] >= 0:
-			for i := end - 1; i >= int(best[end].from); i-- {
-				dst = append(dst, t.bytes[b[i]])
-			}
-		case !unknown:
-			dst = append(dst, id)
+		if id == t.unk {
+			fused = max(fused, end)
+			continue
 		}
-		unknown = id == t.unk
+		flush(end)
+		dst = append(dst, id)
 	}
+	flush(0)
 	slices.Reverse(dst[start:])
 	return dst
+}
+
+// spellsBytes reports whether Unigram spells unknown text in bytes: with a pipeline if they are tokens,
+// otherwise if all bytes are.
+func (t *Tokenizer) spellsBytes(text []byte) bool {
+	if t.pipe == nil {
+		return t.bytes[0] >= 0
+	}
+	return t.pipe.spellsBytes(t, string(text))
 }
 
 // A normalizer is the state between two stretches of a text.
@@ -112,13 +144,22 @@ type normalizer struct {
 	prefixed bool // a space stands in front of the text
 }
 
-// maxNormalized bounds the memory that a charsmap with long replacements can ask for.
-const maxNormalized = 1 << 26
+// The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in stretches:
+// from so many bytes on, to where no token reaches over the end; but no longer than that.
+const (
+	stretch    = 1 << 14
+	maxStretch = 1 << 20
+)
 
-// normalize appends text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It stops behind limit bytes and
+// normalize appends a stretch of text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It
 // returns what is left of text.
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	for text != "" && len(dst) < limit {
+		if len(dst) >= stretch && text[0] == ' ' {
+			if r, _ := utf8.DecodeLastRune(dst); !t.joins.has(r, spaceMark) {
+				break
+			}
+		}
 		piece, used := t.normalizeAt(text)
 		text = text[used:]
 		for j := range len(piece) {
@@ -184,6 +225,7 @@ type charsmap struct {
 const (
 	maxReplaced    = 256 // bytes in a string that is replaced
 	maxReplacement = 256 // bytes in a replacement
+	maxGrowth      = 16  // bytes for each that is replaced; NFKC has 11 (U+FDFA)
 )
 
 func newCharsmap(b []byte) (*charsmap, error) {
@@ -213,29 +255,85 @@ func newCharsmap(b []byte) (*charsmap, error) {
 			return nil, malformed("precompiled_charsmap: a replacement has over %d bytes", maxReplacement)
 		}
 	}
-	return m, nil
+	return m, m.checkGrowth()
+}
+
+// shortest returns the replacement of the shortest string in the map that begins text.
+func (m *charsmap) shortest(text string) (replacement string, ok bool) {
+	node := m.base(m.unit(0))
+	for i := 0; i < len(text) && text[i] != 0; i++ {
+		node ^= uint32(text[i])
+		u := m.unit(node)
+		if u&(1<<31|0xFF) != uint32(text[i]) {
+			break
+		}
+		node ^= m.base(u)
+		if u>>8&1 != 0 {
+			if at := m.unit(node) &^ (1 << 31); int64(at) < int64(len(m.texts)) {
+				return m.replacement(at), true
+			}
+		}
+	}
+	return "", false
+}
+
+// unit is a unit of the array; one outside fits no label.
+func (m *charsmap) unit(i uint32) uint32 {
+	if int64(i) >= int64(len(m.units)) {
+		return 1 << 31
+	}
+	return m.units[i]
+}
+
+func (m *charsmap) base(u uint32) uint32 { return u >> 10 << (u >> 9 & 1 * 8) }
+
+// replacement is the text at an offset.
+func (m *charsmap) replacement(at uint32) string {
+	return m.texts[at : int(at)+strings.IndexByte(m.texts[at:], 0)]
+}
+
+// checkGrowth refuses a map that makes a text far longer: the budget of a text must hold. Units are
+// visited once, by the shortest string that leads to them.
+func (m *charsmap) checkGrowth() error {
+	seen := make([]bool, len(m.units))
+	level := []uint32{m.base(m.unit(0))}
+	for depth := 1; len(level) > 0 && depth <= maxReplaced; depth++ {
+		var next []uint32
+		for _, node := range level {
+			for c := uint32(1); c < 256; c++ {
+				at := node ^ c
+				u := m.unit(at)
+				if u&(1<<31|0xFF) != c || seen[at] {
+					continue
+				}
+				seen[at] = true
+				child := at ^ m.base(u)
+				if u>>8&1 != 0 {
+					if to := m.unit(child) &^ (1 << 31); int64(to) < int64(len(m.texts)) && len(m.replacement(to)) > maxGrowth*depth {
+						return malformed("precompiled_charsmap: %d bytes for %d, at most %d times as many", len(m.replacement(to)), depth, maxGrowth)
+					}
+				}
+				next = append(next, child)
+			}
+		}
+		level = next
+	}
+	return nil
 }
 
 // longest returns the replacement of the longest string in the map that begins text, and that string's size, 0 if there is none.
 func (m *charsmap) longest(text string) (replacement string, size int) {
-	unit := func(i uint32) uint32 {
-		if int64(i) >= int64(len(m.units)) {
-			return 1 << 31 // fits no label
-		}
-		return m.units[i]
-	}
-	base := func(u uint32) uint32 { return u >> 10 << (u >> 9 & 1 * 8) }
 	offset := -1
-	node := base(unit(0))
+	node := m.base(m.unit(0))
 	for i := 0; i < len(text) && i < maxReplaced && text[i] != 0; i++ {
 		node ^= uint32(text[i])
-		u := unit(node)
+		u := m.unit(node)
 		if u&(1<<31|0xFF) != uint32(text[i]) {
 			break
 		}
-		node ^= base(u)
+		node ^= m.base(u)
 		if u>>8&1 != 0 {
-			if at := unit(node) &^ (1 << 31); int64(at) < int64(len(m.texts)) {
+			if at := m.unit(node) &^ (1 << 31); int64(at) < int64(len(m.texts)) {
 				offset, size = int(at), i+1
 			}
 		}
@@ -243,9 +341,5 @@ func (m *charsmap) longest(text string) (replacement string, size int) {
 	if size == 0 {
 		return "", 0
 	}
-	end := offset
-	for m.texts[end] != 0 {
-		end++
-	}
-	return m.texts[offset:end], size
+	return m.replacement(uint32(offset)), size
 }

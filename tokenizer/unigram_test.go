@@ -300,7 +300,7 @@ func TestUnigramPieces(t *testing.T) {
 
 // TestCharsmap checks the double array, also where its bases need the coarse unit.
 func TestCharsmap(t *testing.T) {
-	m := map[string]string{"a": "1", "ab": "22", "abcd": "", "é": "e", "\U0001F642": ":)", "\xff\xfe": "?", "z": strings.Repeat("z", maxReplacement)}
+	m := map[string]string{"a": "1", "ab": "22", "abcd": "", "é": "e", "\U0001F642": ":)", "\xff\xfe": "?", "z": strings.Repeat("z", maxGrowth)}
 	for c := range rune(300) {
 		if c > 'z' {
 			m[string(c)] = fmt.Sprint(c)
@@ -337,6 +337,8 @@ func TestHostileCharsmaps(t *testing.T) {
 	}
 	_, err := newCharsmap(buildCharsmap(map[string]string{"a": strings.Repeat("z", maxReplacement+1)}, false))
 	require.ErrorContains(t, err, "a replacement has over 256 bytes")
+	_, err = newCharsmap(buildCharsmap(map[string]string{"a": "b", "ab": strings.Repeat("z", 2*maxGrowth+1)}, false))
+	require.ErrorContains(t, err, "33 bytes for 2, at most 16 times as many")
 	_, err = newCharsmap(append(slices.Clone(good), 'x'))
 	require.ErrorContains(t, err, "the last replacement has no end")
 	rng := rand.New(rand.NewPCG(13, 14))

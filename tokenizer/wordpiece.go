@@ -46,6 +46,23 @@ func (t *Tokenizer) encodeWPM(dst []int32, s *scratch, text string) []int32 {
 	return dst
 }
 
+// spellPiece spells a word by a pipeline.
+func (t *Tokenizer) spellPiece(dst []int32, word string) []int32 {
+	n, p := len(dst), t.pipe
+	if len(word) > p.maxWord && utf8.RuneCountInString(word) > p.maxWord {
+		return append(dst, t.unk)
+	}
+	for trie := t.trie; word != ""; trie = p.inner {
+		id, size := trie.longestIn(word)
+		if size == 0 {
+			return append(dst[:n], t.unk)
+		}
+		dst = append(dst, id)
+		word = word[size:]
+	}
+	return dst
+}
+
 func (t *Tokenizer) spellWord(dst []int32, word []byte) []int32 {
 	n := len(dst)
 	for i := 0; i < len(word); {

@@ -24,6 +24,16 @@ type source struct {
 
 // find returns the model that is meant by MODEL.
 func find(model string) (source, error) {
+	if info, err := os.Stat(model); err == nil && info.IsDir() && embedded.Model(model) == nil {
+		if _, err := os.Stat(filepath.Join(model, "config.json")); err != nil {
+			return source{}, fmt.Errorf("%s: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", model)
+		}
+	}
+	return findVocabulary(model)
+}
+
+// findVocabulary is find for those who need the vocabulary alone: a folder need not have a config.json.
+func findVocabulary(model string) (source, error) {
 	if data := embedded.Model(model); data != nil {
 		return source{model, data}, nil
 	}
@@ -33,9 +43,6 @@ func find(model string) (source, error) {
 	case err != nil:
 		return source{}, fileError(err)
 	case info.IsDir():
-		if _, err := os.Stat(filepath.Join(model, "config.json")); err != nil {
-			return source{}, fmt.Errorf("%s: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", model)
-		}
 	case filepath.Base(model) == "config.json":
 		return source{}, fmt.Errorf("%s: a configuration alone is no model: want the folder that it is in", model)
 	case strings.EqualFold(filepath.Ext(model), ".safetensors"):

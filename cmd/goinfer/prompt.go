@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -78,22 +79,48 @@ func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 	if path == builtinText {
 		return embedded.Text, nil
 	}
-	data, err := await(cmd.Context(), func() ([]byte, error) {
+	text, err := await(cmd.Context(), func() (string, error) {
 		if path == "" || path == "-" {
-			return io.ReadAll(cmd.InOrStdin())
+			return readAll(cmd.InOrStdin(), "standard input", 0)
 		}
-		return os.ReadFile(path)
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return "", err
+		}
+		return readAll(f, path, info.Size())
 	})
 	if err != nil {
 		return "", fileError(err)
 	}
-	text := string(data)
 	if !exact {
 		if line, ok := strings.CutSuffix(text, "\n"); ok {
 			text = strings.TrimSuffix(line, "\r")
 		}
 	}
 	return text, nil
+}
+
+// maxText bounds a text in bytes: what is computed with it takes ten times as much.
+const maxText = 128 << 20
+
+// readAll reads a text of about that size, without a second copy of it.
+func readAll(r io.Reader, name string, size int64) (string, error) {
+	var b strings.Builder
+	if size <= maxText {
+		b.Grow(int(size))
+		if _, err := io.Copy(&b, io.LimitReader(r, maxText+1)); err != nil {
+			return "", err
+		}
+	}
+	if size > maxText || b.Len() > maxText {
+		return "", fmt.Errorf("%s: want a text of at most %d bytes, found more", name, maxText)
+	}
+	return b.String(), nil
 }
 
 // unescape resolves \n, \t and the like where that was asked for.

@@ -23,7 +23,8 @@ func newTokens() *cobra.Command {
 		Short:      "Show the tokens of a text",
 		SuggestFor: []string{"tokenize", "tokenise", "encode"},
 		Long: `Writes the tokens of TEXT, one to a line: its id, and the bytes it stands for in quotation marks.
-Control tokens stand without. Works on any GGUF file with a vocabulary, with or without weights.
+Control tokens stand without. Works on any GGUF file with a vocabulary and on any Hugging Face folder with one,
+with or without weights.
 
 A single argument is MODEL or TEXT as for run. Without TEXT it is read from standard input, byte
 for byte.`,
@@ -52,7 +53,7 @@ func (f *tokensFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := find(model)
+	s, err := findVocabulary(model)
 	if err != nil {
 		return err
 	}

@@ -1,94 +1,23 @@
-package checkpoint
+package hf
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"math"
 	"path/filepath"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// spaceMark is what SentencePiece writes spaces as.
-const spaceMark = "▁"
-
-// readCharBPE reads BPE on characters with a spelling in bytes for those that are no tokens: what SentencePiece's BPE is in a tokenizer.json.
-func (v *vocab) readCharBPE(j *tokenizerJSON) error {
-	v.model, v.pre = tokenizer.ModelSPM, "default"
-	if !j.Model.ByteFallback {
-		return v.unsupported("BPE on characters without byte_fallback")
-	}
-	if err := v.readVocabMap(j.Model.Vocab); err != nil {
-		return err
-	}
-	v.markBytes()
-	if err := v.markUnknown(j.Model.UnkToken); err != nil {
-		return err
-	}
-	if err := v.charSteps(j); err != nil {
-		return err
-	}
-	known, err := v.pieceScores()
-	if err != nil {
-		return err
-	}
-	if !known {
-		if err := v.scoreByMerges(j.Model.Merges); err != nil {
-			return err
-		}
-	}
-	return v.add(j.AddedTokens)
-}
-
-// charSteps reads normalizer and pre_tokenizer of BPE on characters.
-func (v *vocab) charSteps(j *tokenizerJSON) error {
-	v.spacePrefix = flag(false)
-	escaped := false
-	for _, s := range j.Normalizer.flat() {
-		switch {
-		case s.Type == "Prepend" && s.Prepend == spaceMark:
-			v.spacePrefix = flag(true)
-		case s.Type == "Replace" && s.Pattern.String != nil && *s.Pattern.String == " " && s.Content == spaceMark:
-			escaped = true
-		case s.Type == "NFC":
-		default:
-			return v.unsupported("normalizer %s of BPE on characters", quoted(s.Type))
-		}
-	}
-	for _, s := range j.PreTokenizer.flat() {
-		switch {
-		case s.Type == "Metaspace":
-			escaped = true
-			if err := v.readMetaspace(&s); err != nil {
-				return err
-			}
-		case s.Type == "Split" && escaped && s.Pattern.String != nil && *s.Pattern.String == " ": // there are none left
-		case s.Type == "Digits" && s.Individual:
-			for _, p := range v.pieces {
-				if p.kind == tokenizer.TypeNormal && utf8.RuneCountInString(p.text) > 1 && strings.ContainsFunc(p.text, unicode.IsNumber) {
-					return v.unsupported("pre_tokenizer Digits, while token %s has a digit and more", quoted(p.text))
-				}
-			}
-		default:
-			return v.unsupported("pre_tokenizer %s of BPE on characters", quoted(s.Type))
-		}
-	}
-	if !escaped {
-		return v.unsupported("BPE on characters that does not write spaces as U+2581")
-	}
-	return nil
-}
-
 // pieceScores takes the scores from a tokenizer.model beside tokenizer.json. ok is false where there is none that has the same tokens.
 func (v *vocab) pieceScores() (ok bool, err error) {
-	path := filepath.Join(filepath.Dir(v.path), "tokenizer.model")
+	path := filepath.Join(v.dir, "tokenizer.model")
 	if !exists(path) {
 		return false, nil
 	}
-	b, err := readWhole(path)
+	b, err := readWhole(path, maxVocab)
 	if err != nil {
 		return false, err
 	}
@@ -113,49 +42,6 @@ func (v *vocab) pieceScores() (ok bool, err error) {
 	return true, nil
 }
 
-// scoreByMerges gives tokens scores by which SentencePiece's algorithm, merging the two neighbours that make the token with the highest score, does what a
-// list of merges says. It can where all merges that make the same token follow one another in the list, and none is missing: then the score is the
-// token's place. A list that was made from a SentencePiece model is like that.
-func (v *vocab) scoreByMerges(merges []jsonMerge) error {
-	place := make([]int, len(v.pieces)) // of the first merge that makes a token, from 1 on
-	last, left := int32(-1), make(map[[2]int32]bool, len(merges))
-	for i, m := range merges {
-		a, okA := v.index[m[0]]
-		b, okB := v.index[m[1]]
-		to, ok := v.index[m[0]+m[1]]
-		if !okA || !okB || !ok {
-			return v.fail("merge %d, of %s and %s: one of the three is no token", i, quoted(m[0]), quoted(m[1]))
-		}
-		if to != last && place[to] != 0 {
-			return v.unsupported("merges: those that make %s do not follow one another, so there are no scores for them", quoted(m[0]+m[1]))
-		}
-		if place[to] == 0 {
-			place[to] = i + 1
-		}
-		last = to
-		left[[2]int32{a, b}] = true
-	}
-	reached := func(text string) (int32, bool) {
-		id, ok := v.index[text]
-		return id, ok && (place[id] != 0 || utf8.RuneCountInString(text) == 1)
-	}
-	for id := range v.pieces {
-		p := &v.pieces[id]
-		p.score = float32(-place[id])
-		if p.kind != tokenizer.TypeNormal {
-			continue
-		}
-		for at := range p.text {
-			a, okA := reached(p.text[:at])
-			b, okB := reached(p.text[at:])
-			if at > 0 && okA && okB && !left[[2]int32{a, b}] {
-				return v.unsupported("merges: there is none of %s and %s, though both and the two together are tokens", quoted(p.text[:at]), quoted(p.text[at:]))
-			}
-		}
-	}
-	return nil
-}
-
 // readSentencePiece reads tokenizer.model.
 func (v *vocab) readSentencePiece(b []byte) error {
 	m, err := parsePieces(b)
@@ -178,7 +64,7 @@ func (v *vocab) readSentencePiece(b []byte) error {
 	if !m.escapes || m.suffix {
 		return v.unsupported("escape_whitespaces: false or treat_whitespace_as_suffix: true")
 	}
-	v.spacePrefix = flag(v.settings.flag(m.prefix, "add_prefix_space"))
+	v.spacePrefix = flag(tokenizer.IsTrue(v.settings.flag("add_prefix_space"), m.prefix))
 	for id, p := range m.pieces {
 		if err := v.put(int64(id), p); err != nil {
 			return err
@@ -191,11 +77,15 @@ func (v *vocab) readSentencePiece(b []byte) error {
 		name string
 		id   int64
 	}{{"bos", m.bos}, {"eos", m.eos}, {"unk", m.unk}} { // where tokenizer_config.json does not say
-		if key := p.name + "_token"; p.id >= 0 && p.id < int64(len(m.pieces)) && !v.settings.has(key) {
-			v.settings.values[key] = m.pieces[p.id].text
+		if key := p.name + "_token"; p.id >= 0 && p.id < int64(len(m.pieces)) && v.settings.raw(key) == nil {
+			name, err := json.Marshal(m.pieces[p.id].text)
+			if err != nil {
+				return v.fail("%w", err)
+			}
+			v.settings.set(key, name)
 		}
 	}
-	return v.addDecoder()
+	return v.addMore(map[string]bool{})
 }
 
 // The model types of SentencePiece that are known here.
