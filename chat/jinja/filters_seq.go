@@ -310,12 +310,14 @@ func filterWordwrap(st *state, v value, a []value) value {
 	var b builder
 	for i, l := range st.splitLines(t, false).(*list).items {
 		if i > 0 {
+			st.charge(len(wrap.s))
 			b.add(wrap)
 		}
 		column := 0
 		for _, w := range st.split(l.(*text), []value{absent{}, absent{}}, false).(*list).items {
 			word := w.(*text)
 			n := word.length()
+			st.charge(len(word.s) + len(wrap.s))
 			if column > 0 && column+1+n > width {
 				b.add(wrap)
 				column = 0

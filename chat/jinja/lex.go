@@ -239,8 +239,12 @@ func (l *lexer) operator(open []byte) []byte {
 			continue
 		}
 		switch op {
-		case "(", "[", "{":
-			open = append(open, map[string]byte{"(": ')', "[": ']', "{": '}'}[op])
+		case "(":
+			open = append(open, ')')
+		case "[":
+			open = append(open, ']')
+		case "{":
+			open = append(open, '}')
 		case ")", "]", "}":
 			if len(open) == 0 {
 				l.fail(l.at, "unexpected '%s'", op)

@@ -562,8 +562,10 @@ func (st *state) iterate(v value, message string) func() (value, bool) {
 		}
 	case *generator:
 		return func() (value, bool) {
-			st.step(1)
-			return x.next()
+			st.enter() // generators read from each other
+			v, ok := x.next()
+			st.nested--
+			return v, ok
 		}
 	case *undefined:
 		return func() (value, bool) { return nil, false }

@@ -206,7 +206,10 @@ func (p *parser) noteWrites(to target) {
 // filterChain parses filters of a block: "upper | trim".
 func (p *parser) filterChain() expr {
 	x := p.filter(nil)
-	for p.op("|") {
+	for n := 0; p.op("|"); n++ {
+		if n > 4*maxNesting {
+			p.fail("more than %d filters in a row", 4*maxNesting)
+		}
 		x = p.filter(x)
 	}
 	return x

@@ -231,6 +231,7 @@ func (st *state) jsonItems(b *builder, s *jsonStyle, depth int, open, end string
 	}
 	for i := range n {
 		if i > 0 {
+			st.charge(len(s.separator.s) + len(s.colon.s))
 			b.add(s.separator)
 		}
 		newline(depth + 1)

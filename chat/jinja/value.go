@@ -101,22 +101,38 @@ func hashOf(v value) (any, bool) {
 	case *undefined:
 		return tupleHash("undefined"), true
 	case *list:
-		if x.kind != isTuple && x.kind != isGroup {
-			return nil, false
-		}
 		var b strings.Builder
-		for _, e := range x.items {
-			h, ok := hashOf(e)
-			if !ok || b.Len() > 1<<16 {
-				return nil, false
-			}
-			fmt.Fprintf(&b, "%T:%v,", h, h)
+		if !hashTuple(&b, x, 0) {
+			return nil, false
 		}
 		return tupleHash(b.String()), true
 	case *dict, *namespace, *generator:
 		return nil, false
 	}
 	return v, true // a pointer
+}
+
+// hashTuple writes the elements of a tuple as one string. Very large tuples have no hash.
+func hashTuple(b *strings.Builder, l *list, depth int) bool {
+	if l.kind != isTuple && l.kind != isGroup || depth > 10 || len(l.items) > 1000 {
+		return false
+	}
+	for _, e := range l.items {
+		if inner, ok := e.(*list); ok {
+			b.WriteByte('(')
+			if !hashTuple(b, inner, depth+1) {
+				return false
+			}
+			b.WriteByte(')')
+			continue
+		}
+		h, ok := hashOf(e)
+		if !ok || b.Len() > 1<<16 {
+			return false
+		}
+		fmt.Fprintf(b, "%T:%v,", h, h)
+	}
+	return true
 }
 
 func (d *dict) find(hash any) int {
