@@ -3,6 +3,7 @@ package jinja
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -191,7 +192,9 @@ func (p *parser) read(name string) {
 	if p.reads == nil {
 		p.reads = map[string]bool{}
 	}
-	p.reads[name] = true
+	if !p.isParam(name) {
+		p.reads[name] = true
+	}
 	if k := len(p.callers) - 1; k >= 0 {
 		switch name {
 		case "caller":
@@ -202,6 +205,16 @@ func (p *parser) read(name string) {
 			p.callers[k].kwargs = true
 		}
 	}
+}
+
+// isParam reports whether a name is a parameter of a macro around.
+func (p *parser) isParam(name string) bool {
+	for _, sig := range p.callers {
+		if slices.Contains(sig.names, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // write notes that a name is set. One that is read before, as in set x = x or y, stays free.

@@ -281,7 +281,7 @@ func (p *parser) signature(parameters bool) *signature {
 			}
 			t := p.want(tokName, "")
 			sig.names = append(sig.names, t.text)
-			sig.params = append(sig.params, p.write(t.text))
+			sig.params = append(sig.params, p.id(t.text))
 			if p.op("=") {
 				sig.defaults = append(sig.defaults, p.expression())
 			} else if len(sig.defaults) > 0 {
