@@ -13,6 +13,7 @@ type scratch struct {
 	ends, spareEnds []int
 	syms            []sym
 	queue           queue
+	trusted         func(id int32, from, to int) bool // EncodeParts: whether text[from:to] may be that special token
 	best            []bestPath
 }
 
@@ -35,30 +36,37 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 			prefix = t.spacePrefix
 			continue
 		}
-		for part := text[f.from:f.to]; part != ""; prefix = false {
-			n := len(part)
-			if n > maxText {
-				for n = maxText; n > maxText-utf8.UTFMax && !utf8.RuneStart(part[n]); n-- {
-				}
-			}
-			switch t.kind {
-			case spm:
-				dst = t.encodeSPM(dst, s, part[:n], prefix)
-			case bpe:
-				dst = t.encodeBPE(dst, s, part[:n])
-			case wpm:
-				dst = t.encodeWPM(dst, s, part[:n])
-			case unigram:
-				dst = t.encodeUnigram(dst, s, part[:n])
-			}
-			part = part[n:]
-		}
+		dst = t.encodeText(dst, s, text[f.from:f.to], prefix)
+		prefix = false
 	}
 	switch {
 	case addSpecial && t.kind == wpm:
 		dst = append(dst, t.sep)
 	case addSpecial && t.addEOS:
 		dst = append(dst, t.eos)
+	}
+	return dst
+}
+
+// encodeText appends the ids of text without special tokens.
+func (t *Tokenizer) encodeText(dst []int32, s *scratch, text string, prefix bool) []int32 {
+	for part := text; part != ""; prefix = false {
+		n := len(part)
+		if n > maxText {
+			for n = maxText; n > maxText-utf8.UTFMax && !utf8.RuneStart(part[n]); n-- {
+			}
+		}
+		switch t.kind {
+		case spm:
+			dst = t.encodeSPM(dst, s, part[:n], prefix)
+		case bpe:
+			dst = t.encodeBPE(dst, s, part[:n])
+		case wpm:
+			dst = t.encodeWPM(dst, s, part[:n])
+		case unigram:
+			dst = t.encodeUnigram(dst, s, part[:n])
+		}
+		part = part[n:]
 	}
 	return dst
 }
