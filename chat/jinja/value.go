@@ -224,6 +224,14 @@ func (d *dict) clone() *dict {
 type Map struct {
 	keys   []string
 	values map[string]any
+	src    Source
+}
+
+// From sets the source of the object's keys and of all strings inside that have none of their own;
+// by default they are from where the object around is.
+func (m *Map) From(src Source) *Map {
+	m.src = src
+	return m
 }
 
 // Set sets a key. Values are nil, bool, Go's integers and floats, [json.Number], *[big.Int], string,
@@ -264,7 +272,7 @@ func (m *Map) Keys() []string { return m.keys }
 
 // Clone returns a copy whose values are the same.
 func (m *Map) Clone() *Map {
-	c := &Map{}
+	c := &Map{src: m.src}
 	for _, k := range m.keys {
 		c.Set(k, m.values[k])
 	}
@@ -318,6 +326,9 @@ func (st *state) fromGo(v any, src Source, depth int) value {
 		}
 		return l
 	case *Map:
+		if x.src != 0 {
+			src = x.src
+		}
 		d := &dict{entries: make([]entry, 0, len(x.keys))}
 		for _, k := range x.keys {
 			d.set(st.inputText(k, src), st.fromGo(x.values[k], src, depth+1), k)
