@@ -18,6 +18,8 @@ type callFormat struct {
 	close   pattern // after the arguments
 	end     pattern // after all calls
 
+	given bool // the prompt ends with what opens a call or names the answer's recipient
+
 	object jsonShape // of jsonCalls
 
 	keyOpen, keyEnd, valueEnd pattern // of taggedCalls: before a key, between key and value, after a value
@@ -91,8 +93,16 @@ func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
 	for i < len(p) && i < len(rendering) && p[i] == rendering[i] {
 		i++
 	}
-	for i > 0 && i < len(rendering) && rendering[i]&0xC0 == 0x80 { // not inside a character
-		i--
+	i = outsideTag(rendering, i)
+	// Thoughts, also empty ones, are no part of calls.
+	if end := t.think.end; end != "" {
+		name := strings.Index(rendering[i:], probeName)
+		if k := strings.LastIndex(rendering, probeAnswer); name < 0 && k > i {
+			name = k - i
+		}
+		if k := strings.LastIndex(rendering[i:i+max(name, 0)], end); k >= 0 {
+			i += k + len(end)
+		}
 	}
 	return i
 }
@@ -109,6 +119,31 @@ func (t *Template) turnEnd(s style, tools []Tool) string {
 		return ""
 	}
 	return out[k+len(probeAnswer):]
+}
+
+// learnAnswer finds marks that a template writes around an answer, inside of the turn.
+func (t *Template) learnAnswer() {
+	text, ok := t.try(t.style, Input{Messages: []Message{user(), {Role: "assistant", Content: probeAnswer}}, NoGeneration: true})
+	if !ok || bySource(text, sourceOf(1, ofContent)) != probeAnswer {
+		return
+	}
+	s := text.String()
+	at := strings.LastIndex(s, probeAnswer)
+	if start := t.turnStart(t.style, nil, s); start <= at {
+		before := s[start:at]
+		if k := strings.LastIndex(before, t.think.end); k >= 0 {
+			before = before[k+len(t.think.end):]
+		}
+		if len(before) < 100 {
+			t.answer = newPattern(before, "").trimmed()
+		}
+	}
+	after := strings.TrimSpace(s[at+len(probeAnswer):])
+	if tag := firstTag(after); tag != "" && firstTag(after[len(tag):]) != "" {
+		if id, ok := t.vocab.Lookup(tag); !ok || !t.vocab.IsEOG(id) {
+			t.answerEnd = tag
+		}
+	}
 }
 
 // readShown finds the probe's parts in a rendering.
@@ -152,7 +187,7 @@ func firstToken(s string) string {
 // what begins all and what ends all.
 func (f *callFormat) between(before, gap, after string) {
 	open := commonSuffix(before, gap)
-	shut := commonPrefix(after, gap)
+	shut := commonPrefix(after, gap[:len(gap)-len(open)])
 	if gap == "" {
 		open, shut = before, after
 	}
@@ -162,29 +197,44 @@ func (f *callFormat) between(before, gap, after string) {
 	f.end = newPattern(after[len(shut):], "").trimmed()
 }
 
+// commonPrefix is the common beginning of two texts that does not end inside of a tag.
 func commonPrefix(a, b string) string {
 	i := 0
 	for i < len(a) && i < len(b) && a[i] == b[i] {
 		i++
 	}
-	for i > 0 && i < len(a) && a[i]&0xC0 == 0x80 {
-		i--
+	if i == len(a) {
+		return a
 	}
-	return a[:i]
+	return a[:outsideTag(a, i)]
 }
 
+// outsideTag moves an offset to before the tag, or the character, that it is in.
+func outsideTag(s string, i int) int {
+	if k := strings.LastIndexByte(s[:i], '<'); k > strings.LastIndexByte(s[:i], '>') && strings.IndexByte(s[i:], '>') >= 0 {
+		return k
+	}
+	for i > 0 && i < len(s) && s[i]&0xC0 == 0x80 {
+		i--
+	}
+	return i
+}
+
+// commonSuffix is the common end of two texts that does not begin inside of a tag.
 func commonSuffix(a, b string) string {
 	i := 0
 	for i < len(a) && i < len(b) && a[len(a)-1-i] == b[len(b)-1-i] {
 		i++
 	}
-	for i > 0 && a[len(a)-i]&0xC0 == 0x80 {
-		i--
-	}
 	s := a[len(a)-i:]
-	// A tag is not cut: "end><begin" and "begin" share "begin" only from its bracket on.
-	if k := strings.IndexByte(s, '<'); k > 0 && i < len(a) && !isWhiteByte(s[0]) && strings.IndexByte(s, '>') < k && strings.IndexByte(s, '>') >= 0 {
-		s = s[k:]
+	if i == len(a) {
+		return s
+	}
+	if k := strings.IndexByte(s, '>'); k >= 0 && !strings.Contains(s[:k], "<") {
+		return s[k+1:]
+	}
+	for s != "" && s[0]&0xC0 == 0x80 {
+		s = s[1:]
 	}
 	return s
 }
@@ -207,6 +257,10 @@ func (f *callFormat) learnNamed(a shown, both string) bool {
 	}
 	f.kind = namedCalls
 	f.between(a.text[:a.name], gap, a.text[args:])
+	if a.name == 0 && gap != "" {
+		f.open = newPattern(gap, "").trimmed()
+		f.given = true
+	}
 	f.name = newPattern(name, probeID)
 	return true
 }
@@ -234,7 +288,8 @@ func (f *callFormat) learnGemma(a shown) bool {
 	}
 	f.kind = gemmaCalls
 	f.open = newPattern(before, "").trimmed()
-	f.close = newPattern(after[len(inside):], "").trimmed()
+	after = after[len(inside):]
+	f.close = newPattern(after[:closingTag(after)], "").trimmed()
 	return true
 }
 

@@ -197,6 +197,17 @@ func (p *Parser) beforeText() bool {
 			return false
 		}
 	}
+	if a := p.t.answer; len(a) > 0 {
+		n, st := a.match(p.buf, p.final)
+		if st == waits {
+			return false
+		}
+		if st == works {
+			p.buf = strings.TrimLeft(p.buf[n:], " \t\r\n")
+			p.state = p.inText
+			return true
+		}
+	}
 	switch p.bareCall() {
 	case waits:
 		return false

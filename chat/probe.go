@@ -60,6 +60,7 @@ func (t *Template) probe() {
 	}
 	t.probeReasoning()
 	t.probeCalls()
+	t.learnAnswer()
 }
 
 // bySource is what a rendering shows of a source.

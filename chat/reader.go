@@ -24,6 +24,8 @@ type callParts struct {
 	args     int // arguments so far
 	key      string
 	text     bool // the value is streamed as a string
+	fresh    bool // nothing of the value was read
+	cdata    bool // the value is in <![CDATA[ ]]>
 }
 
 // take consumes n bytes of the buffer.
@@ -93,6 +95,9 @@ func (p *Parser) inText() bool {
 			}
 		}
 	}
+	if p.t.answerEnd != "" {
+		marks = append(marks, p.t.answerEnd)
+	}
 	at, word := first(p.buf, marks)
 	n := len(p.buf)
 	if at >= 0 {
@@ -114,6 +119,12 @@ func (p *Parser) inText() bool {
 			p.space = ""
 		}
 		return false
+	}
+	if word == p.t.answerEnd {
+		p.buf = p.buf[len(word):]
+		p.space = ""
+		p.state = p.beforeText
+		return true
 	}
 	p.startCalls(word)
 	return true
@@ -219,6 +230,14 @@ func (r *reader) between() bool {
 		return true
 	case wait:
 		return false
+	case r.f.kind == jsonCalls: // the mark in front was forgotten
+		s := strings.TrimLeft(p.buf, " \t\r\n")
+		if mode := startsCall(s); mode == 0 && !p.final && s[0] == '{' {
+			return false
+		} else if mode == 'j' && s[0] == '{' {
+			p.state = r.reading()
+			return true
+		}
 	}
 	r.raw.Reset()
 	p.state = p.beforeText
@@ -272,6 +291,9 @@ func (r *reader) readName() bool {
 		return r.fail("its name is not followed by arguments")
 	}
 	r.call.name = p.buf[:n]
+	if r.known && p.tools[r.call.name] == nil {
+		return r.fail("there is no tool of that name")
+	}
 	if id != "" && r.f.kind == namedCalls {
 		r.call.id = r.f.identity(r.call.name, id)
 	}

@@ -329,6 +329,11 @@ func (p *Parser) bareCall() status {
 		return fails
 	}
 	const tag = "<|python_tag|>"
+	if c := p.t.calls; c != nil && c.given {
+		r := &reader{p: p, f: c, known: true}
+		p.state = r.readName
+		return works
+	}
 	if p.t.calls != nil && p.t.calls.trigger != "" {
 		return fails
 	}

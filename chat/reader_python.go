@@ -63,7 +63,7 @@ func (r *reader) pythonArgs() bool {
 		return r.fail("want a key and =")
 	}
 	value := strings.TrimLeft(rest[1:], " \t\r\n")
-	lit := literals{str: pythonString, words: map[string]string{"True": "true", "False": "false", "None": "null", "true": "true", "false": "false", "null": "null"}}
+	lit := literals{str: pythonString, words: pythonWords}
 	v, m, st := lit.read(value, p.final, 0)
 	switch st {
 	case waits:
@@ -130,6 +130,9 @@ func (r *reader) afterPython() bool {
 	p.state = r.closing
 	return true
 }
+
+// pythonWords are the words of Python and of JSON for the same values.
+var pythonWords = map[string]string{"True": "true", "False": "false", "None": "null", "true": "true", "false": "false", "null": "null"}
 
 // literals reads values in a notation like Python's and gives them as JSON.
 type literals struct {
@@ -353,7 +356,7 @@ func (r *reader) gemmaArgs() bool {
 		return r.fail("want a key and a colon")
 	}
 	value := strings.TrimLeft(s[n+1:], " \t\r\n")
-	lit := literals{str: gemmaString, words: map[string]string{"true": "true", "false": "false", "null": "null"}, keys: gemmaKey}
+	lit := literals{str: gemmaString, words: pythonWords, keys: gemmaKey}
 	v, m, st := lit.read(value, p.final, 0)
 	switch st {
 	case waits:

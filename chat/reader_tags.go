@@ -5,20 +5,21 @@ import "strings"
 // tagged reads keys and values between tags, up to the end of the call.
 func (r *reader) tagged() bool {
 	p := r.p
-	n, st := r.f.keyOpen.match(p.buf, p.final)
-	if st == works {
+	m, shut := r.f.close.match(p.buf, p.final) // first, as it may begin like a key
+	if shut == waits {
+		return r.unfinished()
+	}
+	if shut != works {
+		n, st := r.f.keyOpen.match(p.buf, p.final)
+		switch st {
+		case waits:
+			return r.unfinished()
+		case fails:
+			return r.fail("want a parameter or the end of the call")
+		}
 		r.take(n)
 		p.state = r.taggedKey
 		return true
-	}
-	m, shut := r.f.close.match(p.buf, p.final)
-	if st == waits && shut != works || shut == waits {
-		if strings.TrimSpace(p.buf) == "" || !p.final {
-			return r.unfinished()
-		}
-	}
-	if shut != works {
-		return r.fail("want a parameter or the end of the call")
 	}
 	if !r.call.begun {
 		r.begin()
@@ -78,6 +79,7 @@ func (r *reader) taggedKey() bool {
 	if r.call.text {
 		p.args(`"`)
 	}
+	r.call.fresh = true
 	p.state = r.taggedValue
 	return true
 }
@@ -88,6 +90,20 @@ func (r *reader) taggedValue() bool {
 	mark := r.f.valueEnd.literal()
 	if r.f.keyTwice {
 		mark += r.call.key + ">"
+	}
+	if r.call.fresh {
+		const cdata = "<![CDATA["
+		switch {
+		case strings.HasPrefix(p.buf, cdata):
+			p.buf = p.buf[len(cdata):]
+			r.call.cdata = true
+		case !p.final && strings.HasPrefix(cdata, p.buf):
+			return false
+		}
+		r.call.fresh = false
+	}
+	if r.call.cdata {
+		mark = "]]>" + mark
 	}
 	white := r.f.valueEnd[0].kind == isWhite
 	k := strings.Index(p.buf, mark)
@@ -109,6 +125,7 @@ func (r *reader) taggedValue() bool {
 	if white {
 		v = strings.TrimSuffix(v, "\n")
 	}
+	r.call.cdata = false
 	if r.call.text {
 		p.args(escapeJSON(v) + `"`)
 	} else {

@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // schema is what is known of the parameters of a tool: the types of each.
@@ -47,10 +48,10 @@ func (s *schema) jsonValue(name, text string) string {
 	if json.Valid([]byte(text)) && !s.isText(name) {
 		return text
 	}
-	switch text { // as Python prints them
-	case "True", "False", "None":
-		if !s.isText(name) {
-			return map[string]string{"True": "true", "False": "false", "None": "null"}[text]
+	if trimmed := strings.TrimSpace(text); !s.mayBeText(name) || s != nil && s.Properties[name].Type == nil && len(trimmed) > 0 && strings.IndexByte("[{TFN", trimmed[0]) >= 0 {
+		lit := literals{str: pythonString, words: pythonWords} // as Python prints them
+		if v, n, st := lit.read(trimmed, true, 0); st == works && n == len(trimmed) {
+			return v
 		}
 	}
 	return quoteJSON(text)

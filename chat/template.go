@@ -12,13 +12,15 @@ import (
 // A Template is the chat template of a model with its vocabulary. It does not change; any number of
 // goroutines may use it.
 type Template struct {
-	source Source
-	code   *jinja.Template
-	vocab  *tokenizer.Tokenizer
-	style  style
-	think  thinking
-	calls  *callFormat // nil if the template shows no calls
-	writes string      // all that the template can write, to know its markup
+	source    Source
+	code      *jinja.Template
+	vocab     *tokenizer.Tokenizer
+	style     style
+	think     thinking
+	calls     *callFormat // nil if the template shows no calls
+	answer    pattern     // what the template writes before an answer, inside of the turn
+	answerEnd string      // and after it
+	writes    string      // all that the template can write, to know its markup
 }
 
 // A Prompt is a conversation as the model reads it.
