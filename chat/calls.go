@@ -131,7 +131,7 @@ func (t *Template) learnAnswer() {
 	at := strings.LastIndex(s, probeAnswer)
 	if start := t.turnStart(t.style, nil, s); start <= at {
 		before := s[start:at]
-		if k := strings.LastIndex(before, t.think.end); k >= 0 {
+		if k := strings.LastIndex(before, t.think.end); k >= 0 && t.think.end != "" {
 			before = before[k+len(t.think.end):]
 		}
 		if len(before) < 100 {

@@ -107,8 +107,11 @@ func (p *Parser) emit(e Event) {
 	p.out = append(p.out, e)
 }
 
-// text emits text, and white space only when something follows it.
+// text emits text: none of the white space in front, and other white space only when something follows.
 func (p *Parser) text(s string) {
+	if !p.begun {
+		s = strings.TrimLeft(s, " \t\r\n")
+	}
 	trimmed := strings.TrimRight(s, " \t\r\n")
 	if trimmed != "" {
 		p.emit(Event{Kind: EventText, Text: p.space + trimmed})

@@ -53,6 +53,8 @@ func lastTag(s string) string {
 	s = strings.TrimRight(s, " \n\t")
 	start := -1
 	switch {
+	case strings.HasSuffix(s, "<|sep|>") && strings.Contains(s, "<|open|>"): // Kimi K3: <|open|>think<|sep|>
+		start = strings.LastIndex(s, "<|open|>")
 	case strings.HasSuffix(s, ">"):
 		start = strings.LastIndexByte(s, '<')
 	case strings.HasSuffix(s, "]"):
@@ -74,7 +76,9 @@ func lastTag(s string) string {
 func firstTag(s string) string {
 	s = strings.TrimLeft(s, " \n\t")
 	end := -1
-	if strings.HasPrefix(s, "<") {
+	if strings.HasPrefix(s, "<|close|>") && strings.Contains(s, "<|sep|>") {
+		end = strings.Index(s, "<|sep|>") + len("<|sep|>") - 1
+	} else if strings.HasPrefix(s, "<") {
 		end = strings.IndexByte(s, '>')
 	} else if strings.HasPrefix(s, "[") {
 		end = strings.IndexByte(s, ']')
