@@ -21,6 +21,9 @@ func plainVocab(t testing.TB) *tokenizer.Tokenizer {
 	return byteVocab(t, nil)
 }
 
+// firstControl is the first id of byteVocab that is a control token besides BOS and EOS.
+const firstControl = 3 + 256
+
 // byteVocab is a SentencePiece vocabulary that spells all text in bytes, with control tokens.
 func byteVocab(t testing.TB, control []string) *tokenizer.Tokenizer {
 	c := tokenizer.NewConfig(tokenizer.ModelSPM)

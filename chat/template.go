@@ -103,8 +103,7 @@ func (t *Template) Prompt(ctx context.Context, in Input) (*Prompt, error) {
 	if err := t.dropped(&in, seen, p); err != nil {
 		return nil, err
 	}
-	p.IDs = t.Encode(nil, text, in.AllowControl)
-	p.IDs = t.begin(p.IDs)
+	p.IDs = t.begin(t.Encode(nil, t.fromBOS(text), in.AllowControl))
 	return p, nil
 }
 
@@ -163,6 +162,18 @@ func (t *Template) isMarkup(id int32) bool {
 		}
 	}
 	return false
+}
+
+// fromBOS drops white space that a template writes before it writes BOS, which then begins the text.
+func (t *Template) fromBOS(text jinja.Text) jinja.Text {
+	bos := t.vocab.Spelling(t.vocab.BOS())
+	s := text.String()
+	trimmed := strings.TrimLeft(s, " \t\r\n")
+	at := len(s) - len(trimmed)
+	if bos == "" || at == 0 || !strings.HasPrefix(trimmed, bos) || text.Spans()[0].Source != jinja.FromTemplate || text.Spans()[0].To < at+len(bos) {
+		return text
+	}
+	return text.Slice(at, len(s))
 }
 
 // begin makes BOS neither doubled nor missing.

@@ -22,15 +22,21 @@ func ParseJSON(data []byte) (any, error) {
 	return v, nil
 }
 
+// token reads a token that must be there.
+func token(d *json.Decoder) (json.Token, error) {
+	t, err := d.Token()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return t, err
+}
+
 func decodeValue(d *json.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("JSON is nested too deep")
 	}
-	t, err := d.Token()
+	t, err := token(d)
 	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
 		return nil, err
 	}
 	switch t {
@@ -43,12 +49,12 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			}
 			list = append(list, v)
 		}
-		_, err = d.Token()
+		_, err = token(d)
 		return list, err
 	case json.Delim('{'):
 		m := &Map{}
 		for d.More() {
-			k, err := d.Token()
+			k, err := token(d)
 			if err != nil {
 				return nil, err
 			}
@@ -58,7 +64,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			}
 			m.Set(k.(string), v)
 		}
-		_, err = d.Token()
+		_, err = token(d)
 		return m, err
 	}
 	return t, nil
