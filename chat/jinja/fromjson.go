@@ -22,8 +22,8 @@ func ParseJSON(data []byte) (any, error) {
 	return v, nil
 }
 
-// token reads a token that must be there.
-func token(d *json.Decoder) (json.Token, error) {
+// mustToken reads a token that must be there.
+func mustToken(d *json.Decoder) (json.Token, error) {
 	t, err := d.Token()
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -35,7 +35,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("JSON is nested too deep")
 	}
-	t, err := token(d)
+	t, err := mustToken(d)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +49,12 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			}
 			list = append(list, v)
 		}
-		_, err = token(d)
+		_, err = mustToken(d)
 		return list, err
 	case json.Delim('{'):
 		m := &Map{}
 		for d.More() {
-			k, err := token(d)
+			k, err := mustToken(d)
 			if err != nil {
 				return nil, err
 			}
@@ -64,7 +64,7 @@ func decodeValue(d *json.Decoder, depth int) (any, error) {
 			}
 			m.Set(k.(string), v)
 		}
-		_, err = token(d)
+		_, err = mustToken(d)
 		return m, err
 	}
 	return t, nil
