@@ -55,7 +55,7 @@ var house = map[string][]string{
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
 	"claims":      {"", "bench", "catalog", "eval", "experts", "explain", "lab", "page", "params", "plan", "probe", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "chat", "chat/jinja", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

@@ -35,13 +35,16 @@ func (t *Template) variables(in *Input, s style) *jinja.Map {
 		v.Set("documents", nil)
 	}
 	v.Set("tools", nil)
+	if t.code.Reads("functions") { // the name before tools
+		v.Set("functions", jinja.Literal(""))
+	}
 	if len(in.Tools) > 0 {
 		tools := make([]any, len(in.Tools))
 		for i := range in.Tools {
 			tools[i] = in.Tools[i].variable()
 		}
 		v.Set("tools", tools)
-		if t.code.Reads("functions") { // the name before tools
+		if t.code.Reads("functions") {
 			if text, err := json.Marshal(in.Tools); err == nil {
 				v.Set("functions", jinja.Sourced{Text: string(text), Source: fromTools})
 			}
