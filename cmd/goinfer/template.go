@@ -37,7 +37,7 @@ part of the model's file, or a file of its own (.jinja, chat_template.json, toke
 type templateFlags struct{ choice string }
 
 func (f *templateFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.choice, "chat-template", "", "take `NAME|FILE`: a built-in template ("+strings.Join(chat.Builtins(), ", ")+"), a variant in the model, or a file")
+	cmd.Flags().StringVar(&f.choice, "chat-template", "", "a built-in template such as chatml, a variant in the model, or a file: `NAME|FILE`")
 	cmd.ValidArgsFunction = completeModel
 }
 
