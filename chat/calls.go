@@ -58,6 +58,9 @@ func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
 		return
 	}
 	calls := []ToolCall{probeCall(probeName, probeValue), probeCall(probeOther, probeValue)}
+	if !strings.Contains(bySource(one, sourceOf(1, ofCalls)), probeID) { // the name may be part of the id
+		calls[0].ID, calls[1].ID = "functions."+probeName+":0", "functions."+probeOther+":1"
+	}
 	var both string
 	if two, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", ToolCalls: calls}}, Tools: tools, NoGeneration: true}); ok {
 		if b, ok := readShown(two, start, end); ok && strings.Contains(b.text[b.name:], probeOther) {

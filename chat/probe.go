@@ -116,17 +116,35 @@ func probeCall(name, v string) ToolCall {
 
 // probeCalls finds how calls are written: with arguments as an object or as a text, and between what.
 func (t *Template) probeCalls() {
-	calls := []ToolCall{probeCall(probeName, probeValue)}
-	for _, asText := range [...]bool{false, true} {
-		s := t.style
-		s.textArguments = asText
-		for _, tools := range [...][]Tool{probeTools, nil} {
-			text, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", ToolCalls: calls}}, Tools: tools, NoGeneration: true})
-			if !ok || !showsCall(text) {
-				continue
+	plain := probeCall(probeName, probeValue)
+	byID := plain
+	byID.ID = "functions." + probeName + ":0" // Kimi K2 writes the name as a part of the id
+	for _, c := range [...]ToolCall{plain, byID} {
+		for _, asText := range [...]bool{false, true} {
+			s := t.style
+			s.textArguments = asText
+			for _, tools := range [...][]Tool{probeTools, nil} {
+				text, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", ToolCalls: []ToolCall{c}}}, Tools: tools, NoGeneration: true})
+				if ok && showsCall(text) {
+					t.style = s
+					t.learnCalls(s, tools, text)
+					return
+				}
 			}
-			t.style = s
-			t.learnCalls(s, tools, text)
+		}
+	}
+	if !t.think.harmony && t.Reads("tools") {
+		t.knownCalls()
+	}
+}
+
+// knownCalls takes the format of a family whose template shows none, by the mark that its vocabulary
+// or its instructions have.
+func (t *Template) knownCalls() {
+	for _, m := range [...][2]string{{"<|tool_call|>", "<|/tool_call|>"}, {"<tool_call>", "</tool_call>"}, {"[TOOL_CALLS]", ""}, {"<TOOLCALL>", "</TOOLCALL>"}} {
+		_, inVocab := t.vocab.Lookup(m[0])
+		if inVocab || strings.Contains(t.writes, m[0]) {
+			t.calls = &callFormat{kind: jsonCalls, trigger: m[0], open: newPattern(m[0], ""), close: newPattern(m[1], ""), object: jsonShape{name: "name", args: "arguments"}}
 			return
 		}
 	}

@@ -172,7 +172,7 @@ the template's own text is in colour, control tokens brighter.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&file, "file", "f", "-", "read the variables from `INPUTS`, - meaning standard input")
-	cmd.Flags().StringVar(&now, "now", "", "what the template takes for the time (default the clock)")
+	cmd.Flags().StringVar(&now, "now", "", "what the template takes for the `TIME` (default the clock)")
 	return cmd
 }
 
