@@ -76,7 +76,8 @@ func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
 		f.trigger = f.section.literal()
 		if f.trigger == "" {
 			f.trigger = f.open.literal()
-		} else if last := f.open.lastLiteral(); strings.HasPrefix(last, "<") && last != f.trigger {
+		}
+		if last := f.open.lastLiteral(); strings.HasPrefix(last, "<") && last != f.trigger {
 			f.also = last
 		}
 		if len(f.trigger) < 3 { // "[" or "{" alone begins more than calls
@@ -97,6 +98,13 @@ func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
 		i++
 	}
 	i = outsideTag(rendering, i)
+	// The header of the turn may follow something that only the prompt has.
+	for k := min(len(p), len(rendering)-i); k > 0; k-- {
+		if strings.HasSuffix(p, rendering[i:i+k]) {
+			i += k
+			break
+		}
+	}
 	// Thoughts, also empty ones, are no part of calls.
 	if end := t.think.end; end != "" {
 		name := strings.Index(rendering[i:], probeName)

@@ -67,7 +67,7 @@ func (r *reader) afterObject() bool {
 	}
 	if s != "" {
 		switch {
-		case s[0] == ',' || r.list && s[0] == ';':
+		case s[0] == ',' || s[0] == ';':
 			p.buf = s[1:]
 			p.state = r.objects
 			return true
