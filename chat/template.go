@@ -30,6 +30,8 @@ type Prompt struct {
 	Notes []string // what the template left out that is not an error, such as earlier thoughts
 	tail  string   // what the template writes after the last message
 	tools []Tool
+
+	anchors []anchor // where ids may be kept, in order
 }
 
 // A DroppedError says that the template wrote nothing of a message, or of the tools.

@@ -412,7 +412,8 @@ func firstError(cs ...*config) error {
 	return nil
 }
 
-// templates are the chat templates: chat_template.jinja, or chat_template in tokenizer_config.json, which may be a list of named ones.
+// templates are the chat templates: chat_template.jinja, or chat_template in chat_template.json or in
+// tokenizer_config.json, which may be a list of named ones.
 func (v *vocab) templates() ([]gguf.KV, error) {
 	const key = "tokenizer.chat_template"
 	b, err := readWhole(filepath.Join(filepath.Dir(v.path), "chat_template.jinja"))
@@ -422,7 +423,15 @@ func (v *vocab) templates() ([]gguf.KV, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	switch x := v.settings.values["chat_template"].(type) {
+	from := v.settings
+	alone, err := readConfig(filepath.Join(filepath.Dir(v.path), "chat_template.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil && alone.values["chat_template"] != nil {
+		from = alone
+	}
+	switch x := from.values["chat_template"].(type) {
 	case nil:
 		return nil, nil
 	case string:
@@ -435,7 +444,7 @@ func (v *vocab) templates() ([]gguf.KV, error) {
 			name, hasName := entry["name"].(string)
 			text, hasText := entry["template"].(string)
 			if !ok || !hasName || !hasText || slices.Contains(names, name) {
-				return nil, fmt.Errorf("checkpoint: %s: chat_template: want a list of templates, each with its own name", v.settings.path)
+				return nil, fmt.Errorf("checkpoint: %s: chat_template: want a list of templates, each with its own name", from.path)
 			}
 			names = append(names, name)
 			if name == "default" {
@@ -449,8 +458,8 @@ func (v *vocab) templates() ([]gguf.KV, error) {
 		}
 		return kvs, nil
 	}
-	v.settings.wrong("chat_template", "a text", v.settings.values["chat_template"])
-	return nil, *v.settings.err
+	from.wrong("chat_template", "a text", from.values["chat_template"])
+	return nil, *from.err
 }
 
 // sampling is what generation_config.json says of sampling, as general.sampling.*.
