@@ -21,6 +21,8 @@ const module = "github.com/goinfer/goinfer"
 var house = map[string][]string{
 	"quant":            {},
 	"tokenizer":        {},
+	"chat":             {"chat/jinja", "tokenizer"},
+	"chat/jinja":       {},
 	"tokenizer/hf":     {"tokenizer", "internal/mmap"},
 	"sample":           {},
 	"internal/cgroup":  {},
@@ -59,7 +61,7 @@ var house = map[string][]string{
 	"plan":    {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
 	"claims": {"", "bench", "catalog", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "quant",
 		"internal/cpu", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "chat", "chat/jinja", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},

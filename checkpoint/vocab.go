@@ -136,7 +136,8 @@ func readTemplate(path string) ([]byte, error) {
 	return m.Data(), nil
 }
 
-// templates are the chat templates: chat_template.jinja, or chat_template in tokenizer_config.json, which may be a list of named ones.
+// templates are the chat templates: chat_template.jinja, or chat_template in chat_template.json or in
+// tokenizer_config.json, which may be a list of named ones.
 func (v *chatSettings) templates() ([]gguf.KV, error) {
 	const key = "tokenizer.chat_template"
 	b, err := readTemplate(filepath.Join(v.dir, "chat_template.jinja"))
@@ -146,7 +147,15 @@ func (v *chatSettings) templates() ([]gguf.KV, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	switch x := v.settings.values["chat_template"].(type) {
+	from := v.settings
+	alone, err := readConfig(filepath.Join(v.dir, "chat_template.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil && alone.values["chat_template"] != nil {
+		from = alone
+	}
+	switch x := from.values["chat_template"].(type) {
 	case nil:
 		return nil, nil
 	case string:
@@ -159,7 +168,7 @@ func (v *chatSettings) templates() ([]gguf.KV, error) {
 			name, hasName := entry["name"].(string)
 			text, hasText := entry["template"].(string)
 			if !ok || !hasName || !hasText || slices.Contains(names, name) {
-				return nil, fault.Bad(v.settings.path, errors.New("chat_template: want a list of templates, each with its own name"))
+				return nil, fault.Bad(from.path, errors.New("chat_template: want a list of templates, each with its own name"))
 			}
 			names = append(names, name)
 			if name == "default" {
@@ -173,8 +182,8 @@ func (v *chatSettings) templates() ([]gguf.KV, error) {
 		}
 		return kvs, nil
 	}
-	v.settings.wrong("chat_template", "a text", v.settings.values["chat_template"])
-	return nil, *v.settings.err
+	from.wrong("chat_template", "a text", from.values["chat_template"])
+	return nil, *from.err
 }
 
 // sampling is what generation_config.json says of sampling, as general.sampling.*.

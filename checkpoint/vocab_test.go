@@ -443,6 +443,7 @@ func TestVocabularyMetadata(t *testing.T) {
 			map[string]any{"ggml.eos_token_id": uint32(3), "ggml.eot_token_id": nil, "general.sampling.temp": float32(0.5), "general.sampling.top_k": int32(7), "general.sampling.top_p": float32(0.9)}},
 		"greedy":         {files{"tokenizer.json": small(), "generation_config.json": `{"temperature": 0.5, "do_sample": false}`}, map[string]any{"general.sampling.temp": nil}},
 		"template":       {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": "x"}`}, map[string]any{"chat_template": "x"}},
+		"template json":  {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": "x"}`, "chat_template.json": `{"chat_template": "z"}`}, map[string]any{"chat_template": "z"}},
 		"template file":  {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": "x"}`, "chat_template.jinja": "y\n"}, map[string]any{"chat_template": "y\n"}},
 		"templates":      {files{"tokenizer.json": small(), "tokenizer_config.json": `{"chat_template": [{"name": "default", "template": "x"}, {"name": "rag", "template": "y"}]}`}, map[string]any{"chat_template": "x", "chat_template.rag": "y", "chat_templates": []string{"rag"}}},
 		"pieces":         {files{"tokenizer.json": smallPieces()}, map[string]any{"ggml.model": "llama", "ggml.scores": []float32{0, 0, 0, -1, 0, -2, -3, 0}, "ggml.token_type": []int32{2, 1, 1, 1, 1, 1, 1, 6}, "ggml.add_space_prefix": false}},

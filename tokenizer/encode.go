@@ -16,6 +16,7 @@ type scratch struct {
 	syms         []sym
 	queue        queue
 	best         []bestPath
+	trusted      func(id int32, from, to int) bool // EncodeParts: whether text[from:to] may be that special token
 }
 
 // maxText bounds what is tokenized at one go, so that positions fit 32 bits.
@@ -40,20 +41,8 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 			prefix = t.spacePrefix
 			continue
 		}
-		for part := text[f.from:f.to]; part != ""; prefix = false {
-			n := cutLong(part)
-			switch t.kind {
-			case spm:
-				dst = t.encodeSPM(dst, s, part[:n], prefix)
-			case bpe:
-				dst = t.encodeBPE(dst, s, part[:n])
-			case wpm:
-				dst = t.encodeWPM(dst, s, part[:n])
-			case unigram:
-				dst = t.encodeUnigram(dst, s, part[:n])
-			}
-			part = part[n:]
-		}
+		dst = t.encodeText(dst, s, text[f.from:f.to], prefix)
+		prefix = false
 	}
 	switch {
 	case addSpecial && t.kind == wpm:
@@ -72,6 +61,25 @@ func cutLong(text string) int {
 		}
 	}
 	return n
+}
+
+// encodeText appends the ids of text without special tokens.
+func (t *Tokenizer) encodeText(dst []int32, s *scratch, text string, prefix bool) []int32 {
+	for part := text; part != ""; prefix = false {
+		n := cutLong(part)
+		switch t.kind {
+		case spm:
+			dst = t.encodeSPM(dst, s, part[:n], prefix)
+		case bpe:
+			dst = t.encodeBPE(dst, s, part[:n])
+		case wpm:
+			dst = t.encodeWPM(dst, s, part[:n])
+		case unigram:
+			dst = t.encodeUnigram(dst, s, part[:n])
+		}
+		part = part[n:]
+	}
+	return dst
 }
 
 const escaped = "\u2581" // what a space is spelled as

@@ -214,24 +214,32 @@ func (t *Tokenizer) encodePipeline(dst []int32, text string, addSpecial, parseSp
 		dst = append(dst, p.front...)
 	}
 	s.dst = dst
-	p.raw.split(s, text, parseSpecial, func(piece string, from int) {
+	p.encode(s, text, func(a *Added, _, _ int) bool { return parseSpecial || !a.Special })
+	dst, s.dst = s.dst, nil
+	if addSpecial {
+		dst = append(dst, p.back...)
+	}
+	return dst
+}
+
+// encode appends the ids of text to s.dst. may says whether text[from:to] may be an added token that
+// it spells.
+func (p *pipeline) encode(s *scratch, text string, may func(a *Added, from, to int) bool) {
+	p.raw.split(s, text, may, func(piece string, from int) {
 		for piece != "" {
 			n := cutLong(piece)
 			normal := piece[:n]
 			for _, f := range p.normalize {
 				normal = f(normal)
 			}
-			p.normal.split(s, normal, parseSpecial, func(piece string, at int) {
+			// Where in the text a token of the normalized text came from is not known.
+			within := func(a *Added, _, _ int) bool { return may(a, from, from+n) }
+			p.normal.split(s, normal, within, func(piece string, at int) {
 				p.words(s, piece, from == 0 && at == 0)
 			})
 			piece, from = piece[n:], from+n
 		}
 	})
-	dst, s.dst = s.dst, nil
-	if addSpecial {
-		dst = append(dst, p.back...)
-	}
-	return dst
 }
 
 // A finder finds added tokens in a text.
@@ -257,9 +265,8 @@ func newFinder(list []Added) finder {
 }
 
 // split appends the tokens in text to s.dst and hands on what lies between them, with its offset. Of
-// the tokens that begin leftmost the longest counts. Control tokens are found and left as text if
-// parse is not set.
-func (f *finder) split(s *scratch, text string, parse bool, between func(piece string, from int)) {
+// the tokens that begin leftmost the longest counts. What may refuses is found, and left as text.
+func (f *finder) split(s *scratch, text string, may func(a *Added, from, to int) bool, between func(piece string, from int)) {
 	done := 0
 	if len(f.list) > 0 {
 		for at := 0; at < len(text); {
@@ -274,7 +281,7 @@ func (f *finder) split(s *scratch, text string, parse bool, between func(piece s
 			}
 			a, from, to := &f.list[i], at, at+size
 			at = to
-			if a.Special && !parse || a.SingleWord && (endsWord(text[:from]) || beginsWord(text[to:])) {
+			if !may(a, from, to) || a.SingleWord && (endsWord(text[:from]) || beginsWord(text[to:])) {
 				continue
 			}
 			if a.LStrip {

@@ -223,13 +223,21 @@ func (t *Tokenizer) offer(s *scratch, text string, at int, parse bool) {
 			break
 		}
 		i++
-		if v := t.specialTrie.nodes[node].value; v >= 0 && (parse || t.attr[t.specials[v]]&(isControl|isUnknown) == 0) {
+		if v := t.specialTrie.nodes[node].value; v >= 0 && t.allowed(s, t.specials[v], parse, at, i) {
 			best, size = v, i-at
 		}
 	}
 	if best >= 0 {
 		s.queue.push(candidate{key: uint64(best)<<offsetBits | uint64(at), size: int32(size)})
 	}
+}
+
+// allowed reports whether text[from:to], which spells a special token, may be it.
+func (t *Tokenizer) allowed(s *scratch, id int32, parse bool, from, to int) bool {
+	if s.trusted != nil {
+		return s.trusted(id, from, to)
+	}
+	return parse || t.attr[id]&(isControl|isUnknown) == 0
 }
 
 func isSpaceByte(b byte) bool { return b == ' ' || b-'\t' < 5 }

@@ -1,0 +1,160 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/goinfer/goinfer/chat/jinja"
+)
+
+// A Message is one turn of a conversation.
+type Message struct {
+	Role       string     // "system", "user", "assistant", "tool", or what else the template knows
+	Content    string     // its text
+	Parts      []Part     // its text in parts, instead of Content
+	Reasoning  string     // what an assistant thought before Content
+	ToolCalls  []ToolCall // what an assistant called
+	ToolCallID string     // of a tool's result: the call it answers
+	Name       string     // of a tool's result: the tool
+}
+
+// A Part is a part of a message's content. Only parts of the type "text" are supported.
+type Part struct {
+	Type string
+	Text string
+}
+
+// A ToolCall is a call of a function.
+type ToolCall struct {
+	ID        string
+	Name      string
+	Arguments string // a JSON object
+}
+
+// A Tool is a function that the model may call.
+type Tool struct {
+	Name        string
+	Description string
+	Parameters  json.RawMessage // a JSON Schema of an object; nil means no parameters
+}
+
+// Input is what a prompt is made of.
+type Input struct {
+	Messages     []Message
+	Tools        []Tool
+	NoGeneration bool       // do not begin the assistant's turn
+	Variables    *jinja.Map // further variables of the template; they go before those made here
+	AllowControl bool       // what messages spell may become control tokens
+	Now          time.Time  // what the template takes for the time; default the clock
+}
+
+// Text returns the message's text: its content, or its parts one after the other.
+func (m *Message) Text() string {
+	if m.Parts == nil {
+		return m.Content
+	}
+	var b strings.Builder
+	for _, p := range m.Parts {
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
+
+// An UnsupportedError says that a message holds what cannot be given to the model.
+type UnsupportedError struct {
+	Message int    // its number, from 0
+	What    string // such as "image_url"
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("message %d: content of the type %q is not supported: want text", e.Message, e.What)
+}
+
+// The sources of bytes in a rendering. Each message has stride of its own.
+const (
+	fromTools  jinja.Source = 1
+	fromFirst  jinja.Source = 2 // the content of message 0
+	sourcesPer              = 3
+
+	ofContent   = 0
+	ofReasoning = 1
+	ofCalls     = 2
+)
+
+func sourceOf(message, what int) jinja.Source {
+	return fromFirst + jinja.Source(message*sourcesPer+what)
+}
+
+// check reports what in the messages cannot be given to any template.
+func (in *Input) check() error {
+	if len(in.Messages) == 0 {
+		return fmt.Errorf("there are no messages")
+	}
+	for i := range in.Messages {
+		m := &in.Messages[i]
+		if !isRole(m.Role) {
+			return fmt.Errorf("message %d: the role %q: want a word of letters, digits, - and _", i, m.Role)
+		}
+		if m.Parts != nil && m.Content != "" {
+			return fmt.Errorf("message %d has both content and parts", i)
+		}
+		for _, p := range m.Parts {
+			if p.Type != "text" {
+				return &UnsupportedError{i, p.Type}
+			}
+		}
+		for _, c := range m.ToolCalls {
+			if _, err := c.arguments(); err != nil {
+				return fmt.Errorf("message %d: the arguments of the call of %q: %w", i, c.Name, err)
+			}
+		}
+	}
+	for i, t := range in.Tools {
+		if t.Name == "" {
+			return fmt.Errorf("tool %d has no name", i)
+		}
+		if t.Parameters != nil {
+			if _, err := jinja.ParseJSON(t.Parameters); err != nil {
+				return fmt.Errorf("the parameters of the tool %q: %w", t.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// isRole reports whether a role is a plain word, which cannot spell a control token. Templates build
+// control tokens of roles, so they count as the template's own text.
+func isRole(s string) bool {
+	for i, r := range s {
+		letter := r|0x20 >= 'a' && r|0x20 <= 'z' && r < 0x80
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789_-", r)) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
+
+// arguments reads the arguments of a call; empty ones are an empty object.
+func (c *ToolCall) arguments() (*jinja.Map, error) {
+	if strings.TrimSpace(c.Arguments) == "" {
+		return &jinja.Map{}, nil
+	}
+	v, err := jinja.ParseJSON([]byte(c.Arguments))
+	if err != nil {
+		return nil, err
+	}
+	m, ok := v.(*jinja.Map)
+	if !ok {
+		return nil, fmt.Errorf("want a JSON object, found %.40q", c.Arguments)
+	}
+	return m, nil
+}
+
+func (in *Input) now() time.Time {
+	if in.Now.IsZero() {
+		return time.Now()
+	}
+	return in.Now
+}
