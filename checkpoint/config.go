@@ -17,8 +17,9 @@ import (
 // maxConfig bounds a file of JSON in bytes, far above any configuration.
 const maxConfig = 16 << 20
 
-// config is a JSON object of a checkpoint, such as config.json. Of keys that are asked for together, the first that is there and not null counts; of a key with a value of
-// another kind than is asked for, the first fault sticks in err.
+// config is a JSON object of a checkpoint, such as config.json. Of keys that are asked for
+// together, the first that is there and not null counts; of a key with a value of another kind than
+// is asked for, the first fault sticks in err.
 type config struct {
 	path   string // of the file, for errors
 	prefix string // of keys in it, such as "rope_scaling."
@@ -59,7 +60,8 @@ func parseConfig(path string, data []byte) (*config, error) {
 	return c, nil
 }
 
-// model reads config.json of a model. Of one with several parts it is the part about text, over what the whole says.
+// model reads config.json of a model. Of one with several parts it is the part about text, over
+// what the whole says.
 func modelConfig(dir string) (*config, error) {
 	c, err := readConfig(filepath.Join(dir, "config.json"))
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// family says how checkpoints of an architecture become GGUF: what their config.json means, what their tensors are called there, and what is done to them. Most families are in
-// tables by kin; a new one is an entry.
+// family says how checkpoints of an architecture become GGUF: what their config.json means, what
+// their tensors are called there, and what is done to them. Most families are in tables by kin; a
+// new one is an entry.
 type family struct {
 	arch string   // in GGUF
 	is   []string // in config.json, under architectures or model_type
@@ -23,16 +24,19 @@ type family struct {
 	defaults map[string]float64
 	// keys sets what is not common to all.
 	keys func(m *meta)
-	// names are those of tensors beside and before the common ones; what has an empty one is left out, since it holds nothing that the model computes with.
+	// names are those of tensors beside and before the common ones; what has an empty one is left
+	// out, since it holds nothing that the model computes with.
 	names map[string]string
 	// ops are what is done to tensors, by their names in GGUF.
 	ops map[string]op
 }
 
-// families are all architectures. What they say is taken from the models' published configurations and code, and from llama.cpp's converters (directory conversion).
+// families are all architectures. What they say is taken from the models' published configurations
+// and code, and from llama.cpp's converters (directory conversion).
 var families = slices.Concat(llamas, windowed, bystanders, elders, mixtures, latents, states, encoders)
 
-// familyOf finds the family of a model, and completes its configuration by what the family takes for granted.
+// familyOf finds the family of a model, and completes its configuration by what the family takes
+// for granted.
 func familyOf(c *config) (*family, error) {
 	names, _ := c.strings("architectures")
 	names = append(slices.Clone(names), c.string("model_type"))

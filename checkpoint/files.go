@@ -10,11 +10,12 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 )
 
-// partKinds are the endings of the files that a checkpoint is made of: whether there are any of a kind, and which, decides what the folder means.
+// partKinds are the endings of the files that a checkpoint is made of: whether there are any of a
+// kind, and which, decides what the folder means.
 var partKinds = []string{".safetensors", ".json", ".model", ".txt", ".jinja", ".tiktoken"}
 
-// IsPart reports whether the file at path is one of those that [Open] makes the model at model of, or would be if it existed: to write it would destroy the model. Links are
-// followed on both sides.
+// IsPart reports whether the file at path is one of those that [Open] makes the model at model of,
+// or would be if it existed: to write it would destroy the model. Links are followed on both sides.
 func IsPart(path, model string) bool {
 	var file, folder fs.FileInfo // what is there, and where it would be a part by its name alone
 	if info, err := os.Stat(path); err == nil {
@@ -29,8 +30,8 @@ func IsPart(path, model string) bool {
 	return slices.ContainsFunc(gguf.Shards(model), func(shard string) bool { return leadsTo(shard, file) })
 }
 
-// holds reports whether dir is folder or has file among its parts; so too of the folders in it if deep is set, as models of sentence-transformers have them. What cannot be read
-// cannot be lost.
+// holds reports whether dir is folder or has file among its parts; so too of the folders in it if
+// deep is set, as models of sentence-transformers have them. What cannot be read cannot be lost.
 func holds(dir string, file, folder fs.FileInfo, deep bool) bool {
 	if leadsTo(dir, folder) {
 		return true

@@ -17,7 +17,8 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// ErrUnsupported marks checkpoints that are sound but of a kind that this package does not read. It is gguf's, so that callers need not tell them apart.
+// ErrUnsupported marks checkpoints that are sound but of a kind that this package does not read. It
+// is gguf's, so that callers need not tell them apart.
 var ErrUnsupported = gguf.ErrUnsupported
 
 // Open opens a model: a GGUF file, or a checkpoint by its folder, which is one with a config.json.
@@ -34,7 +35,8 @@ type Traits struct {
 	AttentionBias bool  // queries, keys and values have biases
 }
 
-// ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a vocabulary and without tensors.
+// ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a
+// vocabulary and without tensors.
 func ReadConfig(path string) (*gguf.File, Traits, error) {
 	c, err := readConfig(path)
 	if err != nil {
@@ -144,7 +146,8 @@ func describe(c *config, dir string) (*binding, error) {
 	return b, *c.err
 }
 
-// nameOf is the name of the model in a folder: the folder's, or that in the cache of Hugging Face's own tools, models--ORG--NAME/snapshots/COMMIT.
+// nameOf is the name of the model in a folder: the folder's, or that in the cache of Hugging Face's
+// own tools, models--ORG--NAME/snapshots/COMMIT.
 func nameOf(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
@@ -265,7 +268,8 @@ func (b *binding) add(n named) {
 	b.parts = append(b.parts, gguf.Part{Name: n.name, Type: w.Type, Shape: shape, Rows: w.Rows})
 }
 
-// single reports whether a tensor is in single precision in every GGUF file, as llama.cpp wants it: vectors, norms, routers, tables of positions.
+// single reports whether a tensor is in single precision in every GGUF file, as llama.cpp wants it:
+// vectors, norms, routers, tables of positions.
 func single(name string, w weight) bool {
 	switch {
 	case !w.Type.IsWeight() && w.Type != quant.F64 || w.Type.Group() != 0:

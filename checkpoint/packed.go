@@ -9,10 +9,12 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// unpack lists the weights that the tensors of a checkpoint are: each by itself, or several together where it is quantised. Tensors of types that are no weights are left out.
+// unpack lists the weights that the tensors of a checkpoint are: each by itself, or several
+// together where it is quantised. Tensors of types that are no weights are left out.
 //
-// Known are GPTQ (Frantar et al. 2022, arXiv:2210.17323) and AWQ (Lin et al. 2023, arXiv:2306.00978) in packed_groups.go, and floating point in eight bits, with or without
-// scales, in packed_f8.go.
+// Known are GPTQ (Frantar et al. 2022, arXiv:2210.17323) and AWQ (Lin et al. 2023,
+// arXiv:2306.00978) in packed_groups.go, and floating point in eight bits, with or without scales,
+// in packed_f8.go.
 func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 	by := make(map[string]*safetensors.Tensor, len(ts))
 	for i := range ts {

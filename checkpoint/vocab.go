@@ -14,8 +14,9 @@ import (
 	"github.com/goinfer/goinfer/tokenizer/hf"
 )
 
-// vocabulary is the tokenizer of the checkpoint in a folder as metadata, tokenizer.*; it has as many tokens as config.json says. It is empty where the folder has none.
-// notes say what was left out.
+// vocabulary is the tokenizer of the checkpoint in a folder as metadata, tokenizer.*; it has as
+// many tokens as config.json says. It is empty where the folder has none. notes say what was left
+// out.
 func vocabulary(dir string, c *config) (kvs []gguf.KV, notes []string, err error) {
 	rows := c.or(0, "vocab_size", "padded_vocab_size")
 	if *c.err != nil {
@@ -40,8 +41,8 @@ func vocabulary(dir string, c *config) (kvs []gguf.KV, notes []string, err error
 	return kvs, v.Notes, errors.Join(*chat.settings.err, *chat.generate.err)
 }
 
-// OpenVocabulary is the vocabulary of a folder as a file that has nothing else: with or without weights, and of any architecture. It returns
-// nil if the folder has none.
+// OpenVocabulary is the vocabulary of a folder as a file that has nothing else: with or without
+// weights, and of any architecture. It returns nil if the folder has none.
 func OpenVocabulary(dir string) (*gguf.File, error) {
 	v, err := hf.Read(dir, hf.Options{})
 	if err != nil || v == nil {
@@ -136,8 +137,8 @@ func readTemplate(path string) ([]byte, error) {
 	return m.Data(), nil
 }
 
-// templates are the chat templates: chat_template.jinja, or chat_template in chat_template.json or in
-// tokenizer_config.json, which may be a list of named ones.
+// templates are the chat templates: chat_template.jinja, or chat_template in chat_template.json or
+// in tokenizer_config.json, which may be a list of named ones.
 func (v *chatSettings) templates() ([]gguf.KV, error) {
 	const key = "tokenizer.chat_template"
 	b, err := readTemplate(filepath.Join(v.dir, "chat_template.jinja"))

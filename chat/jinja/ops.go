@@ -89,8 +89,8 @@ func (st *state) unsupported(op string, a, b value) value {
 	return nil
 }
 
-// arithmetic computes with two numbers: exactly, with small where both fit and it does not overflow,
-// or in floats. ok is false if one is no number.
+// arithmetic computes with two numbers: exactly, with small where both fit and it does not
+// overflow, or in floats. ok is false if one is no number.
 func (st *state) arithmetic(a, b value, small func(x, y int64) (int64, bool), large func(z, x, y *big.Int) *big.Int, floats func(x, y float64) float64) (value, bool) {
 	x, bx, okX := integer(a)
 	y, by, okY := integer(b)
