@@ -192,7 +192,7 @@ func (e *Engine) run() {
 			return
 		}
 		e.reap()
-		if !e.step() {
+		if !e.step() && !e.reap() {
 			<-e.wake
 		}
 	}
@@ -205,8 +205,8 @@ func (e *Engine) shut() {
 	e.prefix.Clear()
 }
 
-// reap ends the jobs that are at fault, done, or cancelled.
-func (e *Engine) reap() {
+// reap ends the jobs that are at fault, done, or cancelled, and reports whether there were any.
+func (e *Engine) reap() (some bool) {
 	e.sched.Take()
 	e.sched.Each(func(j job) {
 		switch t := j.base(); {
@@ -216,8 +216,12 @@ func (e *Engine) reap() {
 			e.end(j, t.stop, nil)
 		case t.cancelled():
 			e.end(j, StopCancelled, nil)
+		default:
+			return
 		}
+		some = true
 	})
+	return some
 }
 
 // end takes a job out, once.

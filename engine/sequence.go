@@ -132,7 +132,7 @@ func (s *sequence) Release() {
 	if !s.open {
 		return
 	}
-	if s.shown > 0 {
+	if s.shown > 0 && s.rows > 0 { // and it was not only tried whether there is room for it
 		s.preempted++
 	}
 	s.e.store.Drop(s.seq)

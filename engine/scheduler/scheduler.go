@@ -107,6 +107,8 @@ type Scheduler[J comparableJob] struct {
 	round   int
 	grants  []Grant[J]
 	starved *entry[J]
+
+	planning bool // a plan has not come to its end
 }
 
 // entry is a job with its place.
@@ -117,6 +119,7 @@ type entry[J comparableJob] struct {
 	running  bool
 	ran      bool // was admitted once
 	granted  int  // rows in the batch that is planned
+	starved  bool // nothing was found for it in this plan
 }
 
 // New returns an empty scheduler.
@@ -199,8 +202,25 @@ func (s *Scheduler[J]) Remove(job J) {
 // Plan shares out the rows of the next batch. The grants are valid until the next call.
 func (s *Scheduler[J]) Plan(rows int) []Grant[J] {
 	s.Take()
-	s.grants, s.starved = s.grants[:0], nil
+	if s.planning {
+		s.recover()
+	}
+	s.planning = true
 	s.round++
+	s.plan(rows)
+	for len(s.grants) == 0 && s.untangle() {
+		s.plan(rows)
+	}
+	s.planning = false
+	return s.grants
+}
+
+// plan is one attempt of Plan.
+func (s *Scheduler[J]) plan(rows int) {
+	s.grants, s.starved = s.grants[:0], nil
+	for _, e := range s.jobs {
+		e.starved = false
+	}
 	rows = s.share(rows, true)
 	rows = s.share(rows, false)
 	s.admit(rows)
@@ -210,7 +230,46 @@ func (s *Scheduler[J]) Plan(rows int) []Grant[J] {
 			e.granted = 0
 		}
 	}
-	return s.grants
+}
+
+// recover takes back what a plan has left that did not come to its end, since a job ended the goroutine.
+func (s *Scheduler[J]) recover() {
+	for _, e := range s.jobs {
+		if e.granted = 0; !e.running && e.job.Holds() {
+			e.job.Release()
+		}
+	}
+}
+
+// untangle has a look at a plan without grants for want of cache, and reports whether another attempt
+// may do better, since a job gave its cache back. Otherwise s.starved is the job that is to fail: the
+// only one that holds any cache, or the last of those that wait for each other and cannot be stopped.
+// There is none as long as one of them waits for its reader, and will go on.
+func (s *Scheduler[J]) untangle() bool {
+	if s.starved == nil || s.running == 0 {
+		return false
+	}
+	s.starved = nil
+	var last, stoppable *entry[J]
+	holders := 0
+	for _, e := range s.jobs {
+		if !e.running || !e.job.Holds() {
+			continue
+		}
+		if !e.starved {
+			return false
+		}
+		holders, last = holders+1, e
+		if e.job.Preemptible() {
+			stoppable = e
+		}
+	}
+	if holders > 1 && stoppable != nil {
+		s.stop(stoppable)
+		return true
+	}
+	s.starved = last
+	return false
 }
 
 // Starved is the job that nothing can be found for, if the last plan is empty for want of cache.
@@ -250,12 +309,8 @@ func (s *Scheduler[J]) share(rows int, generating bool) int {
 	return rows
 }
 
-// starve remembers that nothing was found for e, if it comes last of such jobs.
-func (s *Scheduler[J]) starve(e *entry[J]) {
-	if o := s.starved; o == nil || o.priority > e.priority || o.priority == e.priority && o.arrival < e.arrival {
-		s.starved = e
-	}
-}
+// starve remembers that nothing was found for e.
+func (s *Scheduler[J]) starve(e *entry[J]) { e.starved, s.starved = true, e }
 
 // reserve makes room for n rows of e, or fewer, and returns how many. freed grows by the rows of
 // jobs that had to leave the batch.
