@@ -12,8 +12,8 @@ import (
 )
 
 // callbacks watches over code of the caller's that runs on the engine's goroutine: Hooks, adapters,
-// samplers' stages, functions of requests. It may panic or end the goroutine, which shall cost the request that
-// it belongs to and no other, and it may call the engine, which would wait for itself.
+// samplers' stages, functions of requests. It may panic or end the goroutine, which shall cost the
+// request that it belongs to and no other, and it may call the engine, which would wait for itself.
 type callbacks struct {
 	goroutine atomic.Uint64 // number of the engine's goroutine
 	running   *task         // whose code runs now, or nil
@@ -27,8 +27,8 @@ func (c *callbacks) enter(t *task) {
 	c.inside.Store(true)
 }
 
-// leave is deferred around code of the caller's; c.returned says that it came to its end. A panic stops
-// here. An end of the goroutine cannot be stopped: Engine.run goes on in another one.
+// leave is deferred around code of the caller's; c.returned says that it came to its end. A panic
+// stops here. An end of the goroutine cannot be stopped: Engine.run goes on in another one.
 func (c *callbacks) leave() {
 	t := c.running
 	c.running = nil
@@ -43,8 +43,8 @@ func (c *callbacks) leave() {
 	}
 }
 
-// reentrant reports whether it is called by code that the engine waits for. A callback that has another
-// goroutine call the engine, and waits for it, is not found out.
+// reentrant reports whether it is called by code that the engine waits for. A callback that has
+// another goroutine call the engine, and waits for it, is not found out.
 func (c *callbacks) reentrant() bool {
 	return c.inside.Load() && goroutineID() == c.goroutine.Load()
 }

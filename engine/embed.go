@@ -11,7 +11,8 @@ import (
 
 // EmbedRequest is what to embed. The zero value of every field but one of Text and Tokens works.
 type EmbedRequest struct {
-	// Text has the special tokens around it that the model wants; their spelling in it is plain text.
+	// Text has the special tokens around it that the model wants; their spelling in it is plain
+	// text.
 	Text string
 	// Tokens is the text as token ids, in place of Text; nothing is added to them.
 	Tokens []int32
@@ -23,8 +24,8 @@ type EmbedRequest struct {
 	Priority int
 }
 
-// Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final norm,
-// pooled.
+// Embed returns the embedding of a text, [NEmbd]: the hidden states of its tokens after the final
+// norm, pooled.
 func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	tokens, err := e.c.encode(&Request{Prompt: q.Text, Tokens: q.Tokens, NoSpecial: true})
 	if err != nil {
@@ -105,8 +106,8 @@ func (m *embedding) count(row []float32) {
 	}
 }
 
-// pooled divides the sum by the number of states, or, if it is not left raw, by its length. A sum of 0
-// stays.
+// pooled divides the sum by the number of states, or, if it is not left raw, by its length. A sum
+// of 0 stays.
 func (m *embedding) pooled() []float32 {
 	n := 1.0
 	if m.q.Pooling == model.PoolMean {

@@ -27,8 +27,8 @@ type Config struct {
 	Pool  *par.Pool
 
 	NVocab int // rows of logits
-	// Encoder models read a text as a whole: every prompt is computed in one batch and nothing of it is
-	// kept. They make hidden states alone.
+	// Encoder models read a text as a whole: every prompt is computed in one batch and nothing of
+	// it is kept. They make hidden states alone.
 	Encoder bool
 	Pooling model.Pooling // of embeddings where a request does not say
 	NCtx    int           // positions a request may use
@@ -40,16 +40,16 @@ type Config struct {
 	CacheBytes int64
 	// Batch is the largest number of rows computed at once; 0 means DefaultBatch.
 	Batch int
-	// Retain bounds what the prefix cache keeps of requests that have ended, in contexts: Retain·NCtx
-	// positions. 0 means DefaultRetain, less than 0 nothing.
+	// Retain bounds what the prefix cache keeps of requests that have ended, in contexts:
+	// Retain·NCtx positions. 0 means DefaultRetain, less than 0 nothing.
 	Retain int
 	// Running is how many requests are computed at once; 0 means as many as a batch has rows.
 	Running int
 	// Waiting is how many further requests may wait; beyond them ErrBusy is returned. 0 means
 	// DefaultWaiting.
 	Waiting int
-	// Identity names the model and the options that its bits depend on; saved states are of it. nil is
-	// for engines that save none.
+	// Identity names the model and the options that its bits depend on; saved states are of it. nil
+	// is for engines that save none.
 	Identity func() string
 }
 
@@ -124,8 +124,8 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close ends all requests with [ErrClosed] and waits for the engine's goroutine. It may be called more
-// than once, but not by a callback ([ErrReentrant]).
+// Close ends all requests with [ErrClosed] and waits for the engine's goroutine. It may be called
+// more than once, but not by a callback ([ErrReentrant]).
 func (e *Engine) Close() error {
 	if e.calls.reentrant() {
 		return ErrReentrant
@@ -182,8 +182,8 @@ func (e *Engine) run() {
 	}()
 	e.calls.goroutine.Store(goroutineID())
 	for {
-		// Resume comes before the look at the flags: an interruption from here on is either seen there
-		// or stops the pass.
+		// Resume comes before the look at the flags: an interruption from here on is either seen
+		// there or stops the pass.
 		e.pass.Resume()
 		if e.closed.Load() {
 			e.shut()
@@ -344,8 +344,8 @@ func (e *Engine) recover(err *error) {
 	}
 }
 
-// blame ends the job whose row a failed pass reports to be at fault, or, if it reports none, all jobs
-// in it.
+// blame ends the job whose row a failed pass reports to be at fault, or, if it reports none, all
+// jobs in it.
 func (e *Engine) blame(err error, batched bool) {
 	var at *nn.RowError
 	found := errors.As(err, &at)

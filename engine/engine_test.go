@@ -178,7 +178,8 @@ func TestInvalidRequests(t *testing.T) {
 	require.NoError(t, err, "a full context can be evaluated")
 }
 
-// TestCompanyAndCacheChangeNothing runs requests alone on fresh engines, then together and again on one whose cache has seen them.
+// TestCompanyAndCacheChangeNothing runs requests alone on fresh engines, then together and again on
+// one whose cache has seen them.
 func TestCompanyAndCacheChangeNothing(t *testing.T) {
 	sampled := func(seed uint64) sample.Params {
 		p := sample.Defaults()
@@ -252,7 +253,8 @@ func (h *hook) Observe(e *nn.Event) {
 	}
 }
 
-// TestPanicLeavesTheLoop: a reader that panics gives back what its request had, as one that leaves the loop does.
+// TestPanicLeavesTheLoop: a reader that panics gives back what its request had, as one that leaves
+// the loop does.
 func TestPanicLeavesTheLoop(t *testing.T) {
 	page := start(t, "llama-dense", nil).store.PageBytes()
 	e := start(t, "llama-dense", func(c *Config) { c.CacheBytes, c.Retain = 2*page, -1 })
@@ -381,7 +383,8 @@ func TestCancel(t *testing.T) {
 	require.Equal(t, StopLength, generate(t, e, Request{Tokens: prompt(10), MaxTokens: 2, IgnoreEOG: true}).last.Stop)
 }
 
-// TestCancelDuringPrompt interrupts the evaluation of a long prompt while another request is generating, which must not notice.
+// TestCancelDuringPrompt interrupts the evaluation of a long prompt while another request is
+// generating, which must not notice.
 func TestCancelDuringPrompt(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.NCtx = 5000 })
 	want := generate(t, e, Request{Tokens: prompt(10), MaxTokens: 60, IgnoreEOG: true}).ids
@@ -501,7 +504,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// TestPick: a caller who picks the tokens gets the logits that a prompt of the same tokens has, and no token outside of the vocabulary.
+// TestPick: a caller who picks the tokens gets the logits that a prompt of the same tokens has, and
+// no token outside of the vocabulary.
 func TestPick(t *testing.T) {
 	e := start(t, "llama-dense", nil)
 	forced := prompt(30)

@@ -7,7 +7,8 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// Kinds of errors, for errors.Is. Fields of a request that cannot be used are a *fault.ArgumentError each.
+// Kinds of errors, for errors.Is. Fields of a request that cannot be used are a
+// *fault.ArgumentError each.
 var (
 	// ErrContextFull: the prompt is longer than the context.
 	ErrContextFull = errors.New("context is full")
@@ -19,9 +20,11 @@ var (
 	ErrClosed = errors.New("the model is closed")
 	// ErrReentrant: a callback called the model that it is called by, which would wait for itself.
 	ErrReentrant = errors.New("a callback of the model may not call the model: it would wait for itself")
-	// ErrCallback: code that the request brought along, such as a Hook, panicked or ended its goroutine.
+	// ErrCallback: code that the request brought along, such as a Hook, panicked or ended its
+	// goroutine.
 	ErrCallback = errors.New("a callback of the request failed")
-	// ErrState: the bytes are no saved state, or a damaged one, or one of another model or other options.
+	// ErrState: the bytes are no saved state, or a damaged one, or one of another model or other
+	// options.
 	ErrState = errors.New("no saved state of this model with these options")
 )
 

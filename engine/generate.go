@@ -12,9 +12,9 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// Generate enters a request and yields its pieces as they are made. The last piece has Stop set; after
-// an error nothing follows. Leaving the loop cancels the request, and cancelling ctx ends it with a last
-// piece whose Stop is [StopCancelled].
+// Generate enters a request and yields its pieces as they are made. The last piece has Stop set;
+// after an error nothing follows. Leaving the loop cancels the request, and cancelling ctx ends it
+// with a last piece whose Stop is [StopCancelled].
 func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		g, err := e.startGeneration(ctx, &q)
@@ -26,7 +26,8 @@ func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error
 	}
 }
 
-// ahead is the number of pieces a generation may be ahead of its reader. Its buffers are used in turn.
+// ahead is the number of pieces a generation may be ahead of its reader. Its buffers are used in
+// turn.
 const ahead = 16
 
 // generation is a request under way.
@@ -121,8 +122,8 @@ func (g *generation) deliver(ctx context.Context, yield func(Piece, error) bool)
 	}
 }
 
-// receive waits for piece number n. When ctx is done and the engine does not notice, since it waits for
-// code of another caller's, the piece is one that says so.
+// receive waits for piece number n. When ctx is done and the engine does not notice, since it waits
+// for code of another caller's, the piece is one that says so.
 func (g *generation) receive(ctx context.Context, n int) (Piece, bool) {
 	select {
 	case p, ok := <-g.out:

@@ -10,17 +10,18 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// job is work of one kind: the scheduler's view of it, and what the engine asks of it. Each kind has a
-// file: generate, score, embed, unembed, state. A further kind, such as an encoder whose states a
-// decoder reads, or a draft model whose cache is one more layer of the same sequence, is one more.
+// job is work of one kind: the scheduler's view of it, and what the engine asks of it. Each kind
+// has a file: generate, score, embed, unembed, state. A further kind, such as an encoder whose
+// states a decoder reads, or a draft model whose cache is one more layer of the same sequence, is
+// one more.
 type job interface {
 	scheduler.Job
 	// base is what all kinds have.
 	base() *task
 	// enter puts the rows that were granted and reserved into the round.
 	enter(r *round, n int)
-	// take uses what the round has made of its rows. It runs code of the caller's. After an error it
-	// may not have been called; then nothing of the round counts.
+	// take uses what the round has made of its rows. It runs code of the caller's. After an error
+	// it may not have been called; then nothing of the round counts.
 	take(r *round)
 	// report gives news of its progress before a round. It runs code of the caller's.
 	report()

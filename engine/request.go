@@ -9,15 +9,15 @@ import (
 	"github.com/goinfer/goinfer/sample"
 )
 
-// Request is what to generate, or what to score. The zero value of every field but one of Prompt and
-// Tokens works.
+// Request is what to generate, or what to score. The zero value of every field but one of Prompt
+// and Tokens works.
 //
 // The functions among its fields, and the methods of its interfaces, are called on the engine's
-// goroutine: while they run nothing else does. They must not call the model ([ErrReentrant]). If one
-// panics or ends the goroutine, its request fails with [ErrCallback], and no other.
+// goroutine: while they run nothing else does. They must not call the model ([ErrReentrant]). If
+// one panics or ends the goroutine, its request fails with [ErrCallback], and no other.
 type Request struct {
-	// Prompt is the text to continue; the special tokens that the model wants are put around it, and
-	// the spelling of special tokens in it is recognised.
+	// Prompt is the text to continue; the special tokens that the model wants are put around it,
+	// and the spelling of special tokens in it is recognised.
 	Prompt string
 	// Tokens is the prompt as token ids, in place of Prompt; nothing is added to them.
 	Tokens []int32
@@ -29,8 +29,8 @@ type Request struct {
 	// Pick, if set, chooses tokens in place of Sampling: the next one after pos others, from its
 	// logits, which are valid during the call.
 	Pick func(logits []float32, pos int) int32
-	// Proposer, if set, guesses tokens that are then evaluated together, and kept as far as they are
-	// what would have been generated: the result is the same, at another speed.
+	// Proposer, if set, guesses tokens that are then evaluated together, and kept as far as they
+	// are what would have been generated: the result is the same, at another speed.
 	Proposer Proposer
 
 	// MaxTokens ends the generation after so many tokens; 0 means no limit but the context.
@@ -47,16 +47,16 @@ type Request struct {
 	// Top fills Piece.Top with as many alternatives, at most MaxTop.
 	Top int
 
-	// Hook observes the computation, and may change it. Such a request shares its cache with no other,
-	// and is never stopped for another.
+	// Hook observes the computation, and may change it. Such a request shares its cache with no
+	// other, and is never stopped for another.
 	Hook nn.Hook
 	// Watch, if set, is given copies of what it asks for. It changes nothing and slows nobody.
 	Watch *Watch
 	// Adapter changes products of weights.
 	Adapter nn.Adapter
 
-	// Logits, if set, is given the logits after every prompt token from From on, in order, each once.
-	// The row, [NVocab], is valid during the call. An error ends the request.
+	// Logits, if set, is given the logits after every prompt token from From on, in order, each
+	// once. The row, [NVocab], is valid during the call. An error ends the request.
 	Logits func(pos int, row []float32) error
 	// Hidden is likewise given the hidden states after the final norm, [NEmbd].
 	Hidden func(pos int, row []float32) error
@@ -73,8 +73,9 @@ type Request struct {
 // model, by layers that predict further tokens (speculative decoding; Leviathan et al. 2022,
 // arXiv:2211.17192).
 type Proposer interface {
-	// Propose appends to dst at most n guesses of the tokens that follow tokens, which are the prompt
-	// and what was generated, and are not to be changed or kept. Guesses may be wrong, not invalid.
+	// Propose appends to dst at most n guesses of the tokens that follow tokens, which are the
+	// prompt and what was generated, and are not to be changed or kept. Guesses may be wrong, not
+	// invalid.
 	Propose(dst []int32, tokens []int32, n int) []int32
 }
 
@@ -96,8 +97,8 @@ type Piece struct {
 	Kind Kind
 	// ID is the token. In the last piece it is the end-of-generation token, or -1.
 	ID int32
-	// Bytes is text in whole UTF-8 characters. It is empty where a token only begins one, or where its
-	// text may be the beginning of a stop string: then a later piece has it. Text in a piece of
+	// Bytes is text in whole UTF-8 characters. It is empty where a token only begins one, or where
+	// its text may be the beginning of a stop string: then a later piece has it. Text in a piece of
 	// KindSpecial comes before the token, except for its spelling (Request.Special). Bytes is valid
 	// until the next piece is asked for.
 	Bytes []byte
@@ -106,11 +107,11 @@ type Piece struct {
 	IDs []int32
 	// Spelling is how the vocabulary writes the token of a KindSpecial.
 	Spelling string
-	// LogProb is the log-probability of the token under the model itself, before the sampler. Only on
-	// demand.
+	// LogProb is the log-probability of the token under the model itself, before the sampler. Only
+	// on demand.
 	LogProb float32
-	// Top are the most probable tokens with their log-probabilities in Logit. Only on demand; valid as
-	// Bytes.
+	// Top are the most probable tokens with their log-probabilities in Logit. Only on demand; valid
+	// as Bytes.
 	Top []sample.Candidate
 	// Stop says in the last piece why generation ended, and is empty in others.
 	Stop Stop
@@ -167,7 +168,8 @@ func (c *Config) encode(q *Request) ([]int32, error) {
 	return ids, c.check(ids)
 }
 
-// check refuses tokens that the model has no embedding for, and more of them than there are positions.
+// check refuses tokens that the model has no embedding for, and more of them than there are
+// positions.
 func (c *Config) check(ids []int32) error {
 	for i, id := range ids {
 		if id < 0 || int(id) >= c.NVocab {

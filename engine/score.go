@@ -6,8 +6,8 @@ import (
 	"github.com/goinfer/goinfer/engine/scheduler"
 )
 
-// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see of
-// it, and generates nothing.
+// Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see
+// of it, and generates nothing.
 func (e *Engine) Score(ctx context.Context, q Request) error {
 	if err := q.Watch.claim(); err != nil {
 		return err

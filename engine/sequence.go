@@ -10,8 +10,8 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// sequence is the part of a job that owns a sequence of the cache: tokens that are known, and how many
-// of them have been evaluated.
+// sequence is the part of a job that owns a sequence of the cache: tokens that are known, and how
+// many of them have been evaluated.
 type sequence struct {
 	task
 	e      *Engine
@@ -78,8 +78,9 @@ func (s *sequence) promptRows() scheduler.Rows {
 	return scheduler.Rows{Min: 1, Max: s.left()}
 }
 
-// Open gives s a sequence: a fork of what reaches furthest into its tokens, be it of a job that runs
-// or of one that has ended, or an empty one. The last token is always computed, for its logits.
+// Open gives s a sequence: a fork of what reaches furthest into its tokens, be it of a job that
+// runs or of one that has ended, or an empty one. The last token is always computed, for its
+// logits.
 func (s *sequence) Open() {
 	if s.open {
 		return
@@ -145,8 +146,8 @@ func (s *sequence) Holds() bool { return s.open }
 // Preemptible is false where a hook may have changed what would have to be computed again.
 func (s *sequence) Preemptible() bool { return !s.private }
 
-// add puts n rows of known tokens into the round, from the first that is not in the cache on. out says
-// which positions want an output.
+// add puts n rows of known tokens into the round, from the first that is not in the cache on. out
+// says which positions want an output.
 func (s *sequence) add(r *round, n int, out func(pos int) bool) {
 	if s.watcher != nil {
 		s.watcher.begin()
@@ -180,8 +181,8 @@ func (s *sequence) commit(n int) {
 const markStep = 256
 
 // mark has the cache remember lengths of a prompt, of which n more tokens are reserved, that later
-// requests may share it at: those of the grid, and the last one, from which the same prompt is answered
-// again.
+// requests may share it at: those of the grid, and the last one, from which the same prompt is
+// answered again.
 func (s *sequence) mark(n int) {
 	if s.private {
 		return

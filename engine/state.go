@@ -31,11 +31,11 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// SaveState writes what the prefix cache holds of a sequence that begins with tokens, and returns how
-// many of them that is; with 0 nothing is written. The tokens of a conversation are its prompt and what
-// was generated: once loaded again, they are not computed another time. Adapter is that of the requests
-// ("" for none). The state is copied between two batches and then written, so that a slow w holds nobody
-// up; that takes as much memory as the state.
+// SaveState writes what the prefix cache holds of a sequence that begins with tokens, and returns
+// how many of them that is; with 0 nothing is written. The tokens of a conversation are its prompt
+// and what was generated: once loaded again, they are not computed another time. Adapter is that of
+// the requests ("" for none). The state is copied between two batches and then written, so that a
+// slow w holds nobody up; that takes as much memory as the state.
 func (e *Engine) SaveState(ctx context.Context, w io.Writer, tokens []int32, adapter string) (int, error) {
 	if err := e.c.check(tokens); err != nil {
 		return 0, err
@@ -92,9 +92,9 @@ func stateHeader(identity, key string, tokens []int32) []byte {
 	return u32(b, crc32.Checksum(b, castagnoli))
 }
 
-// LoadState reads what SaveState wrote into the prefix cache, and returns the tokens that it is of. A
-// later request that begins with them goes on from there; the prefix cache drops it like anything else
-// when it runs out of room. Errors are [ErrState], [ErrCacheFull] or r's.
+// LoadState reads what SaveState wrote into the prefix cache, and returns the tokens that it is of.
+// A later request that begins with them goes on from there; the prefix cache drops it like anything
+// else when it runs out of room. Errors are [ErrState], [ErrCacheFull] or r's.
 func (e *Engine) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
 	identity, err := e.identity()
 	if err != nil {
@@ -115,8 +115,8 @@ func (e *Engine) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
 	return tokens, e.do(ctx, func() error { return e.loadSequence(key, tokens, payload) })
 }
 
-// readAtMost reads r to its end, growing as bytes come. A state is no longer than its sequence in the
-// cache but for sums and lengths.
+// readAtMost reads r to its end, growing as bytes come. A state is no longer than its sequence in
+// the cache but for sums and lengths.
 func readAtMost(r io.Reader, need int64) ([]byte, error) {
 	limit := need + need/8 + 1<<20
 	var b bytes.Buffer
@@ -148,7 +148,8 @@ func (e *Engine) loadSequence(key string, tokens []int32, payload []byte) error 
 	return nil
 }
 
-// readStateHeader reads everything before the sequence, which is to be of the model of that identity.
+// readStateHeader reads everything before the sequence, which is to be of the model of that
+// identity.
 func (e *Engine) readStateHeader(r io.Reader, want string) (key string, tokens []int32, err error) {
 	h := &summedReader{r: r}
 	if magic := h.bytes(len(stateMagic)); h.err == nil && string(magic) != stateMagic {
@@ -182,8 +183,8 @@ func (e *Engine) readStateHeader(r io.Reader, want string) (key string, tokens [
 	return key, tokens, h.err
 }
 
-// summedReader reads numbers and texts and keeps the sum of what has passed. After an error it returns
-// zeros.
+// summedReader reads numbers and texts and keeps the sum of what has passed. After an error it
+// returns zeros.
 type summedReader struct {
 	r   io.Reader
 	sum uint32

@@ -14,7 +14,8 @@ import (
 // forgetful are models with layers that do not remember every position, one for each kind of state.
 var forgetful = []string{"gemma3", "gpt-oss", "mamba", "mamba2", "falcon-h1", "lfm2", "qwen3next"}
 
-// TestForgetfulPrefix: a prefix that is reused gives what a fresh one gives, and is reused as far as marks reach.
+// TestForgetfulPrefix: a prefix that is reused gives what a fresh one gives, and is reused as far
+// as marks reach.
 func TestForgetfulPrefix(t *testing.T) {
 	for _, name := range forgetful {
 		t.Run(name, func(t *testing.T) {
@@ -39,7 +40,8 @@ func TestForgetfulPrefix(t *testing.T) {
 			answer(append(slices.Clone(ids[:markStep+30]), tail...), markStep)
 			// Less than the grid's first length is computed again.
 			answer(append(slices.Clone(ids[:markStep-1]), tail...), 0)
-			// What was computed is shared with what runs beside it, and what was shared is itself shared.
+			// What was computed is shared with what runs beside it, and what was shared is itself
+			// shared.
 			most := n - 1
 			if e.store.StateBytes() == 0 { // the pages of the windows reach back to there
 				most = n
@@ -50,7 +52,8 @@ func TestForgetfulPrefix(t *testing.T) {
 	}
 }
 
-// TestWindowHolds: a long generation of a model with windows holds what they reach into, and all of the layers that see everything.
+// TestWindowHolds: a long generation of a model with windows holds what they reach into, and all of
+// the layers that see everything.
 func TestWindowHolds(t *testing.T) {
 	path := filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf") // one layer of seven sees everything, the others 8 positions
 	e := startFile(t, path, func(c *Config) { c.NCtx = 2000; c.Batch = 64 })

@@ -6,8 +6,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// text is what generated tokens spell, as far as it was not yielded: whole characters, held back where
-// a stop string may have begun.
+// text is what generated tokens spell, as far as it was not yielded: whole characters, held back
+// where a stop string may have begun.
 type text struct {
 	stream  *tokenizer.Stream // nil where only ids are wanted
 	stops   []string

@@ -9,11 +9,11 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// Unembed applies the model's final norm and its output matrix to rows of the residual stream, x being
-// [len(x)/width][width], and calls f with the logits of each, in order. A row after the last layer
-// gives the logits of its token, bit for bit; one after an earlier layer gives what the model would
-// predict if it ended there (the logit lens, nostalgebraist 2020). logits is valid during the call,
-// which is on the engine's goroutine.
+// Unembed applies the model's final norm and its output matrix to rows of the residual stream, x
+// being [len(x)/width][width], and calls f with the logits of each, in order. A row after the last
+// layer gives the logits of its token, bit for bit; one after an earlier layer gives what the model
+// would predict if it ended there (the logit lens, nostalgebraist 2020). logits is valid during the
+// call, which is on the engine's goroutine.
 func (e *Engine) Unembed(ctx context.Context, x []float32, width int, f func(row int, logits []float32) error) error {
 	if width < 1 || len(x) == 0 || len(x)%width != 0 {
 		return fault.Argument("x", fmt.Sprintf("whole rows of %d numbers", width), len(x))

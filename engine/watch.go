@@ -10,8 +10,8 @@ import (
 
 // WatchConfig says what a [Watch] wants to see.
 type WatchConfig struct {
-	// Names are those of [nn.Hook]: base names of weights, whose outputs they stand for, or the Name
-	// constants.
+	// Names are those of [nn.Hook]: base names of weights, whose outputs they stand for, or the
+	// Name constants.
 	Names []string
 	// Layers are the layers to watch, -1 for what is outside of them; nil means all.
 	Layers []int
@@ -29,10 +29,11 @@ type WatchEvent struct {
 	Experts []int32 // numbers of experts, where the event is about some
 }
 
-// A Watch copies what a request computes into a queue, for somebody who looks at it live. Other than a
-// Hook it changes nothing, runs none of the caller's code, and keeps the request's share of the cache:
-// positions that are found in the cache are not computed, and so not shown. An event that finds the
-// queue full is dropped and counted. Each position is shown once, when it is certain that it stays.
+// A Watch copies what a request computes into a queue, for somebody who looks at it live. Other
+// than a Hook it changes nothing, runs none of the caller's code, and keeps the request's share of
+// the cache: positions that are found in the cache are not computed, and so not shown. An event
+// that finds the queue full is dropped and counted. Each position is shown once, when it is certain
+// that it stays.
 //
 // A Watch serves one request.
 type Watch struct {
@@ -51,8 +52,8 @@ func NewWatch(c WatchConfig) *Watch {
 	return &Watch{c: c, events: make(chan WatchEvent, c.Size)}
 }
 
-// Events is where the events come, in the order of the computation. It is closed when the request has
-// ended, or was refused.
+// Events is where the events come, in the order of the computation. It is closed when the request
+// has ended, or was refused.
 func (w *Watch) Events() <-chan WatchEvent { return w.events }
 
 // Dropped is the number of events that found the queue full.

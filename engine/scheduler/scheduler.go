@@ -1,8 +1,8 @@
 // Package scheduler decides which jobs take part in the next batch, and with how many rows each.
 //
-// It knows nothing of models, tokens or requests. A [Job] says how many rows it could use and reserves
-// cache for those that it is granted; the scheduler admits jobs, shares out the rows, and takes the
-// cache back from one job where another needs it more.
+// It knows nothing of models, tokens or requests. A [Job] says how many rows it could use and
+// reserves cache for those that it is granted; the scheduler admits jobs, shares out the rows, and
+// takes the cache back from one job where another needs it more.
 //
 // In order of use:
 //
@@ -14,20 +14,23 @@
 //
 // # Order
 //
-// Jobs are ordered by priority, then by arrival. A batch has first the rows of jobs that generate, so
-// that streams keep their pace, then rows of prompts, in chunks, beginning with another prompt every
-// time; last, waiting jobs are admitted in order, and none overtakes one that waits for cache.
+// Jobs are ordered by priority, then by arrival. A batch has first the rows of jobs that generate,
+// so that streams keep their pace, then rows of prompts, in chunks, beginning with another prompt
+// every time. Waiting jobs are admitted in order, and none overtakes one that waits for cache: into
+// the rows that are left, and in every second batch before the prompts that run, so that a short
+// prompt need not wait for the end of a long one.
 //
 // # Preemption
 //
-// Where the cache is full, tentative rows are dropped first, then what the prefix cache keeps of ended
-// jobs, then chunks of prompts shrink. If that is not enough, the job that comes last in order gives
-// its cache back and waits to be computed again, as in vLLM (Kwon et al. 2023, arXiv:2309.06180). The
-// first in order is thus never stopped by others, which bounds how often any job is. A job that does
-// not fit even alone is returned by [Scheduler.Starved].
+// Where the cache is full, tentative rows are dropped first, then what the prefix cache keeps of
+// ended jobs, then chunks of prompts shrink. If that is not enough, the job that comes last in
+// order gives its cache back and waits to be computed again, as in vLLM (Kwon et al. 2023,
+// arXiv:2309.06180). The first in order is thus never stopped by others, which bounds how often any
+// job is. A job that does not fit even alone is returned by [Scheduler.Starved].
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -92,7 +95,8 @@ type Stats struct {
 	Refused   uint64 // by fault.ErrBusy
 }
 
-// Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from one.
+// Scheduler holds the jobs. Add and Stats may be called from any goroutine, everything else from
+// one.
 type Scheduler[J comparableJob] struct {
 	c Config
 
@@ -109,6 +113,7 @@ type Scheduler[J comparableJob] struct {
 	starved *entry[J]
 
 	planning bool // a plan has not come to its end
+	early    bool // it admits before prompts that run have their rows
 }
 
 // entry is a job with its place.
@@ -222,6 +227,11 @@ func (s *Scheduler[J]) plan(rows int) {
 		e.starved = false
 	}
 	rows = s.share(rows, true)
+	if s.round%2 == 0 {
+		s.early = true
+		rows = s.admit(rows)
+		s.early = false
+	}
 	rows = s.share(rows, false)
 	s.admit(rows)
 	for _, e := range s.jobs {
@@ -232,7 +242,8 @@ func (s *Scheduler[J]) plan(rows int) {
 	}
 }
 
-// recover takes back what a plan has left that did not come to its end, since a job ended the goroutine.
+// recover takes back what a plan has left that did not come to its end, since a job ended the
+// goroutine.
 func (s *Scheduler[J]) recover() {
 	for _, e := range s.jobs {
 		if e.granted = 0; !e.running && e.job.Holds() {
@@ -241,10 +252,10 @@ func (s *Scheduler[J]) recover() {
 	}
 }
 
-// untangle has a look at a plan without grants for want of cache, and reports whether another attempt
-// may do better, since a job gave its cache back. Otherwise s.starved is the job that is to fail: the
-// only one that holds any cache, or the last of those that wait for each other and cannot be stopped.
-// There is none as long as one of them waits for its reader, and will go on.
+// untangle has a look at a plan without grants for want of cache, and reports whether another
+// attempt may do better, since a job gave its cache back. Otherwise s.starved is the job that is to
+// fail: the only one that holds any cache, or the last of those that wait for each other and cannot
+// be stopped. There is none as long as one of them waits for its reader, and will go on.
 func (s *Scheduler[J]) untangle() bool {
 	if s.starved == nil || s.running == 0 {
 		return false
@@ -283,13 +294,17 @@ func (s *Scheduler[J]) Starved() (job J, ok bool) {
 // share gives rows to the running jobs that generate, or to those that do not, and returns how many
 // are left.
 func (s *Scheduler[J]) share(rows int, generating bool) int {
+	turn := s.round
+	if !generating {
+		turn /= 2 // as waiting jobs have every second one first
+	}
 	for from := 0; from < len(s.jobs); {
 		end := from // of the jobs of one priority
 		for end < len(s.jobs) && s.jobs[end].priority == s.jobs[from].priority {
 			end++
 		}
 		for i := range end - from {
-			e := s.jobs[from+(i+s.round)%(end-from)]
+			e := s.jobs[from+(i+turn)%(end-from)]
 			if !e.running || e.granted > 0 || rows == 0 {
 				continue
 			}
@@ -331,8 +346,8 @@ func (s *Scheduler[J]) reserve(e *entry[J], want Rows, n int, freed *int) int {
 	}
 }
 
-// preempt takes the cache of the job that comes last, or of one that waits for somebody else, so that
-// e finds room, and reports whether there is such a job.
+// preempt takes the cache of the job that comes last, or of one that waits for somebody else, so
+// that e finds room, and reports whether there is such a job.
 func (s *Scheduler[J]) preempt(e *entry[J], freed *int) bool {
 	victim := func(ok func(o *entry[J]) bool) bool {
 		for _, o := range slices.Backward(s.jobs) {
@@ -352,6 +367,9 @@ func (s *Scheduler[J]) preempt(e *entry[J], freed *int) bool {
 	}
 	if victim(func(o *entry[J]) bool { return o.priority < e.priority }) {
 		return true
+	}
+	if s.early {
+		return false
 	}
 	// Where nothing goes on, the one that is waited for may itself wait for e.
 	idle := !slices.ContainsFunc(s.jobs, func(o *entry[J]) bool { return o.granted > 0 })
@@ -381,26 +399,36 @@ func (s *Scheduler[J]) stop(o *entry[J]) {
 	s.stats.Preempted++
 }
 
-// admit starts waiting jobs, in order, as far as rows and cache go.
-func (s *Scheduler[J]) admit(rows int) {
+// admit starts waiting jobs, in order, as far as rows and cache go, and returns how many rows are
+// left. Early in a plan they come before prompts that run already, but not before those of a higher
+// priority.
+func (s *Scheduler[J]) admit(rows int) int {
+	least := math.MinInt
 	for i := 0; i < len(s.jobs); i++ {
 		e := s.jobs[i]
 		if e.running {
+			if s.early && e.granted == 0 {
+				least = max(least, e.priority)
+			}
 			continue
+		}
+		if e.priority < least {
+			return rows
 		}
 		want := e.job.Rows()
 		if want.Max == 0 {
 			continue // its reader is not ready
 		}
 		if rows < max(1, want.Min) {
-			return
+			return rows
 		}
 		freed := 0
 		n := s.start(e, rows, &freed)
 		if rows += freed - n; n == 0 {
-			return
+			return rows
 		}
 	}
+	return rows
 }
 
 // start admits e with as many of the rows as it can use, and returns how many; 0 if it has to wait.
@@ -432,8 +460,8 @@ func (s *Scheduler[J]) start(e *entry[J], rows int, freed *int) int {
 	return n
 }
 
-// fits reports whether the cache has room for all that e knows, so that it is not preempted at once.
-// Alone, it may try.
+// fits reports whether the cache has room for all that e knows, so that it is not preempted at
+// once. Alone, it may try.
 func (s *Scheduler[J]) fits(e *entry[J], freed *int) bool {
 	for s.running > 0 {
 		if e.job.Cost() <= s.c.Room() {

