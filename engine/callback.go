@@ -11,9 +11,9 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// callbacks watches over code of the caller's that runs on the engine's goroutine: Hooks, samplers'
-// stages, functions of requests. It may panic or end the goroutine, which shall cost the request
-// that it belongs to and no other, and it may call the engine, which would wait for itself.
+// callbacks watches over code of the caller's that runs on the engine's goroutine: Hooks, adapters,
+// samplers' stages, functions of requests. It may panic or end the goroutine, which shall cost the
+// request that it belongs to and no other, and it may call the engine, which would wait for itself.
 type callbacks struct {
 	goroutine atomic.Uint64 // number of the engine's goroutine
 	running   *task         // whose code runs now, or nil
@@ -122,5 +122,23 @@ func (g *inputGuard) ObserveInput(weight string, expert int, x []float32) {
 	g.e.calls.enter(g.t)
 	defer g.e.calls.leave()
 	g.in.ObserveInput(weight, expert, x)
+	g.e.calls.returned = true
+}
+
+// guardedAdapter is an Adapter whose faults cost its own request alone, likewise.
+type guardedAdapter struct {
+	e *Engine
+	t *task
+	nn.Adapter
+}
+
+// Add calls the adapter, until it has failed.
+func (g *guardedAdapter) Add(weight string, expert int, x, y []float32) {
+	if g.t.fault != nil {
+		return
+	}
+	g.e.calls.enter(g.t)
+	defer g.e.calls.leave()
+	g.Adapter.Add(weight, expert, x, y)
 	g.e.calls.returned = true
 }

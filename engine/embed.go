@@ -35,9 +35,7 @@ func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 		q.Pooling = e.c.Pooling
 	}
 	m := &embedding{q: q, done: make(chan error, 1)}
-	if err := m.init(ctx, e, &Request{}, tokens); err != nil {
-		return nil, err
-	}
+	m.init(ctx, e, &Request{}, tokens)
 	switch q.Pooling {
 	case model.PoolMean:
 		m.each = true

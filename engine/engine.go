@@ -192,7 +192,7 @@ func (e *Engine) run() {
 			return
 		}
 		e.reap()
-		if !e.step() {
+		if !e.step() && !e.reap() {
 			<-e.wake
 		}
 	}
@@ -205,8 +205,8 @@ func (e *Engine) shut() {
 	e.prefix.Clear()
 }
 
-// reap ends the jobs that are at fault, done, or cancelled.
-func (e *Engine) reap() {
+// reap ends the jobs that are at fault, done, or cancelled, and reports whether there were any.
+func (e *Engine) reap() (some bool) {
 	e.sched.Take()
 	e.sched.Each(func(j job) {
 		switch t := j.base(); {
@@ -216,8 +216,12 @@ func (e *Engine) reap() {
 			e.end(j, t.stop, nil)
 		case t.cancelled():
 			e.end(j, StopCancelled, nil)
+		default:
+			return
 		}
+		some = true
 	})
+	return some
 }
 
 // end takes a job out, once.
@@ -261,11 +265,14 @@ func (e *Engine) fill(grants []scheduler.Grant[job]) {
 		if e.announce(g.Job); g.Job.base().fault != nil {
 			continue
 		}
-		p := part{job: g.Job, row: e.batch.Len(), output: e.round.outputs}
+		row, plain := e.batch.Len(), e.round.plainRows()
+		p := part{job: g.Job, batched: true, row: row, output: e.round.outputs}
 		g.Job.enter(&e.round, g.Rows)
-		p.batched = e.batch.Len() > p.row
-		for _, row := range e.batch.Rows[p.row:] {
-			if row.Out {
+		if p.rows = e.batch.Len() - row; p.rows == 0 {
+			p = part{job: g.Job, row: plain, rows: e.round.plainRows() - plain, output: plain}
+		}
+		for _, r := range e.batch.Rows[row:] {
+			if r.Out {
 				e.round.outputs++
 			}
 		}
@@ -281,7 +288,7 @@ func (e *Engine) compute(pass func() error, batched bool) {
 		e.blame(err, batched)
 	default:
 		for _, p := range e.round.parts {
-			if p.batched == batched && p.job.base().fault == nil {
+			if t := p.job.base(); p.in(batched) && t.fault == nil && !t.cancelled() {
 				e.round.output = p.output
 				e.deliver(p.job)
 			}
@@ -337,16 +344,15 @@ func (e *Engine) recover(err *error) {
 	}
 }
 
-// blame ends the job whose row a failed pass says is at fault, or, if it says none, all jobs in it.
+// blame ends the job whose row a failed pass reports to be at fault, or, if it reports none, all
+// jobs in it.
 func (e *Engine) blame(err error, batched bool) {
 	var at *nn.RowError
 	found := errors.As(err, &at)
-	for i, p := range e.round.parts {
-		last := i == len(e.round.parts)-1 || e.round.parts[i+1].row > p.row
-		if p.batched != batched || found && (at.Row < p.row || !last || i < len(e.round.parts)-1 && at.Row >= e.round.parts[i+1].row) {
-			continue
+	for _, p := range e.round.parts {
+		if p.in(batched) && (!found || at.Row >= p.row && at.Row < p.row+p.rows) {
+			p.job.base().fail(err)
 		}
-		p.job.base().fail(err)
 	}
 }
 

@@ -478,9 +478,10 @@ func TestProgress(t *testing.T) {
 
 // BenchmarkDecode generates tokens one by one; a warmed-up engine allocates nothing for them.
 func BenchmarkDecode(b *testing.B) {
-	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
+	for _, name := range append([]string{"llama-dense", "mixtral", "llama-quant-mix", "deepseek2-lite-27l"}, forgetful...) {
 		b.Run(name, func(b *testing.B) {
-			e := start(b, name, func(c *Config) { c.NCtx = 1 << 20 })
+			path := filepath.Join(shared.Dir(b), "conformance", "models", name, "model.gguf")
+			e := startFile(b, path, func(c *Config) { c.NCtx = 1 << 20 })
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			n := 0

@@ -17,10 +17,7 @@ import (
 // with a last piece whose Stop is [StopCancelled].
 func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		g, err := e.newGeneration(ctx, &q)
-		if err == nil {
-			err = e.submit(g, q.Priority)
-		}
+		g, err := e.startGeneration(ctx, &q)
 		if err != nil {
 			yield(Piece{}, err)
 			return
@@ -61,6 +58,21 @@ type buffer struct {
 	top  []sample.Candidate
 }
 
+// startGeneration enters a generation.
+func (e *Engine) startGeneration(ctx context.Context, q *Request) (*generation, error) {
+	if err := q.Watch.claim(); err != nil {
+		return nil, err
+	}
+	g, err := e.newGeneration(ctx, q)
+	if err == nil {
+		err = e.submit(g, q.Priority)
+	}
+	if err != nil {
+		q.Watch.end()
+	}
+	return g, err
+}
+
 func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, error) {
 	tokens, err := e.c.encode(q)
 	if err != nil {
@@ -70,9 +82,7 @@ func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, er
 		return nil, err
 	}
 	g := &generation{q: q, out: make(chan Piece, ahead), reported: -1, endToken: -1}
-	if err := g.init(ctx, e, q, tokens); err != nil {
-		return nil, err
-	}
+	g.init(ctx, e, q, tokens)
 	g.each = q.Logits != nil || q.Hidden != nil
 	var v sample.Vocab
 	if e.c.Vocab != nil {

@@ -91,15 +91,22 @@ type round struct {
 // part is the share of a job in a round.
 type part struct {
 	job     job
-	batched bool // it has rows in the batch
+	batched bool // its rows are in the batch, and else among the plain ones
 	row     int  // the first of them
-	output  int  // the first of its outputs
+	rows    int
+	output  int // the first of its outputs
 }
+
+// in reports whether the part has rows in the batch, or plain ones.
+func (p *part) in(batched bool) bool { return p.rows > 0 && p.batched == batched }
 
 func (r *round) reset() {
 	clear(r.parts)
 	*r = round{parts: r.parts[:0], plain: r.plain[:0]}
 }
+
+// plainRows is the number of rows that go through the head alone.
+func (r *round) plainRows() int { return len(r.plain) / max(1, r.width) }
 
 // next is the number of the job's next output.
 func (r *round) next() int {

@@ -9,22 +9,30 @@ import (
 // Score evaluates the prompt of a request for what its Logits, Hidden, Hook, Watch and Progress see
 // of it, and generates nothing.
 func (e *Engine) Score(ctx context.Context, q Request) error {
-	tokens, err := e.c.encode(&q)
-	if err == nil {
-		err = e.c.checkScore(&q)
+	if err := q.Watch.claim(); err != nil {
+		return err
 	}
+	s, err := e.startScoring(ctx, &q)
 	if err != nil {
-		return err
-	}
-	s := &scoring{q: &q, done: make(chan error, 1), reported: -1}
-	if err := s.init(ctx, e, &q, tokens); err != nil {
-		return err
-	}
-	s.each = q.Logits != nil || q.Hidden != nil
-	if err := e.submit(s, q.Priority); err != nil {
+		q.Watch.end()
 		return err
 	}
 	return e.await(s, s.done)
+}
+
+// startScoring enters a request.
+func (e *Engine) startScoring(ctx context.Context, q *Request) (*scoring, error) {
+	tokens, err := e.c.encode(q)
+	if err == nil {
+		err = e.c.checkScore(q)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &scoring{q: q, done: make(chan error, 1), reported: -1}
+	s.init(ctx, e, q, tokens)
+	s.each = q.Logits != nil || q.Hidden != nil
+	return s, e.submit(s, q.Priority)
 }
 
 // scoring is a prompt that is evaluated for what it shows on the way.

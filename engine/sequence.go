@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
-	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/nn"
 )
@@ -38,19 +37,16 @@ type sequence struct {
 }
 
 // init takes what a request says of the computation.
-func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int32) error {
+func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int32) {
 	s.e, s.ctx, s.whole = e, ctx, e.c.Encoder
 	s.tokens, s.prompt, s.first = slices.Clone(tokens), len(tokens), q.From
 	if q.Adapter != nil {
-		s.adapter, s.key = q.Adapter, q.Adapter.Key()
+		s.adapter, s.key = &guardedAdapter{e, &s.task, q.Adapter}, q.Adapter.Key()
 	}
 	if q.Hook != nil {
 		s.hook, s.private = e.guarded(&s.task, q.Hook), true
 	}
 	if q.Watch != nil {
-		if q.Watch.used.Swap(true) {
-			return fault.Argument("Watch", "one that serves no other request", "a used one")
-		}
 		s.watcher = &watcher{w: q.Watch}
 		if s.hook == nil {
 			s.hook = s.watcher
@@ -58,7 +54,6 @@ func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int
 			s.hook = nn.Join(s.hook, s.watcher)
 		}
 	}
-	return nil
 }
 
 // shared is what other sequences may begin with.
@@ -138,7 +133,7 @@ func (s *sequence) Release() {
 	if !s.open {
 		return
 	}
-	if s.shown > 0 {
+	if s.shown > 0 && s.rows > 0 { // and it was not only tried whether there is room for it
 		s.preempted++
 	}
 	s.e.store.Drop(s.seq)
@@ -154,6 +149,9 @@ func (s *sequence) Preemptible() bool { return !s.private }
 // add puts n rows of known tokens into the round, from the first that is not in the cache on. out
 // says which positions want an output.
 func (s *sequence) add(r *round, n int, out func(pos int) bool) {
+	if s.watcher != nil {
+		s.watcher.begin()
+	}
 	at := s.evaluated()
 	for pos := at; pos < at+n; pos++ {
 		s.row(s.tokens[pos], pos, out(pos))
@@ -202,7 +200,7 @@ func (s *sequence) mark(n int) {
 // drop ends the sequence; keep leaves its positions to later requests that begin alike.
 func (s *sequence) drop(keep bool) {
 	if s.watcher != nil {
-		s.watcher.end()
+		s.watcher.w.end()
 	}
 	if !s.open {
 		return

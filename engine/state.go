@@ -40,9 +40,13 @@ func (e *Engine) SaveState(ctx context.Context, w io.Writer, tokens []int32, ada
 	if err := e.c.check(tokens); err != nil {
 		return 0, err
 	}
+	identity, err := e.identity()
+	if err != nil {
+		return 0, err
+	}
 	var payload bytes.Buffer
 	n := 0
-	err := e.do(ctx, func() error {
+	err = e.do(ctx, func() error {
 		seq, reach := e.longest(adapter, tokens)
 		if n = reach; n == 0 {
 			return nil
@@ -54,25 +58,31 @@ func (e *Engine) SaveState(ctx context.Context, w io.Writer, tokens []int32, ada
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	if _, err := w.Write(e.stateHeader(adapter, tokens[:n])); err != nil {
+	if _, err := w.Write(stateHeader(identity, adapter, tokens[:n])); err != nil {
 		return 0, err
 	}
 	_, err = payload.WriteTo(w)
 	return n, err
 }
 
-func (e *Engine) identity() string {
-	if e.c.Identity == nil {
-		return ""
+// identity is that of the model, which must not be given back meanwhile.
+func (e *Engine) identity() (string, error) {
+	e.enter.RLock()
+	defer e.enter.RUnlock()
+	if e.closed.Load() {
+		return "", ErrClosed
 	}
-	return e.c.Identity()
+	if e.c.Identity == nil {
+		return "", nil
+	}
+	return e.c.Identity(), nil
 }
 
 // stateHeader is everything before the sequence.
-func (e *Engine) stateHeader(key string, tokens []int32) []byte {
+func stateHeader(identity, key string, tokens []int32) []byte {
 	u32 := binary.LittleEndian.AppendUint32
 	b := u32([]byte(stateMagic), stateVersion)
-	for _, s := range []string{e.identity(), key} {
+	for _, s := range []string{identity, key} {
 		b = append(u32(b, uint32(len(s))), s...)
 	}
 	b = u32(b, uint32(len(tokens)))
@@ -86,8 +96,12 @@ func (e *Engine) stateHeader(key string, tokens []int32) []byte {
 // A later request that begins with them goes on from there; the prefix cache drops it like anything
 // else when it runs out of room. Errors are [ErrState], [ErrCacheFull] or r's.
 func (e *Engine) LoadState(ctx context.Context, r io.Reader) ([]int32, error) {
+	identity, err := e.identity()
+	if err != nil {
+		return nil, err
+	}
 	br := bufio.NewReaderSize(r, 1<<16)
-	key, tokens, err := e.readStateHeader(br)
+	key, tokens, err := e.readStateHeader(br, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +148,9 @@ func (e *Engine) loadSequence(key string, tokens []int32, payload []byte) error 
 	return nil
 }
 
-// readStateHeader reads everything before the sequence.
-func (e *Engine) readStateHeader(r io.Reader) (key string, tokens []int32, err error) {
+// readStateHeader reads everything before the sequence, which is to be of the model of that
+// identity.
+func (e *Engine) readStateHeader(r io.Reader, want string) (key string, tokens []int32, err error) {
 	h := &summedReader{r: r}
 	if magic := h.bytes(len(stateMagic)); h.err == nil && string(magic) != stateMagic {
 		return "", nil, fmt.Errorf("%w: want it to begin with %q, found %q", ErrState, stateMagic, magic)
@@ -159,7 +174,7 @@ func (e *Engine) readStateHeader(r io.Reader) (key string, tokens []int32, err e
 	if found := h.number(); h.err == nil && found != sum {
 		h.err = fmt.Errorf("%w: the checksum of its header is wrong", ErrState)
 	}
-	if want := e.identity(); h.err == nil && identity != want {
+	if h.err == nil && identity != want {
 		h.err = fmt.Errorf("%w: want one of %s, found one of %.300q", ErrState, want, identity)
 	}
 	if h.err == nil {

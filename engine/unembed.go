@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
 	"github.com/goinfer/goinfer/internal/fault"
@@ -20,7 +21,7 @@ func (e *Engine) Unembed(ctx context.Context, x []float32, width int, f func(row
 	if e.c.Encoder {
 		return errNoLogits
 	}
-	u := &unembedding{alone: alone{task{ctx: ctx}}, e: e, x: x, width: width, f: f, done: make(chan error, 1)}
+	u := &unembedding{alone: alone{task{ctx: ctx}}, e: e, x: slices.Clone(x), width: width, f: f, done: make(chan error, 1)}
 	if err := e.submit(u, 0); err != nil {
 		return err
 	}
@@ -48,7 +49,10 @@ func (u *unembedding) Rows() scheduler.Rows {
 }
 
 func (u *unembedding) enter(r *round, n int) {
-	u.rows = n
+	if u.rows = n; len(r.plain) > 0 && r.width != u.width {
+		u.rows = 0 // of the next round: these are of another width
+		return
+	}
 	r.plain = append(r.plain, u.x[u.next*u.width:(u.next+n)*u.width]...)
 	r.width = u.width
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
 )
 
@@ -52,11 +53,26 @@ func NewWatch(c WatchConfig) *Watch {
 }
 
 // Events is where the events come, in the order of the computation. It is closed when the request
-// has ended.
+// has ended, or was refused.
 func (w *Watch) Events() <-chan WatchEvent { return w.events }
 
 // Dropped is the number of events that found the queue full.
 func (w *Watch) Dropped() uint64 { return w.dropped.Load() }
+
+// claim makes w serve a request; none need have one.
+func (w *Watch) claim() error {
+	if w != nil && w.used.Swap(true) {
+		return fault.Argument("Watch", "one that serves no other request", "a used one")
+	}
+	return nil
+}
+
+// end is for a request that has ended, or was refused after claim.
+func (w *Watch) end() {
+	if w != nil {
+		close(w.events)
+	}
+}
 
 // watcher collects the events of a round. They are sent when it is certain which positions count: a
 // pass may be given up, and guesses may be wrong.
@@ -101,5 +117,3 @@ func (w *watcher) send(end int) {
 	clear(w.staged)
 	w.staged = w.staged[:0]
 }
-
-func (w *watcher) end() { close(w.w.events) }

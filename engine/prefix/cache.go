@@ -54,9 +54,9 @@ func New(s Store, maxPositions int) *Cache {
 	return &Cache{store: s, max: maxPositions, roots: map[string]*node{}}
 }
 
-// Lookup finds the sequence of a key that can be forked at the greatest length n at which its tokens
-// are the first n of tokens; n is 0 if there is none. It marks the entry as used. The sequence stays
-// the cache's: the caller forks it before the next call.
+// Lookup finds the sequence of a key that can be forked at the greatest length n at which its
+// tokens are the first n of tokens; n is 0 if there is none. It marks the entry as used. The
+// sequence stays the cache's: the caller forks it before the next call.
 func (c *Cache) Lookup(key string, tokens []int32) (seq kv.Seq, n int) {
 	c.stats.Lookups++
 	e, n := c.find(key, tokens)

@@ -18,8 +18,8 @@
 // # The tree
 //
 // The entries of a key are the paths of a radix tree over tokens, as in SGLang's RadixAttention
-// (Zheng et al. 2023, arXiv:2312.07104). A lookup walks down as far as the tokens agree: its cost is
-// in the tokens asked for, whatever the number of entries. The nodes are where paths part, where
+// (Zheng et al. 2023, arXiv:2312.07104). A lookup walks down as far as the tokens agree: its cost
+// is in the tokens asked for, whatever the number of entries. The nodes are where paths part, where
 // entries end, and the checkpoints of entries whose layers do not remember every position. There an
 // entry that agrees less far may be the better one, since it can be reused further; the walk passes
 // all candidates and takes the last.

@@ -7,7 +7,8 @@ import (
 
 // node is a place in the tree of a key: the end of an entry, a length at which one can be forked,
 // or where paths part. Its edge, the tokens from the parent's depth to its own, is that stretch of
-// any entry below, so that no node keeps tokens of its own and to split or join edges costs nothing.
+// any entry below, so that no node keeps tokens of its own and to split or join edges costs
+// nothing.
 type node struct {
 	parent   *node // nil for the root, and for a node that is out of the tree
 	depth    int   // tokens from the root

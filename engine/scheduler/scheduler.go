@@ -18,8 +18,9 @@
 //
 // Jobs are ordered by priority, then by arrival. A batch has first the rows of jobs that generate,
 // so that streams keep their pace, then rows of prompts, in chunks, beginning with another prompt
-// every time; last, waiting jobs are admitted in order, and none overtakes one that waits for
-// cache.
+// every time. Waiting jobs are admitted in order, and none overtakes one that waits for cache: into
+// the rows that are left, and in every second batch before the prompts that run, so that a short
+// prompt need not wait for the end of a long one.
 //
 // # Preemption
 //
@@ -31,6 +32,7 @@
 package scheduler
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -111,6 +113,9 @@ type Scheduler[J comparableJob] struct {
 	round   int
 	grants  []Grant[J]
 	starved *entry[J]
+
+	planning bool // a plan has not come to its end
+	early    bool // it admits before prompts that run have their rows
 }
 
 // entry is a job with its place.
@@ -121,6 +126,7 @@ type entry[J comparableJob] struct {
 	running  bool
 	ran      bool // was admitted once
 	granted  int  // rows in the batch that is planned
+	starved  bool // nothing was found for it in this plan
 }
 
 // New returns an empty scheduler.
@@ -203,9 +209,31 @@ func (s *Scheduler[J]) Remove(job J) {
 // Plan shares out the rows of the next batch. The grants are valid until the next call.
 func (s *Scheduler[J]) Plan(rows int) []Grant[J] {
 	s.Take()
-	s.grants, s.starved = s.grants[:0], nil
+	if s.planning {
+		s.recover()
+	}
+	s.planning = true
 	s.round++
+	s.plan(rows)
+	for len(s.grants) == 0 && s.untangle() {
+		s.plan(rows)
+	}
+	s.planning = false
+	return s.grants
+}
+
+// plan is one attempt of Plan.
+func (s *Scheduler[J]) plan(rows int) {
+	s.grants, s.starved = s.grants[:0], nil
+	for _, e := range s.jobs {
+		e.starved = false
+	}
 	rows = s.share(rows, true)
+	if s.round%2 == 0 {
+		s.early = true
+		rows = s.admit(rows)
+		s.early = false
+	}
 	rows = s.share(rows, false)
 	s.admit(rows)
 	for _, e := range s.jobs {
@@ -214,7 +242,47 @@ func (s *Scheduler[J]) Plan(rows int) []Grant[J] {
 			e.granted = 0
 		}
 	}
-	return s.grants
+}
+
+// recover takes back what a plan has left that did not come to its end, since a job ended the
+// goroutine.
+func (s *Scheduler[J]) recover() {
+	for _, e := range s.jobs {
+		if e.granted = 0; !e.running && e.job.Holds() {
+			e.job.Release()
+		}
+	}
+}
+
+// untangle has a look at a plan without grants for want of cache, and reports whether another
+// attempt may do better, since a job gave its cache back. Otherwise s.starved is the job that is to
+// fail: the only one that holds any cache, or the last of those that wait for each other and cannot
+// be stopped. There is none as long as one of them waits for its reader, and will go on.
+func (s *Scheduler[J]) untangle() bool {
+	if s.starved == nil || s.running == 0 {
+		return false
+	}
+	s.starved = nil
+	var last, stoppable *entry[J]
+	holders := 0
+	for _, e := range s.jobs {
+		if !e.running || !e.job.Holds() {
+			continue
+		}
+		if !e.starved {
+			return false
+		}
+		holders, last = holders+1, e
+		if e.job.Preemptible() {
+			stoppable = e
+		}
+	}
+	if holders > 1 && stoppable != nil {
+		s.stop(stoppable)
+		return true
+	}
+	s.starved = last
+	return false
 }
 
 // Starved is the job that nothing can be found for, if the last plan is empty for want of cache.
@@ -228,13 +296,17 @@ func (s *Scheduler[J]) Starved() (job J, ok bool) {
 // share gives rows to the running jobs that generate, or to those that do not, and returns how many
 // are left.
 func (s *Scheduler[J]) share(rows int, generating bool) int {
+	turn := s.round
+	if !generating {
+		turn /= 2 // as waiting jobs have every second one first
+	}
 	for from := 0; from < len(s.jobs); {
 		end := from // of the jobs of one priority
 		for end < len(s.jobs) && s.jobs[end].priority == s.jobs[from].priority {
 			end++
 		}
 		for i := range end - from {
-			e := s.jobs[from+(i+s.round)%(end-from)]
+			e := s.jobs[from+(i+turn)%(end-from)]
 			if !e.running || e.granted > 0 || rows == 0 {
 				continue
 			}
@@ -254,12 +326,8 @@ func (s *Scheduler[J]) share(rows int, generating bool) int {
 	return rows
 }
 
-// starve remembers that nothing was found for e, if it comes last of such jobs.
-func (s *Scheduler[J]) starve(e *entry[J]) {
-	if o := s.starved; o == nil || o.priority > e.priority || o.priority == e.priority && o.arrival < e.arrival {
-		s.starved = e
-	}
-}
+// starve remembers that nothing was found for e.
+func (s *Scheduler[J]) starve(e *entry[J]) { e.starved, s.starved = true, e }
 
 // reserve makes room for n rows of e, or fewer, and returns how many. freed grows by the rows of
 // jobs that had to leave the batch.
@@ -302,6 +370,9 @@ func (s *Scheduler[J]) preempt(e *entry[J], freed *int) bool {
 	if victim(func(o *entry[J]) bool { return o.priority < e.priority }) {
 		return true
 	}
+	if s.early {
+		return false
+	}
 	// Where nothing goes on, the one that is waited for may itself wait for e.
 	idle := !slices.ContainsFunc(s.jobs, func(o *entry[J]) bool { return o.granted > 0 })
 	return idle && s.preemptIdle(e)
@@ -330,26 +401,36 @@ func (s *Scheduler[J]) stop(o *entry[J]) {
 	s.stats.Preempted++
 }
 
-// admit starts waiting jobs, in order, as far as rows and cache go.
-func (s *Scheduler[J]) admit(rows int) {
+// admit starts waiting jobs, in order, as far as rows and cache go, and returns how many rows are
+// left. Early in a plan they come before prompts that run already, but not before those of a higher
+// priority.
+func (s *Scheduler[J]) admit(rows int) int {
+	least := math.MinInt
 	for i := 0; i < len(s.jobs); i++ {
 		e := s.jobs[i]
 		if e.running {
+			if s.early && e.granted == 0 {
+				least = max(least, e.priority)
+			}
 			continue
+		}
+		if e.priority < least {
+			return rows
 		}
 		want := e.job.Rows()
 		if want.Max == 0 {
 			continue // its reader is not ready
 		}
 		if rows < max(1, want.Min) {
-			return
+			return rows
 		}
 		freed := 0
 		n := s.start(e, rows, &freed)
 		if rows += freed - n; n == 0 {
-			return
+			return rows
 		}
 	}
+	return rows
 }
 
 // start admits e with as many of the rows as it can use, and returns how many; 0 if it has to wait.
