@@ -38,8 +38,9 @@
 //
 // Ids agree with llama.cpp (llama-vocab.cpp, unicode.cpp), but for these:
 //
-//   - Where llama.cpp approximates a pattern so that words of ASCII letters or digits come out in other pieces than the model was trained on, the
-//     published pattern is followed: youtu, tiny_aya and kimi-k2, for which it does not tell upper from lower case or takes other digits, and
+//   - A [Config] with a [Pipeline], which a tokenizer.json makes (package hf), follows Hugging Face's tokenizers in place of llama.cpp.
+//   - Where llama.cpp approximates a pattern so that words come out in other pieces than the model was trained on, the
+//     published pattern is followed: gpt-4o, tekken and granite-embed-multi-97m, for which it leaves marks out of words, youtu, tiny_aya and kimi-k2, for which it does not tell upper from lower case or takes other digits, and
 //     superbpe, for which it knows the digits 0-9 only.
 //   - A byte that is not UTF-8 is one unknown character. To llama.cpp's SentencePiece the first byte of a character makes one with whatever
 //     follows, and elsewhere it decodes what only looks like UTF-8 (overlong forms, surrogates).

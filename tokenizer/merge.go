@@ -50,8 +50,8 @@ const shortStretch = 64
 // how the text has U+2581: as that, or as a space that will become it.
 func (j *joins) cut(text, space string) int {
 	for i := 1; i < len(text); {
-		k := strings.Index(text[i:], space)
-		if k < 0 || k > shortStretch {
+		k := strings.Index(text[i:min(len(text), i+shortStretch)], space)
+		if k < 0 {
 			return j.cutAnywhere(text, i, space)
 		}
 		i += k

@@ -111,7 +111,7 @@ func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
 				dst = append(dst, t.bytes[text[i]])
 			}
 		} else {
-			dst = append(dst, t.unk)
+			dst = t.appendUnknown(dst)
 		}
 		fused = -1
 	}

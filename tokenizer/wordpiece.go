@@ -46,16 +46,24 @@ func (t *Tokenizer) encodeWPM(dst []int32, s *scratch, text string) []int32 {
 	return dst
 }
 
+// appendUnknown appends the unknown token, if there is one.
+func (t *Tokenizer) appendUnknown(dst []int32) []int32 {
+	if t.unk < 0 {
+		return dst
+	}
+	return append(dst, t.unk)
+}
+
 // spellPiece spells a word by a pipeline.
 func (t *Tokenizer) spellPiece(dst []int32, word string) []int32 {
 	n, p := len(dst), t.pipe
 	if len(word) > p.maxWord && utf8.RuneCountInString(word) > p.maxWord {
-		return append(dst, t.unk)
+		return t.appendUnknown(dst)
 	}
 	for trie := t.trie; word != ""; trie = p.inner {
 		id, size := trie.longestIn(word)
 		if size == 0 {
-			return append(dst[:n], t.unk)
+			return t.appendUnknown(dst[:n])
 		}
 		dst = append(dst, id)
 		word = word[size:]
