@@ -15,6 +15,7 @@ type reader struct {
 	call  callParts
 	json  objectReader
 	list  bool // inside of [ ]
+	made  int  // calls read since the mark
 }
 
 // callParts is the call that is being read.
@@ -48,6 +49,7 @@ func (r *reader) begin() {
 // end ends the call and prepares for the next one.
 func (r *reader) end() {
 	r.p.end("")
+	r.made++
 	r.call = callParts{}
 	r.json = objectReader{}
 	r.raw.Reset()

@@ -548,7 +548,7 @@ func (st *state) iterate(v value, message string) func() (value, bool) {
 			from := at
 			for at++; at < len(x.s) && x.s[at]&0xC0 == 0x80; at++ {
 			}
-			return x.slice(from, at), true
+			return x.slice(from, at).plain(), true
 		}
 	case *rangeValue:
 		n, k := x.len(), int64(0)
