@@ -30,9 +30,9 @@ const (
 //go:embed check.json
 var checkData []byte
 
-// Check renders conversations of every kind that a chat may have, and returns what the template does
-// with each: plain ones, tools, calls and their results, parts, thoughts, odd orders and roles. bos and
-// eos are the spellings of the tokens.
+// Check renders conversations of every kind that a chat may have, and returns what the template
+// does with each: plain ones, tools, calls and their results, parts, thoughts, odd orders and
+// roles. bos and eos are the spellings of the tokens.
 func Check(code *jinja.Template, bos, eos string) ([]Finding, error) {
 	v, err := jinja.ParseJSON(checkData)
 	if err != nil {
@@ -49,7 +49,8 @@ func Check(code *jinja.Template, bos, eos string) ([]Finding, error) {
 	return findings, nil
 }
 
-// checkOne renders one conversation. Where it says "tools": ["a", "b"], tools of these names are meant.
+// checkOne renders one conversation. Where it says "tools": ["a", "b"], tools of these names are
+// meant.
 func checkOne(code *jinja.Template, name string, c, tools *jinja.Map, bos, eos string) Finding {
 	vars := (&jinja.Map{}).Set("documents", nil).Set("tools", nil).Set("add_generation_prompt", true)
 	if name != "special_tokens_undefined" {

@@ -34,9 +34,9 @@ type Event struct {
 
 // A Parser turns generated text into events as it comes. It is for one goroutine and one answer.
 //
-// The text is that of a [tokenizer.Stream] with Special set, so that control tokens are spelled, and
-// without the token that ends generation. However it is cut into pieces, the events are the same, but
-// for where texts and arguments are cut.
+// The text is that of a [tokenizer.Stream] with Special set, so that control tokens are spelled,
+// and without the token that ends generation. However it is cut into pieces, the events are the
+// same, but for where texts and arguments are cut.
 type Parser struct {
 	t      *Template
 	tools  map[string]*schema
@@ -107,7 +107,8 @@ func (p *Parser) emit(e Event) {
 	p.out = append(p.out, e)
 }
 
-// text emits text: none of the white space in front, and other white space only when something follows.
+// text emits text: none of the white space in front, and other white space only when something
+// follows.
 func (p *Parser) text(s string) {
 	if !p.begun {
 		s = strings.TrimLeft(s, " \t\r\n")

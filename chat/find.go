@@ -27,10 +27,11 @@ var ErrNoTemplate = errors.New("the model has no chat template, and its vocabula
 const MetadataKey = "tokenizer.chat_template"
 
 // Find returns the template of a model. metadata returns the text of a metadata key, such as
-// tokenizer.chat_template; checkpoint folders have the same keys. choice, if not empty, is a name of
-// [Builtins], the name of a variant that the model has (such as "tool_use" or "default"), or the path
-// of a file: a template, or a JSON file with the key chat_template. Without one and without a template
-// in the model, the vocabulary decides on a built-in one, which Source.Note says.
+// tokenizer.chat_template; checkpoint folders have the same keys. choice, if not empty, is a name
+// of [Builtins], the name of a variant that the model has (such as "tool_use" or "default"), or
+// the path of a file: a template, or a JSON file with the key chat_template. Without one and
+// without a template in the model, the vocabulary decides on a built-in one, which Source.Note
+// says.
 func Find(metadata func(key string) (string, bool), vocab *tokenizer.Tokenizer, choice string) (Source, error) {
 	if choice != "" {
 		return choose(metadata, choice)

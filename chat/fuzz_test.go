@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParser reads any text after templates of every kind of call: the events are the same however the
-// text is cut, calls are well-formed, and nothing but marks and white space is lost from plain text.
+// FuzzParser reads any text after templates of every kind of call: the events are the same
+// however the text is cut, calls are well-formed, and nothing but marks and white space is lost
+// from plain text.
 func FuzzParser(f *testing.F) {
 	sources := map[string]string{
 		"json":   qwen,

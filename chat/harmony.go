@@ -36,7 +36,8 @@ func (h *harmony) start(tail string) func() bool {
 // headerMarks begin a header after its role.
 var headerMarks = []string{harmonyChannel, harmonyMessage, harmonyStart, "<|constrain|>", " to=", " <|"}
 
-// looksLikeHeader reports whether text may be a header. A model that has lost the format writes text.
+// looksLikeHeader reports whether text may be a header. A model that has lost the format writes
+// text.
 func looksLikeHeader(s string) status {
 	const role = "assistant"
 	if strings.HasPrefix(role, s) {

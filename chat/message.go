@@ -124,8 +124,8 @@ func (in *Input) check() error {
 	return nil
 }
 
-// isRole reports whether a role is a plain word, which cannot spell a control token. Templates build
-// control tokens of roles, so they count as the template's own text.
+// isRole reports whether a role is a plain word, which cannot spell a control token. Templates
+// build control tokens of roles, so they count as the template's own text.
 func isRole(s string) bool {
 	for i, r := range s {
 		letter := r|0x20 >= 'a' && r|0x20 <= 'z' && r < 0x80

@@ -8,8 +8,8 @@ import (
 	"github.com/goinfer/goinfer/chat/jinja"
 )
 
-// What probe conversations hold. Sources tell the bytes of a probe apart from the template's, so any
-// text would do.
+// What probe conversations hold. Sources tell the bytes of a probe apart from the template's, so
+// any text would do.
 const (
 	probeUser      = "probe user text"
 	probeAnswer    = "probe answer text"
@@ -114,7 +114,8 @@ func probeCall(name, v string) ToolCall {
 	return ToolCall{ID: probeID, Name: name, Arguments: `{"` + probeKey + `": "` + v + `"}`}
 }
 
-// probeCalls finds how calls are written: with arguments as an object or as a text, and between what.
+// probeCalls finds how calls are written: with arguments as an object or as a text, and between
+// what.
 func (t *Template) probeCalls() {
 	plain := probeCall(probeName, probeValue)
 	byID := plain
@@ -138,8 +139,8 @@ func (t *Template) probeCalls() {
 	}
 }
 
-// knownCalls takes the format of a family whose template shows none, by the mark that its vocabulary
-// or its instructions have.
+// knownCalls takes the format of a family whose template shows none, by the mark that its
+// vocabulary or its instructions have.
 func (t *Template) knownCalls() {
 	for _, m := range [...][2]string{{"<|tool_call|>", "<|/tool_call|>"}, {"<tool_call>", "</tool_call>"}, {"[TOOL_CALLS]", ""}, {"<TOOLCALL>", "</TOOLCALL>"}} {
 		_, inVocab := t.vocab.Lookup(m[0])
@@ -150,8 +151,8 @@ func (t *Template) knownCalls() {
 	}
 }
 
-// showsCall reports whether a rendering has the name, the key and the value of the probe's call, and
-// not as Python prints a mapping or as a text inside a text.
+// showsCall reports whether a rendering has the name, the key and the value of the probe's call,
+// and not as Python prints a mapping or as a text inside a text.
 func showsCall(text jinja.Text) bool {
 	shown := bySource(text, sourceOf(1, ofCalls))
 	if !strings.Contains(shown, probeName) || !strings.Contains(shown, probeKey) || !strings.Contains(shown, probeValue) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// reader reads calls in one format. It takes text from the parser's buffer, and keeps what it took so
-// that a call which does not parse can be given back as text.
+// reader reads calls in one format. It takes text from the parser's buffer, and keeps what it
+// took so that a call which does not parse can be given back as text.
 type reader struct {
 	p     *Parser
 	f     *callFormat

@@ -325,8 +325,8 @@ func readString(s string, final bool) (value string, n int, st status) {
 	return "", 0, waits
 }
 
-// bareCall sees whether an answer begins with a call that no mark announces, as Llama 3 writes them:
-// an object with a name, a list of them, or calls in Python. Only known tools count.
+// bareCall sees whether an answer begins with a call that no mark announces, as Llama 3 writes
+// them: an object with a name, a list of them, or calls in Python. Only known tools count.
 func (p *Parser) bareCall() status {
 	if len(p.tools) == 0 {
 		return fails

@@ -134,8 +134,8 @@ func (t *Template) dropped(in *Input, seen map[jinja.Source]bool, p *Prompt) err
 	return nil
 }
 
-// Encode appends the ids of a rendering, or of a part of it. Control tokens are made of the template's
-// text alone, unless allow is set.
+// Encode appends the ids of a rendering, or of a part of it. Control tokens are made of the
+// template's text alone, unless allow is set.
 func (t *Template) Encode(dst []int32, text jinja.Text, allow bool) []int32 {
 	s := text.String()
 	if allow {
@@ -154,8 +154,8 @@ func (t *Template) Encode(dst []int32, text jinja.Text, allow bool) []int32 {
 }
 
 // isMarkup reports whether a user-defined token is markup that a message must not spell: one that
-// looks like a control token, or like a tag that the template writes. Others, such as runs of spaces
-// or the tags of HTML, are text.
+// looks like a control token, or like a tag that the template writes. Others, such as runs of
+// spaces or the tags of HTML, are text.
 func (t *Template) isMarkup(id int32) bool {
 	s := t.vocab.Spelling(id)
 	for _, b := range [...][2]string{{"<|", "|>"}, {"<｜", "｜>"}, {"<|", ">"}, {"<", "|>"}, {"<", ">"}, {"[", "]"}} {
@@ -166,7 +166,8 @@ func (t *Template) isMarkup(id int32) bool {
 	return false
 }
 
-// fromBOS drops white space that a template writes before it writes BOS, which then begins the text.
+// fromBOS drops white space that a template writes before it writes BOS, which then begins the
+// text.
 func (t *Template) fromBOS(text jinja.Text) jinja.Text {
 	bos := t.vocab.Spelling(t.vocab.BOS())
 	s := text.String()

@@ -307,8 +307,8 @@ next:
 	return out
 }
 
-// bindAny binds arguments where any number is taken: the named ones, if "**" is a parameter, go into
-// a mapping that is the last argument.
+// bindAny binds arguments where any number is taken: the named ones, if "**" is a parameter, go
+// into a mapping that is the last argument.
 func (st *state) bindAny(name string, params []string, args callArgs) []value {
 	if len(params) == 1 {
 		if len(args.named) > 0 {

@@ -97,7 +97,8 @@ func filterMap(st *state, v value, args []value) value {
 	}}
 }
 
-// keyOf returns the function by which elements are compared: an attribute, case ignored unless exact.
+// keyOf returns the function by which elements are compared: an attribute, case ignored unless
+// exact.
 func (st *state) keyOf(exact, attribute value) func(v value) value {
 	fold := !st.truth(or(exact, false))
 	return func(v value) value {

@@ -2,8 +2,8 @@ package jinja
 
 import "strings"
 
-// statements parses up to one of the statements in ends ("endif", or several between bars), which is
-// left to the caller: the name of its tag is the current token.
+// statements parses up to one of the statements in ends ("endif", or several between bars), which
+// is left to the caller: the name of its tag is the current token.
 func (p *parser) statements(ends string) []stmt {
 	defer p.enter()()
 	var body []stmt

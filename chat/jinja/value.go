@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// A value is one of: nil (none), bool, int64, *big.Int (outside int64), float64, *text, *list, *dict,
-// *undefined, *namespace, *generator, *rangeValue, *macro, *function, *method, *loop, *cycler.
+// A value is one of: nil (none), bool, int64, *big.Int (outside int64), float64, *text, *list,
+// *dict, *undefined, *namespace, *generator, *rangeValue, *macro, *function, *method, *loop,
+// *cycler.
 type value any
 
 // undefined is what a name, a key or an index stands for that is not there.
@@ -234,8 +235,9 @@ func (m *Map) From(src Source) *Map {
 	return m
 }
 
-// Set sets a key. Values are nil, bool, Go's integers and floats, [json.Number], *[big.Int], string,
-// [Literal], [Sourced], [Text], []any, []string, *Map and map[string]any, whose keys are sorted.
+// Set sets a key. Values are nil, bool, Go's integers and floats, [json.Number], *[big.Int],
+// string, [Literal], [Sourced], [Text], []any, []string, *Map and map[string]any, whose keys are
+// sorted.
 func (m *Map) Set(key string, v any) *Map {
 	if m.values == nil {
 		m.values = map[string]any{}
