@@ -17,11 +17,11 @@
 //
 // # What users write stays text
 //
-// Strings carry their source through the template (package jinja), and a control token is made only
-// where all of its bytes are the template's own: a message that spells "<|im_end|>" is tokenized as
-// plain text. Template and message are tokenized together, so that words merge across their border
-// as the model has learnt it. [Input.AllowControl] switches it off. BOS is neither doubled nor
-// missing.
+// Strings carry their source through the template (package jinja), and a control token is made
+// only where all of its bytes are the template's own: a message that spells "<|im_end|>" is
+// tokenized as plain text. Template and message are tokenized together, so that words merge
+// across their border as the model has learnt it. [Input.AllowControl] switches it off. BOS is
+// neither doubled nor missing.
 //
 // # What templates do on their own
 //
@@ -32,8 +32,8 @@
 // # Thinking and tools
 //
 // How a model marks its thoughts and its calls is read from its template: a probe conversation is
-// rendered, and since sources are known, the text around the probe's name and arguments is exactly
-// what delimits a call. So a family that this package has never heard of usually works; the few
-// syntaxes that cannot be derived this way (channels of gpt-oss, calls in Python's syntax) are
-// known by name. A call that does not parse is text.
+// rendered, and since sources are known, the text around the probe's name and arguments is
+// exactly what delimits a call. So a family that this package has never heard of usually works;
+// the few syntaxes that cannot be derived this way (channels of gpt-oss, calls in Python's
+// syntax) are known by name. A call that does not parse is text.
 package chat

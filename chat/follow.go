@@ -11,23 +11,23 @@ import (
 // An anchor is a place that has been computed: so many bytes of text, which are so many ids.
 type anchor struct{ text, ids int }
 
-// Follow makes next, a prompt of the same conversation with more messages, begin with the ids that
-// the model has read and generated, as far as the rendering says the same. Tokenizing the text of
-// an answer again may give other ids than the model chose; then everything after would have to be
-// computed again.
+// Follow makes next, a prompt of the same conversation with more messages, begin with the ids
+// that the model has read and generated, as far as the rendering says the same. Tokenizing the
+// text of an answer again may give other ids than the model chose; then everything after would
+// have to be computed again.
 //
 // generated are the ids of the answer to prev. Follow returns how many ids of next are kept.
 func (t *Template) Follow(next, prev *Prompt, generated []int32) int {
 	for len(generated) > 0 && t.vocab.IsEOG(generated[len(generated)-1]) {
 		generated = generated[:len(generated)-1] // the template writes it
 	}
-	said := prev.Text.String() + t.spell(generated)
+	before := prev.Text.String() + t.spell(generated)
 	ids := append(slices.Clone(prev.IDs), generated...)
-	anchors := append(slices.Clone(prev.anchors), anchor{prev.Text.Len(), len(prev.IDs)}, anchor{len(said), len(ids)})
+	anchors := append(slices.Clone(prev.anchors), anchor{prev.Text.Len(), len(prev.IDs)}, anchor{len(before), len(ids)})
 	text := next.Text.String()
 	for i := len(anchors) - 1; i >= 0; i-- {
 		a := anchors[i]
-		if a.text > len(text) || a.text > len(said) || text[:a.text] != said[:a.text] {
+		if a.text > len(text) || a.text > len(before) || text[:a.text] != before[:a.text] {
 			continue
 		}
 		next.anchors = anchors[:i+1]
@@ -64,7 +64,7 @@ var thinkLevels = []string{"reasoning_effort", "thinking_effort", "reasoning_str
 // no variable for it gives an error.
 func (t *Template) Think(mode string) (*jinja.Map, error) {
 	if !slices.Contains(ThinkModes, mode) {
-		return nil, fmt.Errorf("want %s, found %q", strings.Join(ThinkModes, ", "), mode)
+		return nil, fmt.Errorf("chat: want %s, found %q", strings.Join(ThinkModes, ", "), mode)
 	}
 	v := &jinja.Map{}
 	for i, names := range thinkSwitches {
@@ -90,9 +90,9 @@ func (t *Template) Think(mode string) (*jinja.Map, error) {
 	level := mode != "on" && mode != "off"
 	switch {
 	case level && !leveled:
-		return nil, fmt.Errorf("%s: the template has no levels of thinking: want on or off", t.code.Name())
+		return nil, fmt.Errorf("chat: %s: the template has no levels of thinking: want on or off", t.code.Name())
 	case mode == "off" && !switched, mode == "on" && !switched && !leveled:
-		return nil, fmt.Errorf("%s: the template has no variable to switch thinking %s", t.code.Name(), mode)
+		return nil, fmt.Errorf("chat: %s: the template has no variable to switch thinking %s", t.code.Name(), mode)
 	}
 	return v, nil
 }

@@ -106,7 +106,8 @@ func templateControls(text jinja.Text, control []string) []string {
 	return found
 }
 
-// TestForgeryCounts compares with a conversation that spells nothing: user text adds no control token.
+// TestForgeryCounts compares with a conversation that spells nothing: user text adds no control
+// token.
 func TestForgeryCounts(t *testing.T) {
 	differ := map[string]bool{}
 	templates(t, func(t *testing.T, name, source string) {

@@ -5,9 +5,10 @@ import "strings"
 // harmony reads the messages of gpt-oss: a header, which names the channel and perhaps a recipient,
 // and a body. https://github.com/openai/harmony.
 type harmony struct {
-	p    *Parser
-	call bool
-	scan jsonScanner
+	p     *Parser
+	given string // what the prompt wrote of the header
+	call  bool
+	scan  jsonScanner
 }
 
 const (
@@ -27,24 +28,45 @@ func (h *harmony) start(tail string) func() bool {
 			h.body(tail[:at])
 			return h.p.state
 		}
-		h.p.buf = tail
+		h.p.buf, h.given = tail, tail
 	}
 	return h.header
+}
+
+// headerMarks begin a header after its role.
+var headerMarks = []string{harmonyChannel, harmonyMessage, harmonyStart, "<|constrain|>", " to=", " <|"}
+
+// looksLikeHeader reports whether text may be a header. A model that has lost the format writes
+// text.
+func looksLikeHeader(s string) status {
+	const role = "assistant"
+	if strings.HasPrefix(role, s) {
+		return waits
+	}
+	s = strings.TrimPrefix(s, role)
+	result := fails
+	for _, m := range headerMarks {
+		if strings.HasPrefix(s, m) {
+			return works
+		}
+		if strings.HasPrefix(m, s) {
+			result = waits
+		}
+	}
+	return result
 }
 
 // header reads up to the body.
 func (h *harmony) header() bool {
 	p := h.p
+	st := looksLikeHeader(p.buf)
+	if st == fails || st == waits && p.final && p.buf != h.given {
+		p.buf = strings.TrimPrefix(p.buf, h.given)
+		p.state = h.content
+		return true
+	}
 	at := strings.Index(p.buf, harmonyMessage)
-	if at < 0 {
-		// A model that has lost the format writes text at once.
-		marks := []string{harmonyChannel, harmonyStart, harmonyMessage, "assistant", " to=", "<|constrain|>"}
-		s := strings.TrimPrefix(p.buf, "assistant")
-		if k, _ := first(s, marks); s != "" && k < 0 && (held(s, marks) == 0 || p.final) && !strings.HasPrefix(s, " ") {
-			p.buf = s
-			p.state = h.content
-			return true
-		}
+	if at < 0 || st == waits {
 		if p.final {
 			p.buf = ""
 		}
@@ -52,6 +74,7 @@ func (h *harmony) header() bool {
 	}
 	head := p.buf[:at]
 	p.buf = p.buf[at+len(harmonyMessage):]
+	h.given = ""
 	h.body(head)
 	return true
 }

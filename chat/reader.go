@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// reader reads calls in one format. It takes text from the parser's buffer, and keeps what it took
-// so that a call which does not parse can be given back as text.
+// reader reads calls in one format. It takes text from the parser's buffer, and keeps what it
+// took so that a call which does not parse can be given back as text.
 type reader struct {
 	p     *Parser
 	f     *callFormat
@@ -15,6 +15,7 @@ type reader struct {
 	call  callParts
 	json  objectReader
 	list  bool // inside of [ ]
+	made  int  // calls read since the mark
 }
 
 // callParts is the call that is being read.
@@ -48,6 +49,7 @@ func (r *reader) begin() {
 // end ends the call and prepares for the next one.
 func (r *reader) end() {
 	r.p.end("")
+	r.made++
 	r.call = callParts{}
 	r.json = objectReader{}
 	r.raw.Reset()

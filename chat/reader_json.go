@@ -51,6 +51,9 @@ func (r *reader) objects() bool {
 		return true
 	case s[0] == ']' && r.list:
 		r.take(1)
+		if r.made == 0 {
+			return r.fail("there is no call in it")
+		}
 		r.raw.Reset()
 		p.state = r.closing
 		return true

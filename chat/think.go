@@ -25,8 +25,8 @@ var knownTags = [...][2]string{
 	{"<mm:think>", "</mm:think>"},
 }
 
-// learn reads the tags from a rendering of a probe with a thought: the text right before and after
-// it.
+// learn reads the tags from a rendering of a probe with a thought: the text right before and
+// after it.
 func (th *thinking) learn(text jinja.Text) {
 	s := text.String()
 	from, to := -1, -1

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAnswers reads answers without calls as every template writes them, also such as look like calls.
+// TestAnswers reads answers without calls as every template writes them, also such as look like
+// calls.
 func TestAnswers(t *testing.T) {
 	texts := []string{
 		"Hello.", "a < b and <b>c</b> [1, 2] {\"a\": 1}", "1. one\n2. two\n\n```json\n{\"x\": [1]}\n```",

@@ -11,12 +11,13 @@ type Part struct {
 	Trusted bool // what spells a special token may be one
 }
 
-// EncodeParts appends the ids of a text that is given in parts, as [Tokenizer.Encode] does for all of
-// it, but a control token is found only where every byte of its spelling is in trusted parts. Neither
-// do untrusted bytes become one by merging. Words and merges go across the borders of parts.
+// EncodeParts appends the ids of a text that is given in parts, as [Tokenizer.Encode] does for
+// all of it, but a control token is found only where every byte of its spelling is in trusted
+// parts. Neither do untrusted bytes become one by merging. Words and merges go across the borders
+// of parts.
 //
-// User-defined tokens are found anywhere, except that those for which guard returns true are treated
-// as control tokens. guard may be nil. No ids are added at the beginning and at the end.
+// User-defined tokens are found anywhere, except that those for which guard returns true are
+// treated as control tokens. guard may be nil. No ids are added at the beginning and at the end.
 func (t *Tokenizer) EncodeParts(dst []int32, parts []Part, guard func(id int32) bool) []int32 {
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
@@ -59,8 +60,9 @@ func (t *Tokenizer) EncodeParts(dst []int32, parts []Part, guard func(id int32) 
 	return dst
 }
 
-// encodePlain appends the ids of text that must not become a guarded token. Where the algorithm makes
-// one, as SentencePiece's merges can, the text is cut after the first character of its spelling.
+// encodePlain appends the ids of text that must not become a guarded token. Where the algorithm
+// makes one, as SentencePiece's merges can, the text is cut after the first character of its
+// spelling.
 func (t *Tokenizer) encodePlain(dst []int32, s *scratch, text string, prefix bool, guarded func(id int32) bool) []int32 {
 	start := len(dst)
 	dst = t.encodeText(dst, s, text, prefix)

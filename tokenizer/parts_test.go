@@ -56,7 +56,8 @@ func TestEncodeParts(t *testing.T) {
 	require.Equal(t, "▁ </s>", spell(tok.Encode(nil, "</s>", false, false)), "merging makes one where nothing guards")
 }
 
-// TestEncodePartsLong takes time in proportion to the text, also if all of it would be control tokens.
+// TestEncodePartsLong takes time in proportion to the text, also if all of it would be control
+// tokens.
 func TestEncodePartsLong(t *testing.T) {
 	tok := spmWithPieces(t)
 	start := time.Now()

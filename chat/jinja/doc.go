@@ -33,8 +33,8 @@
 //
 // # Hostile templates
 //
-// A template can reach nothing but its variables. [Limits] bound the steps, the depth of calls, the
-// bytes of all strings made, the bytes of output and the time; all have defaults. Parsing is
+// A template can reach nothing but its variables. [Limits] bound the steps, the depth of calls,
+// the bytes of all strings made, the bytes of output and the time; all have defaults. Parsing is
 // bounded by [MaxSource] and by the depth of nested expressions and blocks. Errors are of type
 // [*Error] and name the line, the column and the expression.
 package jinja

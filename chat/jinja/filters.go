@@ -72,7 +72,7 @@ var filters = map[string]*filter{
 	"unique":         {[]string{"case_sensitive", "attribute"}, 0, filterUnique},
 	"upper":          onText(upper),
 	"urlencode":      {nil, 0, filterURLEncode},
-	"wordcount":      {nil, 0, func(st *state, v value, _ []value) value { return int64(len(strings.Fields(st.str(v).s))) }},
+	"wordcount":      {nil, 0, filterWordcount},
 	"wordwrap":       {[]string{"width", "break_long_words", "wrapstring", "break_on_hyphens"}, 0, filterWordwrap},
 }
 
@@ -319,6 +319,9 @@ func newGenerator(f func(i int) (value, bool)) *generator {
 }
 
 func filterFloat(st *state, v value, a []value) value {
+	if u, ok := v.(*undefined); ok {
+		st.failUndefined(u)
+	}
 	if f, ok := float(v); ok {
 		return f
 	}
@@ -342,6 +345,8 @@ func (st *state) floatToInt(f float64) value {
 
 func filterInt(st *state, v value, a []value) value {
 	switch x := v.(type) {
+	case *undefined:
+		st.failUndefined(x)
 	case float64:
 		if math.IsInf(x, 0) || math.IsNaN(x) {
 			return or(a[0], int64(0))
@@ -443,6 +448,13 @@ func filterURLEncode(st *state, v value, _ []value) value {
 		return lit(strings.Join(parts, "&"))
 	}
 	return quoteAll(st.str(v))
+}
+
+// filterWordcount counts runs of letters, digits and _.
+func filterWordcount(st *state, v value, _ []value) value {
+	t := st.str(v)
+	st.step(len(t.s) >> 2)
+	return int64(len(strings.FieldsFunc(t.s, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r) })))
 }
 
 func filterPprint(st *state, v value, _ []value) value {

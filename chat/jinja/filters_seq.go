@@ -113,18 +113,19 @@ func (st *state) keyOf(exact, attribute value) func(v value) value {
 }
 
 func filterSort(st *state, v value, a []value) value {
-	attribute := or(a[2], nil)
-	t, several := attribute.(*text)
-	key := st.keyOf(a[1], attribute)
-	if several && strings.Contains(t.s, ",") {
-		names := strings.Split(t.s, ",")
-		key = func(v value) value {
-			l := newTuple()
-			for _, n := range names {
-				l.items = append(l.items, st.keyOf(a[1], lit(n))(v))
-			}
-			return l
+	keys := []func(v value) value{st.keyOf(a[1], or(a[2], nil))}
+	if t, ok := a[2].(*text); ok && strings.Contains(t.s, ",") {
+		keys = nil
+		for n := range strings.SplitSeq(t.s, ",") {
+			keys = append(keys, st.keyOf(a[1], lit(n)))
 		}
+	}
+	key := func(v value) value { // a tuple: equal keys are never asked which is less
+		l := newTuple()
+		for _, k := range keys {
+			l.items = append(l.items, k(v))
+		}
+		return l
 	}
 	return &list{items: st.sorted(st.all(v), st.truth(or(a[0], false)), key)}
 }
@@ -223,7 +224,7 @@ func filterRound(st *state, v value, a []value) value {
 	switch method := st.textArg(or(a[1], lit("common"))).s; method {
 	case "common":
 		if _, isFloat := v.(float64); !isFloat && n >= 0 {
-			return v
+			return st.negate(v, "+")
 		}
 		if n >= 0 {
 			r, _ := strconv.ParseFloat(strconv.FormatFloat(f, 'f', int(n), 64), 64)
@@ -257,7 +258,7 @@ func filterReplace(st *state, v value, a []value) value {
 }
 
 func filterIndent(st *state, v value, a []value) value {
-	t := st.str(v).plain()
+	t := st.textArg(v).plain()
 	width := or(a[0], value(int64(4)))
 	pad, ok := width.(*text)
 	if !ok {
@@ -281,7 +282,10 @@ func filterIndent(st *state, v value, a []value) value {
 }
 
 func filterTruncate(st *state, v value, a []value) value {
-	t := st.str(v)
+	n, ok := st.length(v)
+	if !ok {
+		st.fail(KindType, "object of type '%s' has no len()", typeName(v))
+	}
 	length := st.intArg(or(a[0], int64(255)))
 	kill := st.truth(or(a[1], false))
 	end := st.str(or(a[2], lit("...")))
@@ -292,9 +296,10 @@ func filterTruncate(st *state, v value, a []value) value {
 	if length < int64(end.length()) {
 		st.fail(KindValue, "truncate: want a length of at least %d, found %d", end.length(), length)
 	}
-	if int64(t.length()) <= length+leeway {
-		return t
+	if n <= length+leeway {
+		return v
 	}
+	t := st.textArg(v)
 	cut := st.sliceText(t, nil, length-int64(end.length()), nil).(*text)
 	if !kill {
 		if k := strings.LastIndexByte(cut.s, ' '); k >= 0 {

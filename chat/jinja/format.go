@@ -61,10 +61,15 @@ func (st *state) percent(format *text, args value) value {
 		b.add(st.formatValue(v, &spec))
 		st.checkLength(b.len())
 	}
-	if used < len(items) && mapping == nil {
+	if _, isList := args.(*list); used < len(items) && mapping == nil && (!isList || isTupleValue(args)) {
 		st.fail(KindType, "not all arguments converted during string formatting")
 	}
 	return st.made(b.text())
+}
+
+func isTupleValue(v value) bool {
+	l, ok := v.(*list)
+	return ok && l.kind == isTuple
 }
 
 // formatSpec is what stands after % or after the colon in {}.

@@ -75,7 +75,8 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// containsUE000 looks for the character that only the variables contain, unless a template writes it.
+// containsUE000 looks for the character that only the variables contain, unless a template writes
+// it.
 func containsUE000(s string) bool {
 	for _, r := range s {
 		if r == '\uE000' {

@@ -74,12 +74,14 @@ var textMethods = map[string]*textMethod{
 }
 
 func upper(t *text) *text {
-	return t.mapRunes(func(_ int, r rune) string {
-		if r == 'ß' {
-			return "SS"
-		}
-		return string(unicode.ToUpper(r))
-	})
+	return t.mapRunes(func(_ int, r rune) string { return upperRune(r) })
+}
+
+func upperRune(r rune) string {
+	if r == 'ß' {
+		return "SS"
+	}
+	return string(unicode.ToUpper(r))
 }
 
 func lower(t *text) *text {
@@ -115,7 +117,7 @@ func swapcase(t *text) *text {
 		if unicode.IsUpper(r) {
 			return string(unicode.ToLower(r))
 		}
-		return string(unicode.ToUpper(r))
+		return upperRune(r)
 	})
 }
 

@@ -3,7 +3,6 @@ package jinja
 import (
 	"math"
 	"math/big"
-	"strconv"
 	"strings"
 )
 
@@ -516,108 +515,4 @@ func (st *state) contains(v, x value) bool {
 			return true
 		}
 	}
-}
-
-// iterate returns a function that gives the elements of v; message is for what has none.
-func (st *state) iterate(v value, message string) func() (value, bool) {
-	i := -1
-	switch x := v.(type) {
-	case *list:
-		return func() (value, bool) {
-			st.step(1)
-			if i++; i < len(x.items) {
-				return x.items[i], true
-			}
-			return nil, false
-		}
-	case *dict:
-		return func() (value, bool) {
-			st.step(1)
-			if i++; i < len(x.entries) {
-				return x.entries[i].key, true
-			}
-			return nil, false
-		}
-	case *text:
-		at := 0
-		return func() (value, bool) {
-			if at >= len(x.s) {
-				return nil, false
-			}
-			st.charge(elementSize)
-			from := at
-			for at++; at < len(x.s) && x.s[at]&0xC0 == 0x80; at++ {
-			}
-			return x.slice(from, at), true
-		}
-	case *rangeValue:
-		n, k := x.len(), int64(0)
-		return func() (value, bool) {
-			st.step(1)
-			if k >= n {
-				return nil, false
-			}
-			k++
-			return x.start + (k-1)*x.step, true
-		}
-	case *generator:
-		return func() (value, bool) {
-			st.enter() // generators read from each other
-			v, ok := x.next()
-			st.nested--
-			return v, ok
-		}
-	case *undefined:
-		return func() (value, bool) { return nil, false }
-	}
-	if strings.Contains(message, "%s") {
-		st.fail(KindType, message, typeName(v))
-	}
-	st.fail(KindType, "%s", message)
-	return nil
-}
-
-// all returns the elements of v in a slice of its own.
-func (st *state) all(v value) []value {
-	next := st.iterate(v, "'%s' object is not iterable")
-	var out []value
-	for {
-		e, ok := next()
-		if !ok {
-			return out
-		}
-		st.charge(elementSize)
-		out = append(out, e)
-	}
-}
-
-// formatFloat prints a float as Python does.
-func formatFloat(f float64) string {
-	switch {
-	case math.IsInf(f, 1):
-		return "inf"
-	case math.IsInf(f, -1):
-		return "-inf"
-	case math.IsNaN(f):
-		return "nan"
-	}
-	e := strconv.FormatFloat(f, 'e', -1, 64)
-	k := strings.IndexByte(e, 'e')
-	exp, _ := strconv.Atoi(e[k+1:])
-	if exp < -4 || exp >= 16 {
-		sign := "+"
-		if exp < 0 {
-			sign, exp = "-", -exp
-		}
-		digits := strconv.Itoa(exp)
-		if exp < 10 {
-			digits = "0" + digits
-		}
-		return e[:k] + "e" + sign + digits
-	}
-	s := strconv.FormatFloat(f, 'f', -1, 64)
-	if strings.IndexByte(s, '.') < 0 {
-		s += ".0"
-	}
-	return s
 }

@@ -317,3 +317,34 @@ func (st *state) escapeHTML(t *text) *text {
 	e.markup = true
 	return st.made(e)
 }
+
+// formatFloat prints a float as Python does.
+func formatFloat(f float64) string {
+	switch {
+	case math.IsInf(f, 1):
+		return "inf"
+	case math.IsInf(f, -1):
+		return "-inf"
+	case math.IsNaN(f):
+		return "nan"
+	}
+	e := strconv.FormatFloat(f, 'e', -1, 64)
+	k := strings.IndexByte(e, 'e')
+	exp, _ := strconv.Atoi(e[k+1:])
+	if exp < -4 || exp >= 16 {
+		sign := "+"
+		if exp < 0 {
+			sign, exp = "-", -exp
+		}
+		digits := strconv.Itoa(exp)
+		if exp < 10 {
+			digits = "0" + digits
+		}
+		return e[:k] + "e" + sign + digits
+	}
+	s := strconv.FormatFloat(f, 'f', -1, 64)
+	if strings.IndexByte(s, '.') < 0 {
+		s += ".0"
+	}
+	return s
+}

@@ -247,7 +247,8 @@ type controlPiece struct {
 	control bool
 }
 
-// controls cuts the template's text at control tokens; without a vocabulary, at what looks like one.
+// controls cuts the template's text at control tokens; without a vocabulary, at what looks like
+// one.
 func (t *templateOf) controls(s string) []controlPiece {
 	var pieces []controlPiece
 	if t.vocab == nil {
