@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sort"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,6 +59,10 @@ func TestMaskBench(t *testing.T) {
 	if os.Getenv("GOINFER_LONG") != "" {
 		every = 1
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer func(old func() time.Duration) { now = old }(now)
+	now = processorTime
 	var reports []Report
 	n := 0
 	cases(t, "maskbench.jsonl.gz", func(c Case) {

@@ -188,18 +188,49 @@ func scalars(lo, hi rune) []Span {
 	return out
 }
 
+// Plain returns what p has in common with others after which the same bytes may follow: it forgets
+// which character is being read. It is for states to which all characters are the same.
+func (p Partial) Plain() Partial {
+	switch p.Kind {
+	case UTF8:
+		// What may follow the first byte depends on it after E0, ED, F0 and F4 alone.
+		first := p.High == 0x800 && p.N == 2 && (p.Bits == 0 || p.Bits == 0xd) || p.High == 0x10000 && p.N == 3 && (p.Bits == 0 || p.Bits == 4)
+		if !first {
+			p.Bits, p.High = 0, 0
+		}
+	case LowSlash, LowU, LowHex:
+		p.High = 0xd800
+		if p.Kind == LowHex && p.N < 3 {
+			p.Bits = 0xdc00 >> (4 * p.N)
+		}
+	case Hex:
+		if p.N <= 2 && p.Bits>>(4*(2-p.N)) >= 0xd8 && p.Bits>>(4*(2-p.N)) < 0xdc {
+			p.Bits = 0xd800 >> (4 * p.N)
+		} else if p.N <= 2 || p.N == 3 && p.Bits != 0xd {
+			p.Bits = 0
+		}
+	}
+	return p
+}
+
 // scanString reads the content of a string. It returns the place after its closing quotation mark,
-// -1 if there is none, and false if text is no such content.
-func scanString(text []byte) (end int, ok bool) {
+// -1 if there is none; how many characters it has, the last of which may not be complete; and false
+// if text is no such content.
+func scanString(text []byte) (end, chars int, ok bool) {
 	var p Partial
 	var r rune
 	for i, b := range text {
-		switch p, r = p.Step(b); r {
-		case Close:
-			return i + 1, true
-		case Wrong:
-			return 0, false
+		switch p, r = p.Step(b); {
+		case r == Close:
+			return i + 1, chars, true
+		case r == Wrong:
+			return 0, 0, false
+		case r >= 0:
+			chars++
 		}
 	}
-	return -1, true
+	if p.Kind != Between {
+		chars++
+	}
+	return -1, chars, true
 }

@@ -71,8 +71,33 @@ func TestScan(t *testing.T) {
 	for _, s := range []string{``, `a`, `\"`, `\\`, `é`, `\u00e9`, `\ud83d\ude00`, `a\tb`, `\q`, "a\tb", `\u12`, `\ud83d`, "\xff", `\/`} {
 		var out string
 		err := json.Unmarshal([]byte(`"`+s+`"`), &out)
-		end, ok := scanString([]byte(s + `"`))
+		end, _, ok := scanString([]byte(s + `"`))
 		want := err == nil && !strings.ContainsRune(out, utf8.RuneError)
 		require.Equal(t, want, ok && end == len(s)+1, s)
 	}
+}
+
+// TestPlain checks that a beginning and what Plain makes of it go on equally.
+func TestPlain(t *testing.T) {
+	seen := map[[2]Partial]bool{}
+	var same func(p, q Partial)
+	same = func(p, q Partial) {
+		if seen[[2]Partial{p, q}] {
+			return
+		}
+		seen[[2]Partial{p, q}] = true
+		for b := range 256 {
+			p1, r := p.Step(byte(b))
+			q1, s := q.Step(byte(b))
+			require.Equal(t, min(r, 0), min(s, 0), "%v and %v on %x", p, q, b)
+			if r == More {
+				if len(seen) < 2_000 {
+					same(p1, q1)
+				}
+				same(p1, p1.Plain())
+			}
+		}
+	}
+	same(Partial{}, Partial{})
+	require.Greater(t, len(seen), 1000)
 }

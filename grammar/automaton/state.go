@@ -43,12 +43,11 @@ type State struct {
 	Final  bool     // the text may end here if the stack is empty
 	End    *Outcome // if not nil, the part may end before this state, with this outcome
 
-	// Free, if not nil, says that the state is inside of a string where any text of up to Limit
-	// characters (-1: of any length) that needs no escape leads to a live state.
-	Free  bool
-	Limit int
-	// Plain says besides that nothing but the closing quotation mark leads out of the state.
-	Plain bool
+	// Free says that the state is inside of a JSON string in which any text of up to Limit characters
+	// (-1: of any length) leads to a live state. Plain says besides that the string may end where it
+	// has Least to Limit characters more, and nothing else matters about it.
+	Free, Plain  bool
+	Least, Limit int
 
 	// Tokens are what may be read as a whole, whatever the bytes are. The source is a TokenSource.
 	Tokens []Tokens

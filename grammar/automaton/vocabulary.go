@@ -1,22 +1,29 @@
 package automaton
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"unicode/utf8"
 )
 
-// A Vocabulary is the tokens of a model as a trie. It does not change after [NewVocabulary] but for
-// what it remembers under its own lock.
+// A Vocabulary is the tokens of a model as a trie. It does not change after [NewVocabulary].
 type Vocabulary struct {
 	text    [][]byte
-	control []int32   // tokens that are no text
-	all     trie      // every token that adds bytes to a text
-	special trie      // those that are not whole characters which a JSON string holds without escape
-	plain   []Bits    // by length n: tokens of up to n such characters; the last for any length
-	long    []counted // plain tokens of more characters than that table has
-	quoted  []counted // tokens with quotation marks, and how many
-	inside  *inside
+	control []int32 // tokens that are no text
+	all     trie    // every token that adds bytes to a text
+	special trie    // those that are not whole characters which a JSON string holds without escape
+	quoted  []counted
+	inside
+}
+
+// inside is what holds for every state inside of a string that may hold any text up to a length:
+// which tokens stay inside by themselves, and what follows the closing quotation mark in others.
+type inside struct {
+	within []Bits    // by length l: tokens of up to l characters; the last for any length
+	long   []counted // tokens of more characters than that table has
+	after  trie      // what follows the quotation mark
+	afterN []trie    // by the number of characters before it
 }
 
 // Bits is a set of token ids: id is bit id%64 of word id/64.
@@ -29,17 +36,11 @@ type counted struct {
 	n  int
 }
 
-// inside is what holds for every state inside of a string that may hold any text: the tokens
-// without the closing quotation mark, and what follows it in the others.
-type inside struct {
-	bits Bits
-	rest trie
-}
-
 // A trie is the texts of tokens: nodes in depth-first order.
 type trie struct {
 	nodes []node
 	more  map[int32][]int32 // the other tokens of a node that has several
+	root  []int32           // tokens without text
 }
 
 // A node is the end of a text. Its children follow it, up to skip.
@@ -65,8 +66,6 @@ const maxTokenBytes = 1 << 14
 func NewVocabulary(n int, text func(id int32) []byte, ends func(id int32) bool) *Vocabulary {
 	v := &Vocabulary{text: make([][]byte, n)}
 	var all, special []tokenText
-	lengths := make([]int, n) // characters of plain tokens, 0 for others
-	longest := 0
 	for id := range int32(n) {
 		if ends(id) {
 			continue
@@ -78,44 +77,78 @@ func NewVocabulary(n int, text func(id int32) []byte, ends func(id int32) bool) 
 		}
 		v.text[id] = b
 		all = append(all, tokenText{b, id})
-		if isPlain(b) {
-			lengths[id] = utf8.RuneCount(b)
-			longest = max(longest, lengths[id])
-		} else {
+		if !isPlain(b) {
 			special = append(special, tokenText{b, id})
 		}
-		marks := 0
-		for _, c := range b {
-			if c == '"' {
-				marks++
-			}
-		}
-		if marks > 0 {
+		if marks := bytes.Count(b, []byte{'"'}); marks > 0 {
 			v.quoted = append(v.quoted, counted{id, marks})
 		}
 	}
 	v.all, v.special = newTrie(all), newTrie(special)
-	longest = min(longest, maxPlain)
-	for id, n := range lengths {
-		if n > longest {
-			v.long = append(v.long, counted{int32(id), n})
-		}
-	}
-	for l := range longest + 1 {
-		bits := v.NewBits()
-		for id, n := range lengths {
-			if n > 0 && (n <= l || l == longest) {
-				bits.set(int32(id))
-			}
-		}
-		v.plain = append(v.plain, bits)
-	}
-	v.findInside()
+	v.lookInside(all)
 	return v
 }
 
-// maxPlain bounds the table of plain tokens by length: longer ones are looked at one by one.
-const maxPlain = 32
+// maxLength bounds the tables by length: longer tokens are looked at one by one.
+const maxLength = 32
+
+// lookInside reads every token as the inside of a string.
+func (v *Vocabulary) lookInside(all []tokenText) {
+	lengths := make([]int, len(v.text)) // characters of tokens inside, plus 1
+	longest := 0
+	var after []tokenText
+	var afterN [][]tokenText
+	for _, t := range all {
+		end, n, ok := scanString(t.text)
+		if !ok {
+			continue
+		}
+		if end < 0 {
+			lengths[t.id] = n + 1
+			longest = max(longest, n)
+			continue
+		}
+		for len(afterN) <= n {
+			afterN = append(afterN, nil)
+		}
+		rest := tokenText{t.text[end:], t.id}
+		after, afterN[n] = append(after, rest), append(afterN[n], rest)
+	}
+	longest = min(longest, maxLength)
+	for l := range longest + 1 {
+		bits := v.NewBits()
+		for id, n := range lengths {
+			if n > 0 && (n-1 <= l || l == longest) {
+				bits.set(int32(id))
+			}
+		}
+		v.within = append(v.within, bits)
+	}
+	for id, n := range lengths {
+		if n-1 > longest {
+			v.long = append(v.long, counted{int32(id), n - 1})
+		}
+	}
+	v.after = newTrie(after)
+	for _, t := range afterN {
+		v.afterN = append(v.afterN, newTrie(t))
+	}
+}
+
+// upTo adds to out the tokens of up to limit characters (-1: any number) that stay inside.
+func (v *inside) upTo(limit int, out Bits) {
+	last := len(v.within) - 1
+	if limit < 0 || limit >= last {
+		or(out, v.within[last])
+	} else {
+		or(out, v.within[limit])
+	}
+	for _, l := range v.long {
+		if limit >= last && l.n > limit {
+			out[l.id/64] &^= 1 << (uint(l.id) % 64)
+		}
+	}
+}
 
 // Size returns the number of ids.
 func (v *Vocabulary) Size() int { return len(v.text) }
@@ -141,7 +174,9 @@ func isPlain(b []byte) bool {
 	return utf8.Valid(b)
 }
 
+// newTrie makes a trie of tokens. Those without text are in root.
 func newTrie(tokens []tokenText) trie {
+	tokens = slices.Clone(tokens)
 	slices.SortStableFunc(tokens, func(a, b tokenText) int {
 		return cmp.Or(slices.Compare(a.text, b.text), cmp.Compare(a.id, b.id))
 	})
@@ -149,6 +184,10 @@ func newTrie(tokens []tokenText) trie {
 	var path []int32 // the node of each depth
 	var last []byte
 	for _, tok := range tokens {
+		if len(tok.text) == 0 {
+			t.root = append(t.root, tok.id)
+			continue
+		}
 		same := 0
 		for same < len(last) && same < len(tok.text) && last[same] == tok.text[same] {
 			same++
@@ -174,35 +213,6 @@ func newTrie(tokens []tokenText) trie {
 		t.nodes[n].skip = int32(len(t.nodes))
 	}
 	return t
-}
-
-// findInside walks the whole trie once, in a string that may hold anything.
-func (v *Vocabulary) findInside() {
-	in := &inside{bits: v.NewBits()}
-	copy(in.bits, v.plain[len(v.plain)-1])
-	var rest []tokenText
-	for i := range v.special.nodes {
-		n := &v.special.nodes[i]
-		if n.token < 0 {
-			continue
-		}
-		ids := append([]int32{n.token}, v.special.more[int32(i)]...)
-		text := v.text[n.token]
-		at, ok := scanString(text)
-		switch {
-		case !ok:
-		case at < 0 || at == len(text):
-			for _, id := range ids {
-				in.bits.set(id)
-			}
-		default:
-			for _, id := range ids {
-				rest = append(rest, tokenText{text[at:], id})
-			}
-		}
-	}
-	in.rest = newTrie(rest)
-	v.inside = in
 }
 
 // Quoted returns the tokens with at least so many quotation marks.

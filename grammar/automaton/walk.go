@@ -40,11 +40,8 @@ const keepBytes = 64 << 20
 // Mask adds to out the tokens that may follow in c.
 func (w *Walker) Mask(c Config, out Bits) {
 	w.out, w.used = out, 0
-	if c.Top.Plain && c.Top.Free && c.Top.Limit < 0 {
-		or(out, w.v.inside.bits)
-		if next, ok := w.step(c, '"'); ok {
-			w.run(&w.v.inside.rest, 0, int32(len(w.v.inside.rest.nodes)), next)
-		}
+	if c.Top.Plain {
+		w.plain(c)
 	} else {
 		b := c.Top.base
 		if b == nil || b.owner != w {
@@ -62,6 +59,40 @@ func (w *Walker) Mask(c Config, out Bits) {
 	for _, e := range c.Top.Tokens {
 		w.tokens(e, out)
 	}
+}
+
+// plain adds the tokens of a state inside of a string that is plain.
+func (w *Walker) plain(c Config) {
+	st := c.Top
+	w.v.upTo(st.Limit, w.out)
+	// Any character leads to a state whose closing quotation mark does the same where it may stand;
+	// the end is asked of a state that has it.
+	end := c
+	for range st.Least {
+		var ok bool
+		if end, ok = w.step(end, 'x'); !ok {
+			return
+		}
+	}
+	next, ok := w.step(end, '"')
+	if !ok {
+		return
+	}
+	if st.Least == 0 && (st.Limit < 0 || st.Limit >= len(w.v.afterN)-1) {
+		w.siblings(&w.v.after, next)
+		return
+	}
+	for n := st.Least; n < len(w.v.afterN) && (st.Limit < 0 || n <= st.Limit); n++ {
+		w.siblings(&w.v.afterN[n], next)
+	}
+}
+
+// siblings walks a whole trie.
+func (w *Walker) siblings(t *trie, c Config) {
+	for _, id := range t.root {
+		w.out.set(id)
+	}
+	w.run(t, 0, int32(len(t.nodes)), c)
 }
 
 // tokens adds whole tokens.
@@ -138,18 +169,9 @@ func (w *Walker) base(st *State) *base {
 	w.exits = &b.exits
 	t := &w.v.all
 	if st.Free {
-		// Tokens of plain characters need no walk.
+		// Tokens that stay inside need no walk.
 		t = &w.v.special
-		last := len(w.v.plain) - 1
-		if st.Limit >= 0 && st.Limit < last {
-			last = st.Limit
-		}
-		copy(bits, w.v.plain[last])
-		for _, l := range w.v.long {
-			if st.Limit >= 0 && l.n > st.Limit {
-				bits[l.id/64] &^= 1 << (uint(l.id) % 64)
-			}
-		}
+		w.v.upTo(st.Limit, bits)
 	}
 	b.trie = t
 	w.run(t, 0, int32(len(t.nodes)), Config{st, &bottom})

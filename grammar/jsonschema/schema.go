@@ -56,8 +56,13 @@ func (c *compiler) keywords(s *schema) *expr {
 		c.ignoredBeside(s)
 		return c.reference(s, r)
 	}
-	var parts []*expr
-	add := func(e *expr) { parts = append(parts, e) }
+	// Of several parts with properties the order is that of the keywords.
+	type part struct {
+		at int
+		e  *expr
+	}
+	var parts []part
+	add := func(key string, e *expr) { parts = append(parts, part{slices.Index(v.keys, key), e}) }
 	for _, k := range unsupported {
 		if m := v.get(k); m != nil && sc.draft >= draft2019 {
 			if (k == "unevaluatedProperties" || k == "unevaluatedItems") && m.kind == kBool && m.boolean {
@@ -67,27 +72,32 @@ func (c *compiler) keywords(s *schema) *expr {
 		}
 	}
 	if t := v.get("type"); t != nil {
-		add(c.typeKeyword(s, t))
+		add("type", c.typeKeyword(s, t))
 	}
 	if m := v.get("const"); m != nil && sc.draft >= draft6 {
-		add(c.constant(m))
+		add("const", c.constant(m))
 	}
 	if m := v.get("enum"); m != nil {
 		c.want("enum", m, kArray)
-		add(c.constants(m.items))
+		add("enum", c.constants(m.items))
 	}
-	add(c.stringKeywords(s))
-	add(c.numberKeywords(s))
-	add(c.arrayKeywords(s))
-	add(c.objectKeywords(s))
+	add("", c.stringKeywords(s))
+	add("", c.numberKeywords(s))
+	add("", c.arrayKeywords(s))
+	add("properties", c.objectKeywords(s))
 	if r := v.get("$ref"); r != nil {
 		c.want("$ref", r, kString)
-		add(c.reference(s, r))
+		add("$ref", c.reference(s, r))
 	}
-	add(c.combining(s))
-	add(c.dependencies(s))
+	c.combining(s, add)
+	add("dependencies", c.dependencies(s))
 	c.annotations(s)
-	return c.and(parts...)
+	slices.SortStableFunc(parts, func(a, b part) int { return a.at - b.at })
+	all := make([]*expr, len(parts))
+	for i, p := range parts {
+		all[i] = p.e
+	}
+	return c.and(all...)
 }
 
 // unsupported are keywords that are refused.
@@ -431,31 +441,32 @@ func (c *compiler) list(s *schema, key string) []*expr {
 	return out
 }
 
-func (c *compiler) combining(s *schema) *expr {
-	parts := c.list(s, "allOf")
+func (c *compiler) combining(s *schema, add func(key string, e *expr)) {
+	add("allOf", c.and(c.list(s, "allOf")...))
 	if any := c.list(s, "anyOf"); any != nil {
-		parts = append(parts, c.or(any...))
+		add("anyOf", c.or(any...))
 	}
 	if one := c.list(s, "oneOf"); one != nil {
-		parts = append(parts, c.one(one...))
+		add("oneOf", c.one(one...))
 	}
 	if n := s.v.get("not"); n != nil {
-		parts = append(parts, c.not(c.sub(s, n)))
+		add("not", c.not(c.sub(s, n)))
 	}
-	if cond := s.v.get("if"); cond != nil && s.scope.draft >= draft7 {
-		e := c.sub(s, cond)
-		yes, no := c.yes, c.yes
-		if m := s.v.get("then"); m != nil {
-			yes = c.sub(s, m)
-		}
-		if m := s.v.get("else"); m != nil {
-			no = c.sub(s, m)
-		}
-		if yes != c.yes || no != c.yes {
-			parts = append(parts, c.or(c.and(e, yes), c.and(c.not(e), no)))
-		}
+	cond := s.v.get("if")
+	if cond == nil || s.scope.draft < draft7 {
+		return
 	}
-	return c.and(parts...)
+	e := c.sub(s, cond)
+	yes, no := c.yes, c.yes
+	if m := s.v.get("then"); m != nil {
+		yes = c.sub(s, m)
+	}
+	if m := s.v.get("else"); m != nil {
+		no = c.sub(s, m)
+	}
+	if yes != c.yes || no != c.yes {
+		add("if", c.or(c.and(e, yes), c.and(c.not(e), no)))
+	}
 }
 
 // dependencies reads dependentRequired, dependentSchemas, and dependencies, which was both.

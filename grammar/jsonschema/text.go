@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/goinfer/goinfer/grammar/automaton"
 	"github.com/goinfer/goinfer/grammar/regex"
@@ -37,6 +38,9 @@ func partialKey(b []byte, p automaton.Partial) []byte {
 }
 
 func (m *Machine) text(sts []*regex.State, part automaton.Partial) *automaton.State {
+	if part.Kind != automaton.Between && !slices.ContainsFunc(sts, distinguishes) {
+		part = part.Plain()
+	}
 	m.buf = append(m.buf[:0], 's')
 	for _, st := range sts {
 		id := int32(-1)
@@ -52,9 +56,9 @@ func (m *Machine) text(sts []*regex.State, part automaton.Partial) *automaton.St
 	key := string(m.buf)
 	st := (&automaton.State{}).New(&textState{m, sts, part})
 	if part.Kind == automaton.Between {
-		free := freedom{limit: -2, plain: true}
+		free := freedom{limit: -2}
 		for _, s := range sts {
-			free.add(m.c.space, s)
+			free.add(s)
 		}
 		free.apply(st)
 	}
@@ -65,14 +69,18 @@ func (m *Machine) text(sts []*regex.State, part automaton.Partial) *automaton.St
 // freedom finds out how freely a string goes on.
 type freedom struct {
 	limit int // as of automaton.State; -2: not at all
-	plain bool
+	same  *regex.Language
+	mixed bool // several languages go on
 }
 
-func (f *freedom) add(s *regex.Space, st *regex.State) {
+func (f *freedom) add(st *regex.State) {
 	if st == nil {
 		return
 	}
-	f.plain = f.plain && st.Language() == s.All
+	if f.same != nil && f.same != st.Language() {
+		f.mixed = true
+	}
+	f.same = st.Language()
 	n, ok := st.Remaining()
 	switch {
 	case !ok || f.limit == -1:
@@ -88,11 +96,16 @@ func (f *freedom) apply(st *automaton.State) {
 		return
 	}
 	st.Free, st.Limit = true, f.limit
-	if f.plain && f.limit == -1 {
-		st.Plain = true
-		st.Loop()
+	if lo, hi, ok := f.same.Lengths(); ok && !f.mixed && lo <= maxLeast {
+		st.Plain, st.Least, st.Limit = true, lo, hi
+		if hi < 0 && lo == 0 {
+			st.Loop()
+		}
 	}
 }
+
+// maxLeast bounds how many characters a plain state may want: beyond it no token ends a string.
+const maxLeast = 32
 
 func (s *textState) Edge(b byte) automaton.Edge {
 	m := s.m
@@ -129,6 +142,15 @@ func (s *textState) Edge(b byte) automaton.Edge {
 		return automaton.Edge{}
 	}
 	return goTo(m.text(sts, part))
+}
+
+// distinguishes reports whether st goes on differently after different characters.
+func distinguishes(st *regex.State) bool {
+	if st == nil {
+		return false
+	}
+	_, _, ok := st.Language().Lengths()
+	return !ok
 }
 
 // reaches reports whether some code point of spans leads to a live state.
@@ -245,6 +267,11 @@ func (m *Machine) live(p *keyPart) bool {
 }
 
 func (m *Machine) keyState(cs []keyPart, part automaton.Partial) *automaton.State {
+	if part.Kind != automaton.Between && !slices.ContainsFunc(cs, func(c keyPart) bool {
+		return c.node != nil || slices.ContainsFunc(c.classes, distinguishes)
+	}) {
+		part = part.Plain()
+	}
 	m.buf = append(m.buf[:0], 'K')
 	for _, c := range cs {
 		node := int32(0)
@@ -269,19 +296,19 @@ func (m *Machine) keyState(cs []keyPart, part automaton.Partial) *automaton.Stat
 	key := string(m.buf)
 	st := (&automaton.State{}).New(&keyState{m, cs, part})
 	if part.Kind == automaton.Between {
-		free := freedom{limit: -2, plain: true}
+		free := freedom{limit: -2}
 		for _, c := range cs {
 			for _, s := range c.classes {
 				if s == nil {
 					continue
 				}
 				if n, ok := s.Remaining(); c.node != nil && ok && n >= 0 {
-					free.plain = false // names may be all that is short enough
+					free.mixed = true // names may be all that is short enough
 					continue
 				}
-				free.add(m.c.space, s)
+				free.add(s)
 			}
-			free.plain = free.plain && c.node == nil
+			free.mixed = free.mixed || c.node != nil
 		}
 		free.apply(st)
 	}

@@ -237,6 +237,19 @@ func (st *State) Step(class int) *State {
 // stands before.
 func (st *State) Language() *Language { return st.lang }
 
+// Lengths reports whether l is all texts of some lengths, and which; hi is -1 without limit.
+func (l *Language) Lengths() (lo, hi int, ok bool) {
+	switch l.op {
+	case tAll:
+		return 0, noMax, true
+	case tLength:
+		return l.min, l.max, true
+	case tEps:
+		return 0, 0, true
+	}
+	return 0, 0, false
+}
+
 // Remaining reports whether the texts that lead to the end are all those of at most n code points
 // (of any length: n is -1) and at least some number of them.
 func (st *State) Remaining() (n int, ok bool) {
@@ -301,10 +314,7 @@ const Many = 1 << 20
 
 // Count returns the number of texts that lead from the state to the end, at most [Many].
 func (st *State) Count() int {
-	if st.size == 0 {
-		st.count(map[*State]bool{})
-	}
-	return st.size - 1
+	return st.count(map[*State]bool{})
 }
 
 // count looks at states depth first: a live state that is met on the way to itself has texts
