@@ -117,6 +117,21 @@ func (k *keys) add(key string) bool {
 	return true
 }
 
+// rests returns what is missing of the keys that the object has and the one being read may become.
+func (k *keys) rests() []string {
+	s := k.open
+	if s.names == nil {
+		return nil
+	}
+	var out []string
+	for _, key := range s.names.list[:s.n] {
+		if len(key) >= len(k.text) && key[:len(k.text)] == string(k.text) {
+			out = append(out, key[len(k.text):])
+		}
+	}
+	return out
+}
+
 // try reports whether text repeats no key. It leaves k as it was.
 func (k *keys) try(text []byte) bool {
 	c := *k

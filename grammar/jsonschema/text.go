@@ -14,6 +14,8 @@ type textState struct {
 	m    *Machine
 	sts  []*regex.State // nil: none of them begins so
 	part automaton.Partial
+	// The character being read does the same whatever it becomes, and sts are the states after it.
+	ahead bool
 }
 
 func (m *Machine) beginString(vec []*expr) automaton.Edge {
@@ -28,7 +30,7 @@ func (m *Machine) beginString(vec []*expr) automaton.Edge {
 	if !any {
 		return automaton.Edge{}
 	}
-	return goTo(m.text(sts, automaton.Partial{}))
+	return goTo(m.text(sts, automaton.Partial{}, false))
 }
 
 func partialKey(b []byte, p automaton.Partial) []byte {
@@ -37,11 +39,12 @@ func partialKey(b []byte, p automaton.Partial) []byte {
 	return binary.AppendVarint(b, int64(p.High))
 }
 
-func (m *Machine) text(sts []*regex.State, part automaton.Partial) *automaton.State {
-	if part.Kind != automaton.Between && !slices.ContainsFunc(sts, distinguishes) {
-		part = part.Plain()
-	}
+func (m *Machine) text(sts []*regex.State, part automaton.Partial, ahead bool) *automaton.State {
 	m.buf = append(m.buf[:0], 's')
+	if ahead {
+		part = part.Plain()
+		m.buf[0] = 'S'
+	}
 	for _, st := range sts {
 		id := int32(-1)
 		if st != nil {
@@ -54,7 +57,7 @@ func (m *Machine) text(sts []*regex.State, part automaton.Partial) *automaton.St
 		return st
 	}
 	key := string(m.buf)
-	st := (&automaton.State{}).New(&textState{m, sts, part})
+	st := (&automaton.State{}).New(&textState{m, sts, part, ahead})
 	if part.Kind == automaton.Between {
 		free := freedom{limit: -2}
 		for _, s := range sts {
@@ -115,19 +118,12 @@ func (s *textState) Edge(b byte) automaton.Edge {
 		return automaton.Edge{}
 	case r == automaton.Close:
 		return pop(m.outcome(len(s.sts), func(i int) bool { return s.sts[i] != nil && s.sts[i].Accept }))
+	case s.ahead && r == automaton.More:
+		return goTo(m.text(s.sts, part, true))
+	case s.ahead:
+		return goTo(m.text(s.sts, automaton.Partial{}, false))
 	case r == automaton.More:
-		spans := part.Spans()
-		sts := make([]*regex.State, len(s.sts))
-		any := false
-		for i, st := range s.sts {
-			if st != nil && reaches(st, spans) {
-				sts[i], any = st, true
-			}
-		}
-		if !any {
-			return automaton.Edge{}
-		}
-		return goTo(m.text(sts, part))
+		return s.more(part)
 	}
 	sts := make([]*regex.State, len(s.sts))
 	any := false
@@ -141,16 +137,48 @@ func (s *textState) Edge(b byte) automaton.Edge {
 	if !any {
 		return automaton.Edge{}
 	}
-	return goTo(m.text(sts, part))
+	return goTo(m.text(sts, automaton.Partial{}, false))
 }
 
-// distinguishes reports whether st goes on differently after different characters.
-func distinguishes(st *regex.State) bool {
-	if st == nil {
-		return false
+// more goes on within a character.
+func (s *textState) more(part automaton.Partial) automaton.Edge {
+	spans := part.Spans()
+	sts := make([]*regex.State, len(s.sts))
+	any, same := false, true
+	for i, st := range s.sts {
+		if st == nil || !reaches(st, spans) {
+			continue
+		}
+		sts[i], any = st, true
+		same = same && onlyClass(st, spans) >= 0
 	}
-	_, _, ok := st.Language().Lengths()
-	return !ok
+	if !any {
+		return automaton.Edge{}
+	}
+	if same {
+		for i, st := range sts {
+			if st != nil {
+				sts[i] = st.Step(onlyClass(st, spans))
+			}
+		}
+	}
+	return goTo(s.m.text(sts, part, same))
+}
+
+// onlyClass returns the class of all code points of spans, -1 if there are several.
+func onlyClass(st *regex.State, spans []automaton.Span) int {
+	only, same := -1, true
+	for _, sp := range spans {
+		st.DFA.Between(sp.Lo, sp.Hi, func(class int) bool {
+			same = same && (only < 0 || only == class)
+			only = class
+			return same
+		})
+	}
+	if !same {
+		return -1
+	}
+	return only
 }
 
 // reaches reports whether some code point of spans leads to a live state.
@@ -173,6 +201,8 @@ type keyState struct {
 	m    *Machine
 	cs   []keyPart
 	part automaton.Partial
+	// The character being read does the same whatever it becomes, and cs are what is after it.
+	ahead bool
 }
 
 // A keyPart is how far a key has been read for one thread of an object.
@@ -204,7 +234,7 @@ func (m *Machine) beginKey(ts []ownedThread) automaton.Edge {
 	if cs == nil {
 		return automaton.Edge{}
 	}
-	return goTo(m.keyState(cs, automaton.Partial{}))
+	return goTo(m.keyState(cs, automaton.Partial{}, false))
 }
 
 // trim drops classes that a key cannot be of any more.
@@ -266,13 +296,12 @@ func (m *Machine) live(p *keyPart) bool {
 	return false
 }
 
-func (m *Machine) keyState(cs []keyPart, part automaton.Partial) *automaton.State {
-	if part.Kind != automaton.Between && !slices.ContainsFunc(cs, func(c keyPart) bool {
-		return c.node != nil || slices.ContainsFunc(c.classes, distinguishes)
-	}) {
-		part = part.Plain()
-	}
+func (m *Machine) keyState(cs []keyPart, part automaton.Partial, ahead bool) *automaton.State {
 	m.buf = append(m.buf[:0], 'K')
+	if ahead {
+		part = part.Plain()
+		m.buf[0] = 'L'
+	}
 	for _, c := range cs {
 		node := int32(0)
 		if c.node != nil {
@@ -294,7 +323,7 @@ func (m *Machine) keyState(cs []keyPart, part automaton.Partial) *automaton.Stat
 		return st
 	}
 	key := string(m.buf)
-	st := (&automaton.State{}).New(&keyState{m, cs, part})
+	st := (&automaton.State{}).New(&keyState{m, cs, part, ahead})
 	if part.Kind == automaton.Between {
 		free := freedom{limit: -2}
 		for _, c := range cs {
@@ -319,23 +348,17 @@ func (m *Machine) keyState(cs []keyPart, part automaton.Partial) *automaton.Stat
 func (s *keyState) Edge(b byte) automaton.Edge {
 	m := s.m
 	part, r := s.part.Step(b)
-	switch r {
-	case automaton.Wrong:
+	switch {
+	case r == automaton.Wrong:
 		return automaton.Edge{}
-	case automaton.Close:
+	case r == automaton.Close:
 		return s.closed()
-	case automaton.More:
-		var cs []keyPart
-		spans := part.Spans()
-		for _, c := range s.cs {
-			if c = s.within(c, spans); m.live(&c) && s.leads(&c, spans) {
-				cs = append(cs, c)
-			}
-		}
-		if cs == nil {
-			return automaton.Edge{}
-		}
-		return goTo(m.keyState(cs, part))
+	case s.ahead && r == automaton.More:
+		return goTo(m.keyState(s.cs, part, true))
+	case s.ahead:
+		return goTo(m.keyState(s.cs, automaton.Partial{}, false))
+	case r == automaton.More:
+		return s.more(part)
 	}
 	var cs []keyPart
 	for _, c := range s.cs {
@@ -352,7 +375,40 @@ func (s *keyState) Edge(b byte) automaton.Edge {
 	if cs == nil {
 		return automaton.Edge{}
 	}
-	return goTo(m.keyState(cs, part))
+	return goTo(m.keyState(cs, automaton.Partial{}, false))
+}
+
+// more goes on within a character.
+func (s *keyState) more(part automaton.Partial) automaton.Edge {
+	var cs []keyPart
+	spans := part.Spans()
+	same := true
+	for _, c := range s.cs {
+		if c = s.within(c, spans); !s.m.live(&c) || !s.leads(&c, spans) {
+			continue
+		}
+		cs = append(cs, c)
+		same = same && c.node == nil
+		for _, st := range c.classes {
+			same = same && (st == nil || onlyClass(st, spans) >= 0)
+		}
+	}
+	if cs == nil {
+		return automaton.Edge{}
+	}
+	if same {
+		for i, c := range cs {
+			classes := make([]*regex.State, len(c.classes))
+			for j, st := range c.classes {
+				if st != nil {
+					classes[j] = st.Step(onlyClass(st, spans))
+				}
+			}
+			c.classes = classes
+			cs[i] = c
+		}
+	}
+	return goTo(s.m.keyState(cs, part, same))
 }
 
 // within keeps the classes of which some key goes on with a code point of spans.
@@ -364,7 +420,14 @@ func (s *keyState) within(c keyPart, spans []automaton.Span) keyPart {
 		}
 	}
 	c.classes = classes
+	if c.node != nil && !slices.ContainsFunc(c.node.runes, func(r rune) bool { return inside(spans, r) }) {
+		c.node = nil
+	}
 	return c
+}
+
+func inside(spans []automaton.Span, r rune) bool {
+	return slices.ContainsFunc(spans, func(sp automaton.Span) bool { return sp.Lo <= r && r <= sp.Hi })
 }
 
 // leads reports whether some key goes on with a code point of spans: exactly, where names are in
@@ -383,16 +446,8 @@ func (s *keyState) leads(c *keyPart, spans []automaton.Span) bool {
 		next = s.m.trim(next)
 		return s.m.live(&next)
 	}
-	in := func(r rune) bool {
-		for _, sp := range spans {
-			if sp.Lo <= r && r <= sp.Hi {
-				return true
-			}
-		}
-		return false
-	}
 	for _, r := range c.node.runes {
-		if in(r) && try(r) {
+		if inside(spans, r) && try(r) {
 			return true
 		}
 	}
