@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sort"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/sample"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
@@ -106,3 +108,7 @@ func TestMaskBench(t *testing.T) {
 	require.GreaterOrEqual(t, float64(s.Passing), 0.85*float64(s.Schemas))
 	require.LessOrEqual(t, float64(s.InvalidAccepted), max(float64(s.Invalid)/1000, 1))
 }
+
+func newMask(v *Vocabulary) sample.Bitset { return sample.NewBitset(v.tokens.Size()) }
+
+func itoa(i int) string { return strconv.Itoa(i) }

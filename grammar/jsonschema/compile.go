@@ -14,6 +14,7 @@ type Options struct {
 	NoFormat   bool       // format is an annotation
 	AnyOrder   bool       // keys may come in any order, not only that of properties
 	Whitespace Whitespace // between the parts of the text
+	Draft      int        // of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older spellings are read
 }
 
 // Whitespace says what may stand between the parts of a JSON text.
@@ -148,7 +149,11 @@ func Compile(src []byte, opts Options) (*Machine, error) {
 	var m *Machine
 	err = guard(func() {
 		c.root = v
-		c.index(v, &scope{draft: draft2020, legacy: true})
+		sc := &scope{draft: draft2020, legacy: opts.Draft == 0}
+		if !sc.legacy {
+			sc.draft = draft(opts.Draft)
+		}
+		c.index(v, sc)
 		s := c.schemas[v]
 		c.at = s
 		e := c.schemaExpr(s)

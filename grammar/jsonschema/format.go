@@ -77,7 +77,7 @@ var parts = map[string]string{
 	"varchar": `(?:[a-zA-Z0-9_]|{pct})`,
 	"varspec": `{varchar}(?:\.?{varchar})*(?::[1-9]\d{0,3}|\*)?`,
 	"expr":    `\{[+#./;?&=,!@|]?{varspec}(?:,{varspec})*\}`,
-	"literal": `(?:[\u0021\u0023\u0024\u0026\u0028-\u003b\u003d\u003f-\u005b\u005d\u005f\u0061-\u007a\u007e{ucs}{private}]|{pct})`,
+	"literal": `(?:[\u0021\u0023\u0024\u0026-\u003b\u003d\u003f-\u005b\u005d\u005f\u0061-\u007a\u007e{ucs}{private}]|{pct})`,
 
 	"duration": `P(?!$)(?:\d+W|(?:\d+Y(?:\d+M(?:\d+D)?)?|\d+M(?:\d+D)?|\d+D)?(?:T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))?)`,
 	"pointer":  `(?:/(?:[^/~]|~[01])*)*`,

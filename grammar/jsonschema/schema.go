@@ -505,14 +505,13 @@ func (c *compiler) dependencies(s *schema) *expr {
 		})
 		each("dependentSchemas", schemas)
 	}
-	if s.scope.draft <= draft7 || s.scope.legacy {
-		each("dependencies", func(from string, v *value) {
-			if v.kind == kArray {
-				names(from, v)
-			} else {
-				schemas(from, v)
-			}
-		})
-	}
+	// Later drafts keep the word for what it meant.
+	each("dependencies", func(from string, v *value) {
+		if v.kind == kArray {
+			names(from, v)
+		} else {
+			schemas(from, v)
+		}
+	})
 	return c.and(parts...)
 }

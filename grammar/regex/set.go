@@ -137,3 +137,9 @@ func tableSet(t *unicode.RangeTable) Set {
 	}
 	return NewSet(out...)
 }
+
+// Meets reports whether some code point from lo to hi is in the set.
+func (s Set) Meets(lo, hi rune) bool {
+	i, _ := slices.BinarySearchFunc(s, lo, func(r Range, lo rune) int { return int(r.Hi - lo) })
+	return i < len(s) && s[i].Lo <= hi
+}
