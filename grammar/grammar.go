@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -44,6 +45,7 @@ type Constraint struct {
 	mu      sync.Mutex // of the machine, whose states are made as texts are read
 	start   func() automaton.Config
 	repeats bool // keys that appear twice must be looked for
+	scarce  bool // there may be no other key left
 	resolve func(*Vocabulary) (*Constraint, error)
 	notes   map[string]int
 }
@@ -69,7 +71,7 @@ func Schema(src []byte, opts Options) (*Constraint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("grammar: %w", err)
 	}
-	return &Constraint{start: m.Start, repeats: m.Repeats, notes: m.Notes()}, nil
+	return &Constraint{start: m.Start, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes()}, nil
 }
 
 // JSON is the constraint of any JSON value.
@@ -168,12 +170,56 @@ func (m *matcher) withoutRepeats(out sample.Bitset) {
 	}
 	if k.seen == 0 {
 		marks += 2
+	} else if m.g.c.scarce {
+		m.withoutDeadEnds(out)
 	}
 	for _, id := range m.g.v.quoted[marks] {
 		if out.Has(id) && !k.try(m.g.v.v.Text(id)) {
 			out.Remove(id)
 		}
 	}
+}
+
+// withoutDeadEnds takes out the tokens after which every key that is possible has been read.
+func (m *matcher) withoutDeadEnds(out sample.Bitset) {
+	k := &m.keys
+	look := func(id int32) {
+		if out.Has(id) && !m.room(id) {
+			out.Remove(id)
+		}
+	}
+	switch {
+	case k.mode == inKey && k.part.Kind == automaton.Between:
+		for _, rest := range k.rests() {
+			m.g.v.v.Along(rest, look)
+		}
+	case k.mode == inKey:
+		for id := range int32(m.g.v.v.Size()) {
+			look(id)
+		}
+	default:
+		for _, id := range m.g.v.quoted[1] {
+			look(id)
+		}
+	}
+}
+
+// room reports whether a key that a token begins, or goes on with, can become a new one.
+func (m *matcher) room(id int32) bool {
+	text := m.g.v.v.Text(id)
+	next, ok := m.at.Token(id, text)
+	if !ok {
+		return false
+	}
+	k := m.keys.fork()
+	k.text = slices.Clip(k.text)
+	for _, b := range text {
+		k.next(b)
+	}
+	if s, ok := next.Top.Source.(interface{ Room(used []string) bool }); ok && k.mode == inKey && k.open.names != nil {
+		return s.Room(k.rests())
+	}
+	return true
 }
 
 // An Error is a token that the constraint does not allow.
@@ -195,7 +241,7 @@ func (m *matcher) Accept(id int32) error {
 	defer m.g.c.mu.Unlock()
 	text := m.g.v.v.Text(id)
 	next, ok := m.at.Token(id, text)
-	if ok && m.g.c.repeats && !m.keys.try(text) {
+	if ok && m.g.c.repeats && (!m.keys.try(text) || m.g.c.scarce && m.keys.seen > 0 && !m.room(id)) {
 		ok = false
 	}
 	if !ok {

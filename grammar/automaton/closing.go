@@ -49,3 +49,32 @@ func (c *closing) all(lo, hi int32) {
 		}
 	}
 }
+
+// Along calls f for every token that reads a beginning of rest in a string, however it is spelled,
+// and no more.
+func (v *Vocabulary) Along(rest string, f func(id int32)) {
+	c := closing{&v.all, f}
+	c.along(0, int32(len(v.all.nodes)), rest, Partial{})
+}
+
+func (c *closing) along(lo, hi int32, rest string, p Partial) {
+	for i := lo; i < hi; i = c.t.nodes[i].skip {
+		n := &c.t.nodes[i]
+		next, r := p.Step(n.b)
+		left := rest
+		switch {
+		case r == Wrong || r == Close:
+			continue
+		case r >= 0:
+			first, size := utf8.DecodeRuneInString(rest)
+			if rest == "" || first != r {
+				continue
+			}
+			left = rest[size:]
+		}
+		if n.token >= 0 {
+			c.all(i, i+1)
+		}
+		c.along(i+1, n.skip, left, next)
+	}
+}

@@ -23,6 +23,8 @@ type Machine struct {
 	// Repeats says that a key may be read that no state remembers, so that a text with such a key
 	// twice must be forbidden otherwise.
 	Repeats bool
+	// Scarce says besides that there may be an end of such keys.
+	Scarce bool
 }
 
 func newMachine(c *compiler, root *expr) *Machine {
@@ -32,7 +34,10 @@ func newMachine(c *compiler, root *expr) *Machine {
 	m := &Machine{c: c, root: root}
 	m.forget()
 	for _, o := range c.objs {
-		m.Repeats = m.Repeats || len(o.rest) > 0
+		for _, x := range o.rest {
+			_, endless := c.space.DFA(x.lang).Start.Remaining()
+			m.Repeats, m.Scarce = true, m.Scarce || !endless || x.lang != c.space.All
+		}
 	}
 	return m
 }

@@ -515,9 +515,35 @@ func (c *compiler) finalObject(o *object) *object {
 			out.rest = append(out.rest, x)
 		}
 	}
+	c.nameFew(out)
 	out = c.internObject(out)
 	out.named()
 	return out
+}
+
+// fewKeys is up to how many keys of a class are names.
+const fewKeys = 256
+
+// nameFew makes the keys of small classes names, so that states remember which of them were read.
+func (c *compiler) nameFew(o *object) {
+	var rest []class
+	for _, x := range o.rest {
+		if _, _, all := x.lang.Lengths(); all {
+			rest = append(rest, x)
+			continue
+		}
+		keys, ok := c.space.DFA(x.lang).Start.Enumerate(fewKeys)
+		if !ok {
+			rest = append(rest, x)
+			continue
+		}
+		for _, k := range keys {
+			if !slices.ContainsFunc(o.names, func(n name) bool { return n.text == k }) {
+				o.names = append(o.names, name{text: k, value: x.value})
+			}
+		}
+	}
+	o.rest = rest
 }
 
 // singles returns the values of a finite set, one set each.

@@ -495,3 +495,47 @@ func (s *keyState) closed() automaton.Edge {
 	}
 	return goTo(s.m.colon(nexts, vec, s.m.tight()))
 }
+
+// Room reports whether some key may still come of what was read if those that end with used were
+// read before. Within a character it is not asked exactly.
+func (s *keyState) Room(used []string) bool {
+	if s.part.Kind != automaton.Between || s.ahead {
+		return true
+	}
+	for _, c := range s.cs {
+		if c.node != nil && s.m.live(&keyPart{t: c.t, node: c.node}) {
+			return true // names are read once by themselves
+		}
+		for i, st := range c.classes {
+			if st != nil && s.m.roomIn(&c, i, used) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (m *Machine) roomIn(c *keyPart, class int, used []string) bool {
+	free := c.classes[class].Count()
+	if free >= regex.Many {
+		return true
+	}
+	if c.node != nil {
+		o := c.t.o
+		for _, j := range append(slices.Clone(c.node.below), c.node.index) {
+			if j >= 0 && m.c.matches(o.rest[class].lang, o.names[j].text) {
+				free--
+			}
+		}
+	}
+	for _, u := range used {
+		st, node := c.classes[class], c.node
+		for _, r := range u {
+			st, node = st.Step(st.DFA.Class(r)), node.step(r)
+		}
+		if st.Accept && (node == nil || node.index < 0) {
+			free--
+		}
+	}
+	return free > 0
+}
