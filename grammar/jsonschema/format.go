@@ -58,7 +58,7 @@ var parts = map[string]string{
 
 	"atext":  `[a-zA-Z0-9!#$%&'*+/=?^_` + "`" + `{|}~-]`,
 	"quoted": `"(?:[ !#-\[\]-~]|\\[ -~])*"`,
-	"email":  `(?:{atext}+(?:\.{atext}+)*|{quoted})@(?:{label}(?:\.{label})*|\[(?:{ipv4}|IPv6:{ipv6})\])`,
+	"email":  `(?=.{1,64}@[^@]*$)(?=.{3,254}$)(?:{atext}+(?:\.{atext}+)*|{quoted})@(?:{label}(?:\.{label})*|\[(?:{ipv4}|IPv6:{ipv6})\])`,
 
 	"pct":       `%[0-9a-fA-F]{2}`,
 	"unres":     `a-zA-Z0-9._~\-`,

@@ -190,7 +190,10 @@ func (n *numbers) settled(p point) (point, bool) {
 			return p, false
 		}
 	} else {
-		p.exp = max(min(p.exp, highest+1), lowest-2)
+		p.exp = min(p.exp, highest+1)
+		if p.ph != phInt { // no more digits before the point raise it
+			p.exp = max(p.exp, lowest-2)
+		}
 	}
 	return p, n.alive(p)
 }

@@ -2,6 +2,7 @@ package jsonschema
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -112,6 +113,42 @@ func TestNumbers(t *testing.T) {
 			if at > 0 && !ends[s[:at]] {
 				require.True(t, n.completes(s[:at]), "%s: %s leads nowhere", name, s[:at])
 			}
+		}
+	}
+}
+
+// TestNumberRanges compares on bounds of several digits.
+func TestNumberRanges(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 400 {
+		number := func() *decimal {
+			d, err := parseDecimal(fmt.Sprintf("%.*f", rng.IntN(4), (rng.Float64()-0.3)*math.Pow(10, float64(rng.IntN(7)))))
+			require.NoError(t, err)
+			return &d
+		}
+		n := &numbers{lo: number()}
+		if rng.IntN(2) == 0 {
+			n.hi = number()
+		}
+		if rng.IntN(2) == 0 {
+			d := one
+			n.multiple = &d
+		}
+		n, ok := n.prepared()
+		if !ok {
+			continue
+		}
+		for i := range 300 {
+			f := (rng.Float64() - 0.3) * math.Pow(10, float64(i%8)-1)
+			s := fmt.Sprintf("%.*f", i%3, f)
+			_, got := n.follow(s)
+			require.Equal(t, n.contains(s), got, "%s in %s", s, n.key)
+			if !n.exponents() {
+				continue
+			}
+			s = fmt.Sprintf("%.*e", i%3, f)
+			_, got = n.follow(s)
+			require.Equal(t, n.contains(s), got, "%s in %s", s, n.key)
 		}
 	}
 }

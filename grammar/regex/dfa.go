@@ -276,36 +276,29 @@ func (st *State) Live() bool {
 	return st.live > 0
 }
 
-// search settles the liveness of st: a depth-first search for an accepting or live state marks the
+// search settles the liveness of st. A breadth-first search for an accepting or live state marks the
 // path to it; if there is none, all that was visited is dead.
 func (st *State) search() {
-	type step struct {
-		st    *State
-		class int
-	}
-	path := []step{{st, 0}}
-	visited := map[*State]bool{st: true}
-	for len(path) > 0 {
-		top := &path[len(path)-1]
-		if top.class == len(top.st.next) {
-			path = path[:len(path)-1]
-			continue
-		}
-		n := top.st.Step(top.class)
-		top.class++
-		if n.live > 0 {
-			for _, p := range path {
-				p.st.live = 1
+	from := map[*State]*State{st: nil}
+	todo := []*State{st}
+	for i := 0; i < len(todo); i++ {
+		at := todo[i]
+		for class := range at.next {
+			n := at.Step(class)
+			if n.live > 0 {
+				for ; at != nil; at = from[at] {
+					at.live = 1
+				}
+				return
 			}
-			return
-		}
-		if n.live == 0 && !visited[n] {
-			visited[n] = true
-			path = append(path, step{n, 0})
+			if _, seen := from[n]; n.live == 0 && !seen {
+				from[n] = at
+				todo = append(todo, n)
+			}
 		}
 	}
-	for v := range visited {
-		v.live = -1
+	for _, dead := range todo {
+		dead.live = -1
 	}
 }
 
