@@ -21,7 +21,14 @@ var house = map[string][]string{
 	"quant":           {},
 	"tokenizer":       {},
 	"sample":          {},
+	"grammar":         {"sample", "grammar/..."},
 	"internal/cgroup": {},
+
+	"grammar/regex":      {},
+	"grammar/automaton":  {},
+	"grammar/jsonschema": {"grammar/automaton", "grammar/regex"},
+	"grammar/gbnf":       {"grammar/automaton", "grammar/regex"},
+
 	"internal/cpu":    {"internal/cgroup"},
 	"internal/disk":   {},
 	"internal/mem":    {"internal/cgroup"},
@@ -53,7 +60,7 @@ var house = map[string][]string{
 	"bench":       {"", "catalog", "convert", "gguf", "probe", "quant", "internal/mem"},
 	"plan":        {"bench", "catalog", "kv", "params", "probe", "internal/mem"},
 	"claims":      {"", "bench", "catalog", "eval", "experts", "explain", "lab", "page", "params", "plan", "probe", "internal/mem"},
-	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
+	"cmd/goinfer": {"", "bench", "catalog", "claims", "convert", "eval", "experts", "explain", "gguf", "grammar", "lab", "page", "params", "plan", "probe", "internal/disk", "internal/remote", "cmd/goinfer/..."},
 
 	"internal/browser":         {},
 	"cmd/goinfer/embedded":     {},
@@ -62,17 +69,18 @@ var house = map[string][]string{
 
 // libraries says who may import what from outside; "" stands for everyone. Test files may import testify and regexp2 besides.
 var libraries = map[string][]string{
-	"github.com/x448/float16":        {"quant"},
-	"github.com/klauspost/cpuid/v2":  {"internal/cpu"},
-	"golang.org/x/sys":               {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
-	"golang.org/x/text":              {"tokenizer"},
-	"golang.org/x/term":              {"cmd/..."},
-	"github.com/spf13":               {"cmd/..."},
-	"github.com/schollz/progressbar": {"cmd/..."},
-	"github.com/stretchr/testify":    {"internal/shared"},
+	"github.com/x448/float16":         {"quant"},
+	"github.com/klauspost/cpuid/v2":   {"internal/cpu"},
+	"golang.org/x/sys":                {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
+	"golang.org/x/text":               {"tokenizer"},
+	"golang.org/x/term":               {"cmd/..."},
+	"github.com/spf13":                {"cmd/..."},
+	"github.com/schollz/progressbar":  {"cmd/..."},
+	"github.com/stretchr/testify":     {"internal/shared"},
+	"github.com/google/jsonschema-go": {"grammar"},
 }
 
-var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16"}
+var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6"}
 
 // TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may import any package of the module.
 func TestHouse(t *testing.T) {

@@ -28,19 +28,10 @@ type suiteGroup struct {
 	Tests       []Instance      `json:"tests"`
 }
 
-// accepts walks text byte by byte.
+// accepts reports whether text is complete.
 func (c *Constraint) accepts(text string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.start()
-	var k keys
-	for i := range len(text) {
-		var ok bool
-		if at, ok = at.Step(text[i]); !ok || c.repeats && !k.next(text[i]) {
-			return false
-		}
-	}
-	return at.Done()
+	_, complete := c.Check(text)
+	return complete
 }
 
 // refusedInSuite are the keywords that the suite uses and that are not supported.
