@@ -335,3 +335,5 @@ func choose(tokens *fewTokens, mask sample.Bitset, rng *rand.Rand, step int) int
 	}
 	return ids[rng.IntN(len(ids))]
 }
+
+func newRand(seed int) *rand.Rand { return rand.New(rand.NewPCG(uint64(seed), 7)) }

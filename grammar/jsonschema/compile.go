@@ -14,6 +14,7 @@ type Options struct {
 	NoFormat   bool       // format is an annotation
 	AnyOrder   bool       // keys may come in any order, not only that of properties
 	Whitespace Whitespace // between the parts of the text
+	GoNumbers  bool       // no numbers but those that int64 and float64 hold, integers written without point and exponent
 	Draft      int        // of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older spellings are read
 }
 
@@ -110,6 +111,11 @@ func (c *compiler) refuse(keyword, format string, args ...any) {
 		e.Pointer = c.at.v.pointer
 	}
 	panic(e)
+}
+
+// refuseAt is refuse for what stands somewhere else.
+func (c *compiler) refuseAt(pointer, keyword, format string, args ...any) {
+	panic(&Error{Keyword: keyword, Pointer: pointer, Reason: fmt.Sprintf(format, args...)})
 }
 
 // count bounds the work.

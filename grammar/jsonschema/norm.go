@@ -493,11 +493,11 @@ func (c *compiler) finalArray(a *array) *array {
 	f := c.internArray(&out)
 	if f.unique && f.max > 1 && f.values == nil {
 		if len(f.prefix) > 0 || len(f.contains) > 0 {
-			c.refuse("uniqueItems", "beside prefixItems or contains it is not supported")
+			c.refuseAt(f.at, "uniqueItems", "beside prefixItems or contains it is not supported")
 		}
 		values, ok := c.singles(f.rest)
 		if !ok {
-			c.refuse("uniqueItems", "it is supported for items of a finite set only")
+			c.refuseAt(f.at, "uniqueItems", "it is supported for items of a finite set only")
 		}
 		f.values = values
 	}

@@ -175,16 +175,31 @@ func (c *compiler) typeKeyword(s *schema, t *value) *expr {
 			set |= tyObject
 		case "integer":
 			d := one
-			out = append(out, c.and(c.types(tyNumber), c.numbers(&numbers{multiple: &d, whole: s.scope.draft == draft4})))
+			n := &numbers{multiple: &d, whole: s.scope.draft == draft4}
+			if c.opts.GoNumbers {
+				n.lo, n.hi, n.whole = &leastInt, &greatestInt, true
+			}
+			out = append(out, c.and(c.types(tyNumber), c.numbers(n)))
 		default:
 			c.refuse("type", "want the name of a type, found %s", shorten(n.text))
 		}
 	}
 	if set&tyNumber != 0 {
 		out = nil
+		if c.opts.GoNumbers {
+			lo := greatestFloat.negated()
+			return c.and(c.types(set), c.numbers(&numbers{lo: &lo, hi: &greatestFloat}))
+		}
 	}
 	return c.or(append([]*expr{c.types(set)}, out...)...)
 }
+
+// The bounds of Go's numbers; that of floats is rounded towards zero.
+var (
+	leastInt      = decimal{true, "9223372036854775808", 19}
+	greatestInt   = decimal{false, "9223372036854775807", 19}
+	greatestFloat = decimal{false, "17976931348623157", 309}
+)
 
 // natural reads a count. Drafts after 4 allow 2.0.
 func (c *compiler) natural(s *schema, key string, absent int) int {
@@ -317,7 +332,7 @@ func (c *compiler) arrayKeywords(s *schema) *expr {
 	}
 	if u := s.v.get("uniqueItems"); u != nil {
 		c.want("uniqueItems", u, kBool)
-		a.unique = u.boolean
+		a.unique, a.at = u.boolean, s.v.pointer
 	}
 	if m := s.v.get("contains"); m != nil && sc.draft >= draft6 {
 		x := contain{0, c.sub(s, m), 1, unlimited}

@@ -1,6 +1,7 @@
 package jsonschema
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -30,6 +31,7 @@ type array struct {
 	unique   bool
 	key      string
 	values   []*expr // of items if unique: each a single value
+	at       string  // where unique stands
 }
 
 // contain counts items from an index on that are in a set.
@@ -221,7 +223,7 @@ func (c *compiler) valueOf(o *object, key string) *expr {
 }
 
 func (c *compiler) meetArrays(a, b *array) *array {
-	out := &array{rest: c.and(a.rest, b.rest), min: max(a.min, b.min), max: min(a.max, b.max), unique: a.unique || b.unique}
+	out := &array{rest: c.and(a.rest, b.rest), min: max(a.min, b.min), max: min(a.max, b.max), unique: a.unique || b.unique, at: cmp.Or(a.at, b.at)}
 	for i := range max(len(a.prefix), len(b.prefix)) {
 		out.prefix = append(out.prefix, c.and(a.item(i), b.item(i)))
 	}
@@ -336,7 +338,7 @@ func (c *compiler) noArrays(a *array) bool {
 // notArrays returns the arrays outside of a, as a union.
 func (c *compiler) notArrays(a *array) []*array {
 	if a.unique && a.max > 1 {
-		c.refuse("uniqueItems", "its negation is not supported")
+		c.refuseAt(a.at, "uniqueItems", "its negation is not supported")
 	}
 	var out []*array
 	add := func(x *array) {
