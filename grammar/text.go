@@ -50,9 +50,16 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 		return nil, fmt.Errorf("grammar: %w", err)
 	}
 	m := &textMachine{space: regex.NewSpace(), states: map[string]*automaton.State{}}
+	tooComplex := false
+	m.space.Exceeded = func() { tooComplex = true }
 	m.first = m.space.DFA(m.space.Pattern(p)).Start
-	if !m.first.Live() {
-		return nil, fmt.Errorf("grammar: regular expression %q matches nothing", pattern)
+	live := m.first.Live()
+	m.space.Exceeded = nil
+	switch {
+	case tooComplex:
+		return nil, fmt.Errorf("grammar: regular expression %s is too complex", shorten(pattern))
+	case !live:
+		return nil, fmt.Errorf("grammar: regular expression %s matches nothing", shorten(pattern))
 	}
 	return &Constraint{start: m.start}, nil
 }

@@ -60,7 +60,7 @@ type limits struct {
 	derived int // derivatives of regular expressions
 }
 
-var usualLimits = limits{bytes: 16 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, derived: 3_000_000}
+var usualLimits = limits{bytes: 16 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, derived: 1_000_000}
 
 type compiler struct {
 	opts   Options
@@ -95,6 +95,8 @@ func newCompiler(opts Options) *compiler {
 	c := &compiler{opts: opts, limits: usualLimits, schemas: map[*value]*schema{}, addresses: map[string]*value{}, space: regex.NewSpace(),
 		patterns: map[string]*regex.Language{}, formats: map[string]*regex.Language{}, matched: map[matchKey]bool{}, exprs: map[string]*expr{},
 		arrs: map[string]*array{}, objs: map[string]*object{}, threads: map[threadKey]*thread{}, notes: map[string]int{}}
+	c.space.Limit = c.limits.derived
+	c.space.Exceeded = func() { c.refuse("pattern", "the regular expressions are too complex") }
 	c.yes = c.intern("yes", &expr{op: xTrue, flat: true, empty: -1})
 	c.no = c.intern("no", &expr{op: xFalse, flat: true, empty: 1})
 	c.anyArray = c.internArray(&array{rest: c.yes, max: unlimited})
@@ -121,7 +123,7 @@ func (c *compiler) refuseAt(pointer, keyword, format string, args ...any) {
 // count bounds the work.
 func (c *compiler) count(n int) {
 	c.steps += n
-	if c.limits.steps > 0 && c.steps > c.limits.steps || c.limits.derived > 0 && c.space.Steps > c.limits.derived {
+	if c.limits.steps > 0 && c.steps > c.limits.steps {
 		c.refuse("", "the schema is too complex")
 	}
 }

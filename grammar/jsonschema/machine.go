@@ -29,7 +29,8 @@ type Machine struct {
 
 func newMachine(c *compiler, root *expr) *Machine {
 	// What is left to do was done before in one way or another.
-	c.limits.exprs, c.limits.steps, c.limits.derived, c.limits.depth = 0, 0, 0, 1<<30
+	c.limits.exprs, c.limits.steps, c.limits.depth = 0, 0, 1<<30
+	c.space.Exceeded = nil
 	c.at = nil
 	m := &Machine{c: c, root: root}
 	m.forget()

@@ -276,12 +276,23 @@ func (st *State) Live() bool {
 	return st.live > 0
 }
 
+// maxSearch bounds the search for an end. Beyond it a state counts as live; a Space that checks its
+// languages first has been told.
+const maxSearch = 20_000
+
 // search settles the liveness of st. A breadth-first search for an accepting or live state marks the
 // path to it; if there is none, all that was visited is dead.
 func (st *State) search() {
 	from := map[*State]*State{st: nil}
 	todo := []*State{st}
 	for i := 0; i < len(todo); i++ {
+		if i > maxSearch {
+			if f := st.DFA.space.Exceeded; f != nil {
+				f()
+			}
+			st.live = 1
+			return
+		}
 		at := todo[i]
 		for class := range at.next {
 			n := at.Step(class)

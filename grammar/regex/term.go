@@ -65,8 +65,11 @@ type Space struct {
 
 	Fail, Eps, All *Language
 
-	// Steps counts derivatives; a caller that bounds work looks at it.
-	Steps int
+	// Steps counts derivatives. Beyond Limit, if that is not 0, each of them calls Exceeded, which
+	// ends the work by a panic of its own; so does a search that finds no end.
+	Steps    int
+	Limit    int
+	Exceeded func()
 }
 
 type termKey struct {
@@ -482,7 +485,9 @@ func contextAfter(r rune) uint8 {
 
 // derive returns what may follow r in the texts of l that stand after ctx.
 func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
-	s.Steps++
+	if s.Steps++; s.Limit > 0 && s.Steps > s.Limit && s.Exceeded != nil {
+		s.Exceeded()
+	}
 	switch l.op {
 	case tAll:
 		return l
