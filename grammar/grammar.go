@@ -197,6 +197,10 @@ func (m *matcher) withoutDeadEnds(out sample.Bitset) {
 		for id := range int32(m.g.v.v.Size()) {
 			look(id)
 		}
+	case k.mode == inText:
+		for _, id := range m.g.v.quoted[2] {
+			look(id)
+		}
 	default:
 		for _, id := range m.g.v.quoted[1] {
 			look(id)
@@ -211,15 +215,20 @@ func (m *matcher) room(id int32) bool {
 	if !ok {
 		return false
 	}
-	k := m.keys.fork()
-	k.text = slices.Clip(k.text)
-	for _, b := range text {
-		k.next(b)
-	}
-	if s, ok := next.Top.Source.(interface{ Room(used []string) bool }); ok && k.mode == inKey && k.open.names != nil {
-		return s.Room(k.rests())
-	}
-	return true
+	s, ok := next.Top.Source.(interface {
+		Room(used func() []string) bool
+	})
+	return !ok || s.Room(func() []string {
+		k := m.keys.fork()
+		k.text = slices.Clip(k.text)
+		for _, b := range text {
+			k.next(b)
+		}
+		if k.mode != inKey {
+			return nil
+		}
+		return k.rests()
+	})
 }
 
 // An Error is a token that the constraint does not allow.

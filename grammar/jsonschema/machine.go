@@ -36,8 +36,8 @@ func newMachine(c *compiler, root *expr) *Machine {
 	m.forget()
 	for _, o := range c.objs {
 		for _, x := range o.rest {
-			_, endless := c.space.DFA(x.lang).Start.Remaining()
-			m.Repeats, m.Scarce = true, m.Scarce || !endless || x.lang != c.space.All
+			m.Repeats = true
+			m.Scarce = m.Scarce || c.space.DFA(x.lang).Scarce()
 		}
 	}
 	return m

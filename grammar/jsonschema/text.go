@@ -496,9 +496,10 @@ func (s *keyState) closed() automaton.Edge {
 	return goTo(s.m.colon(nexts, vec, s.m.tight()))
 }
 
-// Room reports whether some key may still come of what was read if those that end with used were
-// read before. Within a character it is not asked exactly.
-func (s *keyState) Room(used []string) bool {
+// Room reports whether some key may still come of what was read if those that end with one of used
+// were read before. It asks for them only if there is an end of possible keys. Within a character it
+// does not look exactly.
+func (s *keyState) Room(used func() []string) bool {
 	if s.part.Kind != automaton.Between || s.ahead {
 		return true
 	}
@@ -515,7 +516,7 @@ func (s *keyState) Room(used []string) bool {
 	return false
 }
 
-func (m *Machine) roomIn(c *keyPart, class int, used []string) bool {
+func (m *Machine) roomIn(c *keyPart, class int, used func() []string) bool {
 	free := c.classes[class].Count()
 	if free >= regex.Many {
 		return true
@@ -528,7 +529,7 @@ func (m *Machine) roomIn(c *keyPart, class int, used []string) bool {
 			}
 		}
 	}
-	for _, u := range used {
+	for _, u := range used() {
 		st, node := c.classes[class], c.node
 		for _, r := range u {
 			st, node = st.Step(st.DFA.Class(r)), node.step(r)

@@ -369,6 +369,31 @@ func (d *DFA) widths() []int {
 	return w
 }
 
+// Scarce reports whether some state has texts, but not [Many]. It looks at some states only, and
+// says yes where there are more.
+func (d *DFA) Scarce() bool {
+	if _, hi, ok := d.Start.lang.Lengths(); ok {
+		return hi != noMax
+	}
+	seen := map[*State]bool{d.Start: true}
+	todo := []*State{d.Start}
+	for i := 0; i < len(todo); i++ {
+		if i > 200 {
+			return true
+		}
+		for class := range todo[i].next {
+			if n := todo[i].Step(class); !seen[n] && n.Live() {
+				seen[n] = true
+				todo = append(todo, n)
+			}
+		}
+		if todo[i].Count() < Many {
+			return true
+		}
+	}
+	return false
+}
+
 // Enumerate returns all texts that lead from the state to the end, if they are at most limit.
 func (st *State) Enumerate(limit int) ([]string, bool) {
 	if n := st.Count(); n > limit {
