@@ -1,0 +1,7 @@
+//go:build !linux
+
+package grammar
+
+import "time"
+
+func processorTime() time.Duration { return time.Since(started) }

@@ -1,0 +1,114 @@
+package grammar
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sort"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/sample"
+	"github.com/goinfer/goinfer/tokenizer"
+)
+
+var vocabularies sync.Map
+
+// vocabulary opens one of the shared vocabularies, once.
+func vocabulary(t testing.TB, name string) (*tokenizer.Tokenizer, *Vocabulary) {
+	path := filepath.Join(shared.Dir(t), "conformance/tokenizers/ggml-vocab-"+name+".gguf")
+	type pair struct {
+		t *tokenizer.Tokenizer
+		v *Vocabulary
+	}
+	if p, ok := vocabularies.Load(name); ok {
+		return p.(pair).t, p.(pair).v
+	}
+	f, err := gguf.Open(path, gguf.Options{HeaderOnly: true})
+	require.NoError(t, err)
+	defer f.Close()
+	tok, err := model.Vocabulary(f)
+	require.NoError(t, err)
+	p := pair{tok, NewVocabulary(tok)}
+	vocabularies.Store(name, p)
+	return p.t, p.v
+}
+
+func cases(t testing.TB, name string, f func(Case)) {
+	in, err := os.Open(filepath.Join(shared.Dir(t), "conformance/grammar", name))
+	require.NoError(t, err)
+	defer in.Close()
+	z, err := gzip.NewReader(in)
+	require.NoError(t, err)
+	require.NoError(t, ReadCases(z, func(c Case) error { f(c); return nil }))
+}
+
+// TestMaskBench measures the shared half of MaskBench; without GOINFER_LONG a fortieth of it.
+func TestMaskBench(t *testing.T) {
+	tok, v := vocabulary(t, "llama-bpe")
+	every := 40
+	if os.Getenv("GOINFER_LONG") != "" {
+		every = 1
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer func(old func() time.Duration) { now = old }(now)
+	now = processorTime
+	var reports []Report
+	n := 0
+	cases(t, "maskbench.jsonl.gz", func(c Case) {
+		if n++; n%every == 0 {
+			reports = append(reports, Measure(v, tok, c, Options{Whitespace: Flexible}))
+		}
+	})
+	s := Summarise(v, reports)
+	out, err := json.Marshal(s)
+	require.NoError(t, err)
+	t.Logf("%s", out)
+	if os.Getenv("GRAMMAR_FAULTS") != "" {
+		var lines []string
+		for _, r := range reports {
+			if r.Err != nil {
+				lines = append(lines, fmt.Sprintf("R %s: %v", r.Name, r.Err))
+			}
+			for _, d := range r.ValidRejected {
+				lines = append(lines, fmt.Sprintf("V %s: %s", r.Name, d))
+			}
+			for _, d := range r.Accepted {
+				lines = append(lines, fmt.Sprintf("I %s: %s", r.Name, d))
+			}
+			for i, m := range r.Masks {
+				if m.Milliseconds() > 3 {
+					lines = append(lines, fmt.Sprintf("M %s: mask %d %v", r.Name, i, m))
+				}
+			}
+			if r.Compile.Milliseconds() > 20 {
+				lines = append(lines, fmt.Sprintf("C %s: %v", r.Name, r.Compile))
+			}
+		}
+		sort.Strings(lines)
+		f, err := os.Create(os.Getenv("GRAMMAR_FAULTS"))
+		require.NoError(t, err)
+		defer f.Close()
+		for _, l := range slices.Compact(lines) {
+			fmt.Fprintln(f, l)
+		}
+	}
+	require.GreaterOrEqual(t, float64(s.Passing), 0.85*float64(s.Schemas))
+	require.LessOrEqual(t, float64(s.InvalidAccepted), max(float64(s.Invalid)/1000, 1))
+}
+
+func newMask(v *Vocabulary) sample.Bitset { return sample.NewBitset(v.tokens.Size()) }
+
+func itoa(i int) string { return strconv.Itoa(i) }
