@@ -25,7 +25,7 @@ var house = map[string][]string{
 	"chat/jinja":         {},
 	"tokenizer/hf":       {"tokenizer", "internal/mmap"},
 	"sample":             {},
-	"grammar":            {"sample", "grammar/..."},
+	"grammar":            {"", "sample", "grammar/..."},
 	"grammar/regex":      {},
 	"grammar/automaton":  {},
 	"grammar/jsonschema": {"grammar/automaton", "grammar/regex"},

@@ -43,7 +43,7 @@ func Find(metadata func(key string) (string, bool), vocab *tokenizer.Tokenizer, 
 	}
 	name := guess(vocab)
 	if name == "" {
-		return Source{}, fmt.Errorf("chat: %w: choose one of %s, or a file", ErrNoTemplate, strings.Join(Builtins(), ", "))
+		return Source{}, fmt.Errorf("%w: choose one of %s, or a file", ErrNoTemplate, strings.Join(Builtins(), ", "))
 	}
 	s, _ := Builtin(name)
 	s.Note = fmt.Sprintf("the model has no chat template: %s is used, after its vocabulary", name)
@@ -72,7 +72,7 @@ func choose(metadata func(key string) (string, bool), choice string) (Source, er
 	}
 	text, err := ReadFile(choice)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(choice, `/\.`) {
-		return Source{}, fmt.Errorf("chat: there is no template %q: want one of %s, a variant in the model, or a file", choice, strings.Join(Builtins(), ", "))
+		return Source{}, fmt.Errorf("there is no template %q: want one of %s, a variant in the model, or a file", choice, strings.Join(Builtins(), ", "))
 	}
 	if err != nil {
 		return Source{}, err
@@ -85,7 +85,7 @@ func choose(metadata func(key string) (string, bool), choice string) (Source, er
 func ReadFile(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > 4*jinja.MaxSource {
-		return "", fmt.Errorf("chat: %s: %d bytes: want at most %d", path, info.Size(), 4*jinja.MaxSource)
+		return "", fmt.Errorf("%s: %d bytes: want at most %d", path, info.Size(), 4*jinja.MaxSource)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -93,14 +93,14 @@ func ReadFile(path string) (string, error) {
 		if errors.As(err, &p) {
 			err = p.Err
 		}
-		return "", fmt.Errorf("chat: %s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	if !strings.HasSuffix(strings.ToLower(path), ".json") {
 		return string(data), nil
 	}
 	v, err := jinja.ParseJSON(data)
 	if err != nil {
-		return "", fmt.Errorf("chat: %s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	m, _ := v.(*jinja.Map)
 	if m != nil {
@@ -120,7 +120,7 @@ func ReadFile(path string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("chat: %s: want the key chat_template with a text, or with a list that has a template called default", path)
+	return "", fmt.Errorf("%s: want the key chat_template with a text, or with a list that has a template called default", path)
 }
 
 // guess picks a built-in template by the control tokens of a vocabulary.

@@ -64,7 +64,7 @@ var thinkLevels = []string{"reasoning_effort", "thinking_effort", "reasoning_str
 // no variable for it gives an error.
 func (t *Template) Think(mode string) (*jinja.Map, error) {
 	if !slices.Contains(ThinkModes, mode) {
-		return nil, fmt.Errorf("chat: want %s, found %q", strings.Join(ThinkModes, ", "), mode)
+		return nil, fmt.Errorf("want %s, found %q", strings.Join(ThinkModes, ", "), mode)
 	}
 	v := &jinja.Map{}
 	for i, names := range thinkSwitches {
@@ -90,9 +90,9 @@ func (t *Template) Think(mode string) (*jinja.Map, error) {
 	level := mode != "on" && mode != "off"
 	switch {
 	case level && !leveled:
-		return nil, fmt.Errorf("chat: %s: the template has no levels of thinking: want on or off", t.code.Name())
+		return nil, fmt.Errorf("%s: the template has no levels of thinking: want on or off", t.code.Name())
 	case mode == "off" && !switched, mode == "on" && !switched && !leveled:
-		return nil, fmt.Errorf("chat: %s: the template has no variable to switch thinking %s", t.code.Name(), mode)
+		return nil, fmt.Errorf("%s: the template has no variable to switch thinking %s", t.code.Name(), mode)
 	}
 	return v, nil
 }

@@ -69,7 +69,7 @@ const (
 func Schema(src []byte, opts Options) (*Constraint, error) {
 	m, err := jsonschema.Compile(src, opts)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %w", err)
+		return nil, err
 	}
 	return &Constraint{start: m.Start, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes()}, nil
 }
@@ -240,9 +240,9 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.At > 0 {
-		return fmt.Sprintf("grammar: token %d (%q) is not allowed here from its byte %d on", e.ID, e.Text, e.At)
+		return fmt.Sprintf("token %d (%q) is not allowed here from its byte %d on", e.ID, e.Text, e.At)
 	}
-	return fmt.Sprintf("grammar: token %d (%q) is not allowed here", e.ID, e.Text)
+	return fmt.Sprintf("token %d (%q) is not allowed here", e.ID, e.Text)
 }
 
 func (m *matcher) Accept(id int32) error {

@@ -42,7 +42,7 @@ func ReadCases(r io.Reader, f func(Case) error) error {
 		if len(bytes.TrimSpace(line)) > 0 {
 			var c Case
 			if err := json.Unmarshal(line, &c); err != nil {
-				return fmt.Errorf("grammar: line %d: want a schema with tests: %w", n, err)
+				return fmt.Errorf("line %d: want a schema with tests: %w", n, err)
 			}
 			if err := f(c); err != nil {
 				return err

@@ -13,20 +13,20 @@ import (
 func GBNF(src string) (*Constraint, error) {
 	g, err := gbnf.Parse(src)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %w", err)
+		return nil, err
 	}
 	if g.Tokens() {
 		return &Constraint{resolve: func(v *Vocabulary) (*Constraint, error) {
 			m, err := gbnf.NewMachine(g, v.tokens.Lookup, v.tokens.Size())
 			if err != nil {
-				return nil, fmt.Errorf("grammar: %w", err)
+				return nil, err
 			}
 			return &Constraint{start: m.Start}, nil
 		}}, nil
 	}
 	m, err := gbnf.NewMachine(g, nil, 0)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %w", err)
+		return nil, err
 	}
 	return &Constraint{start: m.Start}, nil
 }
@@ -47,7 +47,7 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	}
 	p, err := parse(pattern)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %w", err)
+		return nil, err
 	}
 	m := &textMachine{space: regex.NewSpace(), states: map[string]*automaton.State{}}
 	tooComplex := false
@@ -57,9 +57,9 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	m.space.Exceeded = nil
 	switch {
 	case tooComplex:
-		return nil, fmt.Errorf("grammar: regular expression %s is too complex", shorten(pattern))
+		return nil, fmt.Errorf("regular expression %s is too complex", shorten(pattern))
 	case !live:
-		return nil, fmt.Errorf("grammar: regular expression %s matches nothing", shorten(pattern))
+		return nil, fmt.Errorf("regular expression %s matches nothing", shorten(pattern))
 	}
 	return &Constraint{start: m.start}, nil
 }

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/goinfer/goinfer"
 )
 
 // A Typed is the constraint of JSON texts that a Go type holds.
@@ -24,11 +27,11 @@ func For[T any](opts Options) (*Typed[T], error) {
 	name := reflect.TypeFor[T]()
 	s, err := jsonschema.For[T](nil)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %v: %w", name, err)
+		return nil, fmt.Errorf("%v: %w", name, err)
 	}
 	src, err := json.Marshal(s)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %v: %w", name, err)
+		return nil, fmt.Errorf("%v: %w", name, err)
 	}
 	opts.GoNumbers = true
 	c, err := Schema(src, opts)
@@ -37,7 +40,7 @@ func For[T any](opts Options) (*Typed[T], error) {
 	}
 	r, err := s.Resolve(nil)
 	if err != nil {
-		return nil, fmt.Errorf("grammar: %v: %w", name, err)
+		return nil, fmt.Errorf("%v: %w", name, err)
 	}
 	return &Typed[T]{c, src, r}, nil
 }
@@ -54,13 +57,13 @@ func (t *Typed[T]) Parse(text string) (T, error) {
 	var out T
 	var value any
 	if err := json.Unmarshal([]byte(text), &value); err != nil {
-		return out, fmt.Errorf("grammar: want a whole JSON value, found %s: %w", shorten(text), err)
+		return out, fmt.Errorf("want a whole JSON value, found %s: %w", shorten(text), err)
 	}
 	if err := t.resolved.Validate(value); err != nil {
-		return out, fmt.Errorf("grammar: %s: %w", shorten(text), err)
+		return out, fmt.Errorf("%s: %w", shorten(text), err)
 	}
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
-		return out, fmt.Errorf("grammar: %s: %w", shorten(text), err)
+		return out, fmt.Errorf("%s: %w", shorten(text), err)
 	}
 	return out, nil
 }
@@ -72,22 +75,30 @@ func shorten(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// A Generator writes one text under a constraint.
-type Generator interface {
-	GenerateConstrained(ctx context.Context, c *Constraint) (string, error)
-}
-
-// Generate has a model write a T: a valid one, or an error.
-func Generate[T any](ctx context.Context, g Generator, opts Options) (T, error) {
+// Into has a model write a T, in JSON that the schema of T describes: a valid one, or an error. The
+// request says all but the constraint. Where the limit of tokens or the context ends the value before
+// it is complete, that is an error too.
+func Into[T any](ctx context.Context, m *goinfer.Model, q goinfer.Request, opts Options) (T, error) {
+	var none T
 	t, err := For[T](opts)
 	if err != nil {
-		var none T
 		return none, err
 	}
-	text, err := g.GenerateConstrained(ctx, t.c)
-	if err != nil {
-		var none T
+	if m.Tokenizer() == nil {
+		return none, fmt.Errorf("a value by a model without a vocabulary: %w", goinfer.ErrUnsupported)
+	}
+	if q.Sampling.Grammar, err = t.c.Grammar(NewVocabulary(m.Tokenizer())); err != nil {
 		return none, err
 	}
-	return t.Parse(text)
+	var text strings.Builder
+	for p, err := range m.Generate(ctx, q) {
+		if err != nil {
+			return none, err
+		}
+		text.Write(p.Bytes)
+		if p.Stop != "" && p.Stop != goinfer.StopEOG {
+			return none, fmt.Errorf("the value is not complete, ended by %s after %d tokens: %s", p.Stop, p.Usage.Generated, shorten(text.String()))
+		}
+	}
+	return t.Parse(text.String())
 }

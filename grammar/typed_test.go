@@ -3,13 +3,14 @@ package grammar
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer"
 
 	"github.com/goinfer/goinfer/sample"
 )
@@ -90,26 +91,24 @@ func TestTyped(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestGenerate has random tokens make structs: each is valid, or there is an error.
-func TestGenerate(t *testing.T) {
-	tokens := newFewTokens()
-	m := &randomModel{t, rand.New(rand.NewPCG(8, 9)), tokens, NewVocabulary(tokens), 500}
-	for range 30 {
-		w, err := Generate[weather](context.Background(), m, Options{})
-		require.NoError(t, err)
-		require.LessOrEqual(t, int(w.Hours[0]), 127)
+// TestInto has a random model make structs: each is valid, or there is an error that says why not.
+func TestInto(t *testing.T) {
+	m, err := goinfer.Open("../testdata/models/llama-dense/model.gguf", goinfer.Options{Context: 256})
+	require.NoError(t, err)
+	defer m.Close()
+	type forecast struct {
+		Rain  bool    `json:"rain"`
+		Hours [2]int8 `json:"hours"`
 	}
-	m.most = 3
-	_, err := Generate[weather](context.Background(), m, Options{})
-	require.ErrorContains(t, err, "whole JSON value")
-	_, err = Generate[weather](context.Background(), failing{}, Options{})
-	require.ErrorIs(t, err, errFailing)
-}
-
-var errFailing = errors.New("no model")
-
-type failing struct{}
-
-func (failing) GenerateConstrained(context.Context, *Constraint) (string, error) {
-	return "", errFailing
+	for seed := range uint64(20) {
+		q := goinfer.Request{Tokens: []int32{20, 30, 41}, Sampling: goinfer.DefaultSampling()}
+		q.Sampling.Seed = seed
+		_, err := Into[forecast](t.Context(), m, q, Options{})
+		require.NoError(t, err)
+		q.MaxTokens = 3
+		_, err = Into[forecast](t.Context(), m, q, Options{})
+		require.ErrorContains(t, err, "the value is not complete, ended by length after 3 tokens")
+	}
+	_, err = Into[forecast](t.Context(), m, goinfer.Request{Tokens: []int32{999}}, Options{})
+	require.ErrorIs(t, err, goinfer.ErrInvalid)
 }

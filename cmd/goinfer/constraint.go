@@ -138,10 +138,13 @@ func named(name string, err error) error {
 }
 
 // grammar returns the constraint on the tokens of a model, nil if the flags ask for nothing.
-func (f *constraintFlags) grammar(cmd *cobra.Command, v *goinfer.Tokenizer) (grammar.Grammar, error) {
+func (f *constraintFlags) grammar(cmd *cobra.Command, v *goinfer.Tokenizer) (goinfer.Grammar, error) {
 	c, err := f.constraint(cmd)
 	if c == nil || err != nil {
 		return nil, err
+	}
+	if v == nil {
+		return nil, fmt.Errorf("a constraint on a model without a vocabulary: %w", goinfer.ErrUnsupported)
 	}
 	g, err := c.Grammar(grammar.NewVocabulary(v))
 	if err != nil {

@@ -24,6 +24,7 @@ type runFlags struct {
 	verbose            bool
 	opening            opening
 	sampling           sampling
+	constraint         constraintFlags
 	routing            routing
 }
 
@@ -47,6 +48,7 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
   goinfer run tiny-moe --temp 0 "Once upon a time"
   goinfer run model.gguf -n 100 -f story.txt
   goinfer run model.gguf --stop . -s 42 -v "The capital of France is"
+  goinfer run model.gguf --json-schema-file s.json "A person, as JSON: "
   echo "Once upon a time" | goinfer run`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -62,6 +64,7 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, samplerHeading, f.sampling.add)
+	group(fs, constraintHeading, f.constraint.add)
 	group(fs, routingHeading, f.routing.add)
 
 	// The defaults here, by their names in llama.cpp.
@@ -96,6 +99,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer m.Close()
 	if q.Hook, err = f.routing.hook(m); err != nil {
+		return err
+	}
+	if q.Sampling.Grammar, err = f.constraint.grammar(cmd, m.Tokenizer()); err != nil {
 		return err
 	}
 	if f.verbose {

@@ -30,18 +30,18 @@ type node struct {
 func (g *Grammar) check() error {
 	root := g.byName["root"]
 	if root == nil || root.line == 0 {
-		return fmt.Errorf("gbnf: want a rule root, found none")
+		return fmt.Errorf("want a rule root, found none")
 	}
 	for _, r := range g.rules {
 		if r.line == 0 {
-			return fmt.Errorf("gbnf: line %d: rule %s is not defined", r.used, r.name)
+			return fmt.Errorf("line %d: rule %s is not defined", r.used, r.name)
 		}
 	}
 	for _, r := range g.rules {
 		end := g.node(nEnd)
 		start, err := g.build(r.body, end)
 		if err != nil {
-			return fmt.Errorf("gbnf: line %d: rule %s: %w", r.line, r.name, err)
+			return fmt.Errorf("line %d: rule %s: %w", r.line, r.name, err)
 		}
 		r.start = start
 	}
@@ -51,7 +51,7 @@ func (g *Grammar) check() error {
 		return err
 	}
 	if !root.live {
-		return fmt.Errorf("gbnf: line %d: root has no texts: every way through it goes on for ever", root.line)
+		return fmt.Errorf("line %d: root has no texts: every way through it goes on for ever", root.line)
 	}
 	for _, r := range g.rules {
 		r.markLive()
@@ -284,7 +284,7 @@ func (g *Grammar) leftRecursion() error {
 				state[n.id] = 1
 				path = append(path, step{n, n.first()})
 			case 1:
-				return fmt.Errorf("gbnf: line %d: rule %s begins with itself (left recursion): write it as a repetition", n.line, n.name)
+				return fmt.Errorf("line %d: rule %s begins with itself (left recursion): write it as a repetition", n.line, n.name)
 			}
 		}
 	}

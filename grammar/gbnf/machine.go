@@ -41,10 +41,10 @@ func NewMachine(g *Grammar, lookup func(spelling string) (int32, bool), size int
 		if t.name != "" {
 			var ok bool
 			if id, ok = lookup(t.name); !ok {
-				return nil, fmt.Errorf("gbnf: line %d: the vocabulary has no token %s", t.line, t.name)
+				return nil, fmt.Errorf("line %d: the vocabulary has no token %s", t.line, t.name)
 			}
 		} else if int(id) >= size {
-			return nil, fmt.Errorf("gbnf: line %d: want a token below %d, found %d", t.line, size, id)
+			return nil, fmt.Errorf("line %d: want a token below %d, found %d", t.line, size, id)
 		}
 		m.ids[t] = id
 	}

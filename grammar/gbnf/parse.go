@@ -74,7 +74,7 @@ type parser struct {
 // Parse reads a grammar.
 func Parse(src string) (*Grammar, error) {
 	if len(src) > maxBytes {
-		return nil, fmt.Errorf("gbnf: want at most %d bytes, found %d", maxBytes, len(src))
+		return nil, fmt.Errorf("want at most %d bytes, found %d", maxBytes, len(src))
 	}
 	p := &parser{g: &Grammar{byName: map[string]*rule{}}, src: src, line: 1}
 	p.space(true)
@@ -90,7 +90,7 @@ func Parse(src string) (*Grammar, error) {
 }
 
 func (p *parser) errorf(format string, args ...any) error {
-	return fmt.Errorf("gbnf: line %d: %s", p.line, fmt.Sprintf(format, args...))
+	return fmt.Errorf("line %d: %s", p.line, fmt.Sprintf(format, args...))
 }
 
 // rest shows what is found.
