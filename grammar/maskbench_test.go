@@ -54,10 +54,10 @@ func cases(t testing.TB, name string, f func(Case)) {
 	require.NoError(t, ReadCases(z, func(c Case) error { f(c); return nil }))
 }
 
-// TestMaskBench measures the shared half of MaskBench; without GOINFER_LONG a fortieth of it.
+// TestMaskBench measures the shared half of MaskBench; without GOINFER_LONG a hundredth of it.
 func TestMaskBench(t *testing.T) {
 	tok, v := vocabulary(t, "llama-bpe")
-	every := 40
+	every := 100
 	if os.Getenv("GOINFER_LONG") != "" {
 		every = 1
 	}

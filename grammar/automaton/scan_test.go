@@ -34,7 +34,7 @@ func TestSpans(t *testing.T) {
 		}
 		return false
 	}
-	for r := rune(1); r <= utf8.MaxRune; r += 37 {
+	for r := rune(1); r <= utf8.MaxRune; r += 997 {
 		if r >= 0xd800 && r < 0xe000 {
 			continue
 		}
@@ -89,9 +89,11 @@ func TestPlain(t *testing.T) {
 		for b := range 256 {
 			p1, r := p.Step(byte(b))
 			q1, s := q.Step(byte(b))
-			require.Equal(t, min(r, 0), min(s, 0), "%v and %v on %x", p, q, b)
+			if min(r, 0) != min(s, 0) {
+				t.Fatalf("%v and %v on %x: %d and %d", p, q, b, r, s)
+			}
 			if r == More {
-				if len(seen) < 2_000 {
+				if len(seen) < 1_000 {
 					same(p1, q1)
 				}
 				same(p1, p1.Plain())
@@ -99,5 +101,5 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	same(Partial{}, Partial{})
-	require.Greater(t, len(seen), 1000)
+	require.Greater(t, len(seen), 500)
 }
