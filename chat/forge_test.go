@@ -109,6 +109,9 @@ func templateControls(text jinja.Text, control []string) []string {
 // TestForgeryCounts compares with a conversation that spells nothing: user text adds no control
 // token.
 func TestForgeryCounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
 	differ := map[string]bool{}
 	templates(t, func(t *testing.T, name, source string) {
 		first, err := New(Source{Name: name, Text: source}, plainVocab(t))
