@@ -189,7 +189,8 @@ type Model struct {
 }
 
 // Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face checkpoint.
-func Open(path string, o Options) (*Model, error) {
+func Open(path string, o Options) (_ *Model, err error) {
+	defer fault.Guard(&err)()
 	head, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
@@ -259,7 +260,8 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 }
 
 // Check returns an error that says what is missing if an open file does not have all that its architecture needs. It reads no weights.
-func Check(f *gguf.File) error {
+func Check(f *gguf.File) (err error) {
+	defer fault.Guard(&err)()
 	cfg, err := configOf(f, &Options{})
 	if err == nil {
 		_, err = arch.Build(outline(f, cfg))
@@ -285,6 +287,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 			m, err = nil, fault.Bad(f.Path(), err)
 		}
 	}()
+	defer fault.Guard(&err)()
 	if cfg.HasVocab {
 		if m.vocab, err = model.Vocabulary(f); err != nil {
 			return m, err
@@ -445,7 +448,8 @@ func (m *Model) named(err error) error {
 }
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a checkpoint, and nothing else.
-func OpenTokenizer(path string) (*Tokenizer, error) {
+func OpenTokenizer(path string) (_ *Tokenizer, err error) {
+	defer fault.Guard(&err)()
 	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err

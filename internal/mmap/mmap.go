@@ -3,6 +3,8 @@
 //	m, err := mmap.Open(path)
 //	defer m.Close()
 //	use(m.Data())
+//
+// A mapped file that someone makes shorter lacks pages: to read them is a fault of memory. Those who use Data do it under [fault.Guard].
 package mmap
 
 import (
@@ -18,7 +20,7 @@ import (
 // Map is a file's contents.
 type Map struct {
 	data   []byte
-	mapped bool
+	mapped *fault.Mapping // nil where the file was read
 }
 
 // ErrUnmappable marks files that can only be read.
@@ -47,7 +49,7 @@ func OpenMapped(path string) (*Map, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrUnmappable, err)
 	}
-	return &Map{data, true}, nil
+	return &Map{data, fault.Map(path, data)}, nil
 }
 
 // Read reads the whole file in place of mapping it.
@@ -114,8 +116,9 @@ func (m *Map) Lock() error {
 func (m *Map) Close() error {
 	data := m.data
 	m.data = nil
-	if !m.mapped || data == nil {
+	if m.mapped == nil || data == nil {
 		return nil
 	}
+	m.mapped.End()
 	return unmap(data)
 }
