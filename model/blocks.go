@@ -121,6 +121,9 @@ func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
 func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
+	if gated := h.GateInQ || h.Gate != nil; gated && c.HeadDim != c.HeadDimV {
+		w.fail(fmt.Errorf("key %q: want %d, as the gate has for each head, which is %q, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.Arch+".attention.key_length", c.HeadDimV, ErrUnsupported))
+	}
 	if h.GateInQ {
 		nQ *= 2
 	}
@@ -202,6 +205,10 @@ func (w *Weights) PlainMoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, false) }
 
 func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 	c := w.cfg
+	if c.NExpert == 0 {
+		w.fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
+		return nil
+	}
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
 	o.Router = w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert)
 	switch {
