@@ -167,8 +167,8 @@ const maxHeader = 1 << 30
 // readFront reads as much of a file as its header takes.
 func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	for n := min(size, 1<<20); ; n = min(size, 4*n) {
-		data := make([]byte, n)
-		if _, err := r.ReadAt(data, 0); err != nil && !(err == io.EOF && n == size) {
+		data, err := front(r, n)
+		if err != nil && !(err == io.EOF && n == size) {
 			return nil, fault.System(err)
 		}
 		f, err := parse(path, data, size)
@@ -176,6 +176,18 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 			return f, err
 		}
 	}
+}
+
+// front is the first n bytes of a file: those that r has in memory, where it can give them, or a copy.
+func front(r io.ReaderAt, n int64) ([]byte, error) {
+	if r, ok := r.(interface {
+		Front(n int64) ([]byte, error)
+	}); ok {
+		return r.Front(n)
+	}
+	data := make([]byte, n)
+	_, err := r.ReadAt(data, 0)
+	return data, err
 }
 
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.

@@ -121,10 +121,8 @@ func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
 func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
-	if gated := h.GateInQ || h.Gate != nil; gated && c.HeadDim != c.HeadDimV {
-		w.fail(fmt.Errorf("key %q: want %d, as the gate has for each head, which is %q, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.Arch+".attention.key_length", c.HeadDimV, ErrUnsupported))
-	}
 	if h.GateInQ {
+		w.Gated()
 		nQ *= 2
 	}
 	if w.Has("attn_qkv") {
@@ -138,6 +136,13 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	h.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
 	h.Clamp = c.ClampQKV
 	return &h
+}
+
+// Gated checks that values are as long as keys, which is how long the gate of a head is.
+func (w *Weights) Gated() {
+	if c := w.cfg; c.HeadDim != c.HeadDimV {
+		w.fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
+	}
 }
 
 // QKNorm adds the norms of queries and keys, attn_q_norm and attn_k_norm, each head by itself.

@@ -153,6 +153,9 @@ func openConfig(path string) (*Model, error) {
 	return configured(f, t)
 }
 
+// MaxConfig bounds the bytes of a config.json.
+const MaxConfig = checkpoint.MaxConfig
+
 // ParseConfig reads a config.json in memory; name is what errors call it.
 func ParseConfig(name string, data []byte) (*Model, error) {
 	f, t, err := checkpoint.ParseConfig(name, data)

@@ -113,7 +113,7 @@ func TestGatedValues(t *testing.T) {
 				require.NoError(t, err, name)
 				continue
 			}
-			require.ErrorIs(t, err, model.ErrUnsupported)
+			require.ErrorIs(t, err, model.ErrUnsupported, "%s %d", name, length)
 			require.ErrorContains(t, err, name+`.attention.value_length": want 16`)
 		}
 	}
