@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/internal/mem"
 )
 
 // Map is a file's contents.
@@ -52,18 +53,30 @@ func OpenMapped(path string) (*Map, error) {
 	return &Map{data, fault.Map(path, data)}, nil
 }
 
-// Read reads the whole file in place of mapping it.
+// Read reads the whole file in place of mapping it. What does not fit into memory is a [fault.ErrMemory].
 func Read(path string) (*Map, error) {
 	f, n, err := regular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if err := fits(n); err != nil {
+		return nil, fault.In(path, err)
+	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fault.In(path, err)
 	}
 	return &Map{data: data}, nil
+}
+
+// fits refuses what memory has no room for: to ask for it would end the process.
+func fits(n int) error {
+	have, why, ok := mem.Available()
+	if !ok || int64(n) <= have {
+		return nil
+	}
+	return fmt.Errorf("%w to read all of the file: want %d bytes, found %d available (%s)", fault.ErrMemory, n, have, why)
 }
 
 // regular opens a file that has a size.
