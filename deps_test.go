@@ -35,7 +35,7 @@ var house = map[string][]string{
 	"internal/disk":      {},
 	"internal/fault":     {},
 	"internal/mem":       {"internal/cgroup"},
-	"internal/mmap":      {},
+	"internal/mmap":      {"internal/mem"},
 	"internal/par":       {},
 	"internal/remote":    {},
 	"internal/shared":    {},

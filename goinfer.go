@@ -196,7 +196,8 @@ type Model struct {
 
 // Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face
 // checkpoint.
-func Open(path string, o Options) (*Model, error) {
+func Open(path string, o Options) (_ *Model, err error) {
+	defer fault.Guard(&err)()
 	head, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
@@ -269,7 +270,8 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 
 // Check returns an error that says what is missing if an open file does not have all that its
 // architecture needs. It reads no weights.
-func Check(f *gguf.File) error {
+func Check(f *gguf.File) (err error) {
+	defer fault.Guard(&err)()
 	cfg, err := configOf(f, &Options{})
 	if err == nil {
 		_, err = arch.Build(outline(f, cfg))
@@ -295,6 +297,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 			m, err = nil, fault.Bad(f.Path(), err)
 		}
 	}()
+	defer fault.Guard(&err)()
 	if cfg.HasVocab {
 		if m.vocab, err = model.Vocabulary(f); err != nil {
 			return m, err
@@ -454,10 +457,10 @@ func (m *Model) named(err error) error {
 	return fault.In(m.name, err)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of the folder of a
-// checkpoint, and nothing else.
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder with or without weights, and nothing else.
-func OpenTokenizer(path string) (*Tokenizer, error) {
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder
+// with or without weights, and nothing else.
+func OpenTokenizer(path string) (_ *Tokenizer, err error) {
+	defer fault.Guard(&err)()
 	f, err := openVocabulary(path)
 	if err != nil {
 		return nil, err

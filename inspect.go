@@ -3,6 +3,7 @@ package goinfer
 import (
 	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // FileInfo is what a model file's header tells.
@@ -34,7 +35,8 @@ type TensorInfo struct {
 }
 
 // Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
-func Inspect(path string, maxArray int) (*FileInfo, error) {
+func Inspect(path string, maxArray int) (_ *FileInfo, err error) {
+	defer fault.Guard(&err)()
 	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err

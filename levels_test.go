@@ -17,7 +17,7 @@ func TestEveryLevel(t *testing.T) {
 	}
 	for _, level := range cpu.Usable() {
 		t.Run(level, func(t *testing.T) {
-			c := exec.Command(os.Args[0], "-test.run", "^(TestDeterminism|TestLongContext|TestCompany|TestConformance|TestGolden)$", "-test.v", "-test.timeout", "10m")
+			c := exec.Command(os.Args[0], "-test.run", "^(TestDeterminism|TestLongContext|TestCompany|TestConformance|TestGolden|TestShrunk)$", "-test.v", "-test.timeout", "10m")
 			c.Env = append(os.Environ(), cpu.Env+"="+level, "GOINFER_LONG=")
 			out, err := c.CombinedOutput()
 			require.NoError(t, err, "%s", out)

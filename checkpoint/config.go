@@ -14,8 +14,8 @@ import (
 	"github.com/goinfer/goinfer/internal/mmap"
 )
 
-// maxConfig bounds a file of JSON in bytes, far above any configuration.
-const maxConfig = 16 << 20
+// MaxConfig bounds a file of JSON in bytes, far above any configuration.
+const MaxConfig = 16 << 20
 
 // config is a JSON object of a checkpoint, such as config.json. Of keys that are asked for
 // together, the first that is there and not null counts; of a key with a value of another kind than
@@ -33,8 +33,8 @@ func readConfig(path string) (*config, error) {
 	if err != nil {
 		return nil, fault.System(err)
 	}
-	if info.Size() > maxConfig {
-		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", info.Size(), maxConfig))
+	if info.Size() > MaxConfig {
+		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", info.Size(), MaxConfig))
 	}
 	m, err := mmap.Read(path)
 	if err != nil {
@@ -45,6 +45,9 @@ func readConfig(path string) (*config, error) {
 
 // parseConfig reads an object of JSON.
 func parseConfig(path string, data []byte) (*config, error) {
+	if len(data) > MaxConfig {
+		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", len(data), MaxConfig))
+	}
 	c := &config{path: path, err: new(error)}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // integers stay whole

@@ -22,7 +22,8 @@ import (
 var ErrUnsupported = gguf.ErrUnsupported
 
 // Open opens a model: a GGUF file, or a checkpoint by its folder, which is one with a config.json.
-func Open(path string, o gguf.Options) (*gguf.File, error) {
+func Open(path string, o gguf.Options) (_ *gguf.File, err error) {
+	defer fault.Guard(&err)()
 	if _, err := os.Stat(filepath.Join(path, "config.json")); err == nil {
 		return openDir(path, o)
 	}
@@ -94,6 +95,7 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 			err = errors.Join(err, file.Close())
 		}
 	}()
+	defer fault.Guard(&err)()
 	ws, err := weights(c, file)
 	if err != nil {
 		return nil, err

@@ -191,7 +191,13 @@ func (c columns) View(first, n int) []byte {
 }
 
 func (c columns) Read(dst []byte, first int) {
-	copy(dst, c.w.all()[first*c.w.Type.RowBytes(1):])
+	size, width := c.w.Type.RowBytes(1), c.w.width()
+	for len(dst) > 0 {
+		row, from := first/width, first%width
+		n := min(len(dst)/size, width-from)
+		readPart(c.w, dst[:n*size], row, from)
+		dst, first = dst[n*size:], first+n
+	}
 }
 
 // lines are rows of one element, n of them as a row.
@@ -203,3 +209,5 @@ type lines struct {
 func (l lines) View(first, n int) []byte { return l.w.View(first*l.n, n*l.n) }
 
 func (l lines) Read(dst []byte, first int) { l.w.Read(dst, first*l.n) }
+
+func (l lines) readPart(dst []byte, row, from int) { l.w.Read(dst, row*l.n+from) }

@@ -124,14 +124,18 @@ func (r eightRows) View(int, int) []byte { return nil }
 
 func (r eightRows) Read(dst []byte, first int) {
 	for row := first; len(dst) > 0; row++ {
-		for i, b := range r.data[row*r.in : (row+1)*r.in] {
-			x := r.values[b]
-			if r.scales != nil {
-				x *= r.scales[row/r.rowsOf*r.across+i/r.inputsOf]
-			}
-			h := quant.ToBHalf(x)
-			dst[2*i], dst[2*i+1] = byte(h), byte(h>>8)
-		}
+		r.readPart(dst[:2*r.in], row, 0)
 		dst = dst[2*r.in:]
+	}
+}
+
+func (r eightRows) readPart(dst []byte, row, from int) {
+	for i, b := range r.data[row*r.in+from:][:len(dst)/2] {
+		x := r.values[b]
+		if r.scales != nil {
+			x *= r.scales[row/r.rowsOf*r.across+(from+i)/r.inputsOf]
+		}
+		h := quant.ToBHalf(x)
+		dst[2*i], dst[2*i+1] = byte(h), byte(h>>8)
 	}
 }

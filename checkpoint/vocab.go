@@ -127,8 +127,8 @@ func readTemplate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fault.System(err)
 	}
-	if info.Size() > maxConfig {
-		return nil, fault.Bad(path, fmt.Errorf("want at most %d bytes, found %d", maxConfig, info.Size()))
+	if info.Size() > MaxConfig {
+		return nil, fault.Bad(path, fmt.Errorf("want at most %d bytes, found %d", MaxConfig, info.Size()))
 	}
 	m, err := mmap.Read(path)
 	if err != nil {

@@ -105,10 +105,23 @@ func (p picked) View(first, n int) []byte {
 
 func (p picked) Read(dst []byte, first int) {
 	size := p.w.rowBytes()
-	for i := 0; i*size < len(dst); i++ {
-		p.w.Read(dst[i*size:(i+1)*size], p.from(first+i))
+	for at := first; len(dst) > 0; {
+		start, n := p.run(at, len(dst)/size)
+		p.w.Read(dst[:n*size], start)
+		dst, at = dst[n*size:], at+n
 	}
 }
+
+// run is the row of w that row first is, and how many from there on, of most, follow each other there too.
+func (p picked) run(first, most int) (start, n int) {
+	start, n = p.from(first), 1
+	for n < most && p.from(first+n) == start+n {
+		n++
+	}
+	return start, n
+}
+
+func (p picked) readPart(dst []byte, row, from int) { readPart(p.w, dst, p.from(row), from) }
 
 // stacked are the rows of several weights of the same shape and type, one weight after the other.
 type stacked struct {
@@ -143,6 +156,25 @@ func (s stacked) Read(dst []byte, first int) {
 	}
 }
 
+func (s stacked) readPart(dst []byte, row, from int) {
+	readPart(s.parts[row/s.rows], dst, row%s.rows, from)
+}
+
+// partial are rows of which a part can be had for what that part costs. Rows that are made one by one for each of their elements would cost the square of their length.
+type partial interface {
+	// readPart makes elements of a row, from number from on, as many as dst holds.
+	readPart(dst []byte, row, from int)
+}
+
+// readPart is that for any weight of single elements, not blocks.
+func readPart(w weight, dst []byte, row, from int) {
+	if p, ok := w.Rows.(partial); ok {
+		p.readPart(dst, row, from)
+		return
+	}
+	copy(dst, fetch(w, row, 1)[from*w.Type.BlockBytes():])
+}
+
 // made are elements computed in float32 from as many of a weight; f is given a row's and changes them.
 type made struct {
 	w weight
@@ -170,6 +202,27 @@ func (m made) Read(dst []byte, first int) {
 		putFloats(dst[:4*n], x)
 		dst = dst[4*n:]
 	}
+}
+
+func (m made) readPart(dst []byte, row, from int) {
+	if m.f != nil { // it may look at the whole row
+		x := make([]byte, 4*m.w.width())
+		m.Read(x, row)
+		copy(dst, x[4*from:])
+		return
+	}
+	block, n := m.w.Type.BlockSize(), len(dst)/4
+	first, end := from/block, (from+n+block-1)/block
+	var src []byte
+	if size := m.w.Type.BlockBytes(); block == 1 {
+		src = make([]byte, (end-first)*size)
+		readPart(m.w, src, row, first)
+	} else {
+		src = fetch(m.w, row, 1)[first*size : end*size]
+	}
+	x := make([]float32, (end-first)*block)
+	dequantize(m.w.Type, x, src)
+	putFloats(dst, x[from-first*block:][:n])
 }
 
 // dequantize is quant.Dequantize for double precision too.
@@ -220,16 +273,33 @@ func (t turned) View(int, int) []byte { return nil }
 
 func (t turned) Read(dst []byte, first int) {
 	size := t.w.Type.BlockBytes()
+	var part []byte // of a row of w that has no view
 	for len(dst) > 0 {
 		matrix, col := first/t.cols, first%t.cols
 		n := min(len(dst)/(size*t.rows), t.cols-col)
-		src := fetch(t.w, matrix*t.rows, t.rows)
 		for r := range t.rows {
-			from := src[(r*t.cols+col)*size:]
+			from := t.w.View(matrix*t.rows+r, 1)
+			if from != nil {
+				from = from[col*size:]
+			} else {
+				if len(part) < n*size {
+					part = make([]byte, n*size)
+				}
+				from = part[:n*size]
+				readPart(t.w, from, matrix*t.rows+r, col)
+			}
 			for c := range n {
 				copy(dst[(c*t.rows+r)*size:], from[c*size:(c+1)*size])
 			}
 		}
 		dst, first = dst[n*t.rows*size:], first+n
+	}
+}
+
+func (t turned) readPart(dst []byte, row, from int) {
+	size := t.w.Type.BlockBytes()
+	for r := from; len(dst) > 0; r++ {
+		readPart(t.w, dst[:size], row/t.cols*t.rows+r, row%t.cols)
+		dst = dst[size:]
 	}
 }

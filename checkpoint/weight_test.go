@@ -176,3 +176,68 @@ func TestPlain(t *testing.T) {
 	_, ok = plain(&safetensors.Tensor{DType: safetensors.Bool, Shape: []int{1}, Data: []byte{1}})
 	require.False(t, ok)
 }
+
+// costly are rows without views that count the elements that were made of them.
+type costly struct {
+	in   int
+	made *int
+}
+
+func (costly) View(int, int) []byte { return nil }
+
+func (c costly) Read(dst []byte, first int) {
+	for row := first; len(dst) > 0; row++ {
+		c.readPart(dst[:4*c.in], row, 0)
+		dst = dst[4*c.in:]
+	}
+}
+
+func (c costly) readPart(dst []byte, row, from int) {
+	x := make([]float32, len(dst)/4)
+	for i := range x {
+		x[i] = float32(row*c.in + from + i)
+	}
+	*c.made += len(x)
+	putFloats(dst, x)
+}
+
+// TestCost: however weights that must be made are arranged, each element is made once each time that all are read.
+func TestCost(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		shape []int
+		do    op
+		p     place
+	}{
+		{"fused experts", []int{3, 40, 60}, common["gate_up_exps_turned"], place{}},
+		{"woven experts", []int{3, 40, 60}, common["gate_up_exps_turned_woven"], place{}},
+		{"turned", []int{2, 40, 60}, turnedOver, place{}},
+		{"bias by group", []int{96}, ungroup, place{suffix: ".bias"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			made := 0
+			w := weight{quant.F32, c.shape, costly{c.shape[len(c.shape)-1], &made}}
+			m := &meta{heads: 4, headsKV: 2, headDim: 12}
+			parts, err := c.do(m, c.p, w)
+			require.NoError(t, err)
+			for len(parts) == 1 && common[parts[0].base] != nil { // two ops, one after the other
+				parts, err = common[parts[0].base](m, parts[0].place, parts[0].weight)
+				require.NoError(t, err)
+			}
+			seen := map[string]bool{}
+			for _, part := range parts {
+				all := part.all()
+				for i := 0; i < len(all); i += 4 {
+					seen[string(all[i:i+4])] = true
+				}
+				for row := range part.rows() { // the same, by rows
+					one := make([]byte, part.rowBytes())
+					part.Read(one, row)
+					require.Equal(t, all[row*len(one):(row+1)*len(one)], one)
+				}
+			}
+			require.Len(t, seen, product(c.shape), "every element is somewhere")
+			require.Equal(t, 2*product(c.shape), made)
+		})
+	}
+}

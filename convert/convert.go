@@ -93,7 +93,8 @@ func Open(path string, data []byte) (*gguf.File, error) {
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
 // here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
 // again, and loses by it.
-func Quantize(ctx context.Context, f *gguf.File, o Options) (*gguf.Writer, error) {
+func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err error) {
+	defer fault.Guard(&err)()
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
 		return nil, fault.Argument("Threads", fmt.Sprintf("0 to %d", par.MaxThreads), o.Threads)
 	}
@@ -304,7 +305,9 @@ func (q *quantizer) copy(out io.Writer, t *gguf.Tensor, buf []byte, rows int) er
 		if err := fault.Cancelled(q.ctx); err != nil {
 			return err
 		}
-		if _, err := out.Write(q.f.ReadRows(buf, t, row, min(part, rows-row))); err != nil {
+		// Copied, so that no system call meets a file that became shorter: its error would name the output.
+		n := copy(buf, q.f.ReadRows(buf, t, row, min(part, rows-row)))
+		if _, err := out.Write(buf[:n]); err != nil {
 			return err
 		}
 	}

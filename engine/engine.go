@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -180,6 +181,7 @@ func (e *Engine) run() {
 			go e.run()
 		}
 	}()
+	debug.SetPanicOnFault(true) // mapped weights may be gone: see fault.Map
 	e.calls.goroutine.Store(goroutineID())
 	for {
 		// Resume comes before the look at the flags: an interruption from here on is either seen

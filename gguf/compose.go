@@ -146,11 +146,20 @@ func read(r Rows, dst []byte, first, size int) {
 		return
 	}
 	var all sync.WaitGroup
+	errs := make([]error, parts)
 	for i := range parts {
 		from, to := i*rows/parts, (i+1)*rows/parts
-		all.Go(func() { r.Read(dst[from*size:to*size], first+from) })
+		all.Go(func() {
+			defer fault.Guard(&errs[i])()
+			r.Read(dst[from*size:to*size], first+from)
+		})
 	}
 	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			panic(err) // a file that changed, for the guard of the caller
+		}
+	}
 }
 
 // Composed reports whether the file lies nowhere.

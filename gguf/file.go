@@ -54,7 +54,8 @@ type shard struct {
 }
 
 // Open opens the file at path. If it is one of the files of a split model, all of them are opened.
-func Open(path string, o Options) (*File, error) {
+func Open(path string, o Options) (_ *File, err error) {
+	defer fault.Guard(&err)()
 	return openAll(path, func(path string) (*File, error) { return openShard(path, o) })
 }
 
@@ -166,8 +167,8 @@ const maxHeader = 1 << 30
 // readFront reads as much of a file as its header takes.
 func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	for n := min(size, 1<<20); ; n = min(size, 4*n) {
-		data := make([]byte, n)
-		if _, err := r.ReadAt(data, 0); err != nil && !(err == io.EOF && n == size) {
+		data, err := front(r, n)
+		if err != nil && !(err == io.EOF && n == size) {
 			return nil, fault.System(err)
 		}
 		f, err := parse(path, data, size)
@@ -177,8 +178,21 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	}
 }
 
+// front is the first n bytes of a file: those that r has in memory, where it can give them, or a copy.
+func front(r io.ReaderAt, n int64) ([]byte, error) {
+	if r, ok := r.(interface {
+		Front(n int64) ([]byte, error)
+	}); ok {
+		return r.Front(n)
+	}
+	data := make([]byte, n)
+	_, err := r.ReadAt(data, 0)
+	return data, err
+}
+
 // parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
-func parse(path string, data []byte, size int64) (*File, error) {
+func parse(path string, data []byte, size int64) (_ *File, err error) {
+	defer fault.Guard(&err)() // here, so that whoever mapped the file can give it back
 	d := &decoder{data: data, size: size}
 	h, key, err := readHeader(d)
 	if err != nil {
@@ -360,6 +374,7 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 }
 
 // Data is the bytes of a tensor of this file: a view that must not be written, nor used after Close. It is nil for files opened with HeaderOnly.
+// Where someone makes a mapped file shorter, to read what it lost ends the process, unless debug.SetPanicOnFault makes it a panic; this module's own readers return an error.
 func (f *File) Data(t *Tensor) []byte {
 	if f.composed != nil {
 		return f.Rows(t, 0, rowsOf(t))

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/goinfer/goinfer/internal/disk"
+	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -226,7 +227,8 @@ func (w *Writer) header() []byte {
 }
 
 // WriteTo writes the file.
-func (w *Writer) WriteTo(out io.Writer) (int64, error) {
+func (w *Writer) WriteTo(out io.Writer) (_ int64, err error) {
+	defer fault.Guard(&err)()
 	c := &counter{out: out}
 	if _, err := c.Write(w.header()); err != nil {
 		return c.n, err

@@ -122,6 +122,7 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	if h.GateInQ {
+		w.Gated()
 		nQ *= 2
 	}
 	if w.Has("attn_qkv") {
@@ -135,6 +136,13 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	h.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
 	h.Clamp = c.ClampQKV
 	return &h
+}
+
+// Gated checks that values are as long as keys, which is how long the gate of a head is.
+func (w *Weights) Gated() {
+	if c := w.cfg; c.HeadDim != c.HeadDimV {
+		w.fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
+	}
 }
 
 // QKNorm adds the norms of queries and keys, attn_q_norm and attn_k_norm, each head by itself.
@@ -202,6 +210,10 @@ func (w *Weights) PlainMoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, false) }
 
 func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 	c := w.cfg
+	if c.NExpert == 0 {
+		w.fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
+		return nil
+	}
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
 	o.Router = w.Linear("ffn_gate_inp", c.NEmbd, c.NExpert)
 	switch {

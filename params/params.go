@@ -108,7 +108,8 @@ func OpenBytes(name string, data []byte) (*Model, error) {
 }
 
 // Header reads the header of an open file.
-func Header(f *gguf.File) (*Model, error) {
+func Header(f *gguf.File) (_ *Model, err error) {
+	defer fault.Guard(&err)()
 	m, err := outline(f, func(c model.Config) *model.Weights {
 		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
@@ -151,6 +152,9 @@ func openConfig(path string) (*Model, error) {
 	}
 	return configured(f, t)
 }
+
+// MaxConfig bounds the bytes of a config.json.
+const MaxConfig = checkpoint.MaxConfig
 
 // ParseConfig reads a config.json in memory; name is what errors call it.
 func ParseConfig(name string, data []byte) (*Model, error) {

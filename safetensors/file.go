@@ -80,6 +80,7 @@ func Open(path string, o Options) (_ *File, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
+	defer fault.Guard(&err)()
 	if !strings.HasSuffix(path, ".json") {
 		return f, f.add(path, o)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // Exit codes.
@@ -49,7 +50,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetArgs(translate(root, args))
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := execute(ctx, root)
 	err = inFlags(cmd, err)
 	var usage *usageError
 	switch {
@@ -67,6 +68,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	}
 	fmt.Fprintf(stderr, "goinfer: %s\n", oneLine(err))
 	return exitFault
+}
+
+// execute runs the command that the arguments ask for. A model's file that becomes shorter meanwhile is an error like others, wherever it is noticed.
+func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
+	cmd = root
+	defer faults.Guard(&err)()
+	return root.ExecuteContextC(ctx)
 }
 
 func newRoot(began *bool) *cobra.Command {
@@ -199,8 +207,10 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		v, err := f()
-		done <- result{v, err}
+		var r result
+		defer func() { done <- r }()
+		defer faults.Guard(&r.err)()
+		r.value, r.err = f()
 	}()
 	select {
 	case r := <-done:

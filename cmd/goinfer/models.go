@@ -14,6 +14,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/internal/remote"
 )
 
 // source is where a model is: built in, a file, or a folder.
@@ -38,6 +39,8 @@ func findVocabulary(model string) (source, error) {
 		return source{model, data}, nil
 	}
 	switch info, err := os.Stat(model); {
+	case remote.IsURL(model):
+		return source{}, fmt.Errorf("%s: want a file, found an address: fetch it first; goinfer params alone reads files on web servers", remote.Shown(model))
 	case err != nil && os.IsNotExist(err) && !isPath(model):
 		return source{}, fmt.Errorf("there is no model %q: want the path of a file, or one of %s", model, strings.Join(embedded.Names(), ", "))
 	case err != nil:

@@ -111,19 +111,27 @@ func fetchParams(ctx context.Context, name string) (*params.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasSuffix(address, ".json") {
+	shown := remote.Shown(address)
+	if strings.HasSuffix(shown, ".json") {
 		f, err := remote.Open(ctx, address)
 		if err != nil {
 			return nil, err
 		}
-		data := make([]byte, min(f.Size(), remote.MaxRead))
-		if _, err := f.ReadAt(data, 0); err != nil {
+		if f.Size() > params.MaxConfig {
+			return nil, fmt.Errorf("%s: %d bytes: want at most %d", shown, f.Size(), params.MaxConfig)
+		}
+		data, err := f.Front(f.Size())
+		if err != nil {
 			return nil, err
 		}
-		return params.ParseConfig(address, data)
+		return await(ctx, func() (*params.Model, error) { return params.ParseConfig(shown, data) })
 	}
-	head, err := gguf.OpenHeader(address, func(address string) (io.ReaderAt, int64, error) {
-		f, err := remote.Open(ctx, address)
+	parts := 0
+	head, err := gguf.OpenHeader(shown, func(part string) (io.ReaderAt, int64, error) {
+		if parts++; parts > maxRemoteParts {
+			return nil, 0, fmt.Errorf("%s: more than %d files of one model", shown, maxRemoteParts)
+		}
+		f, err := remote.Open(ctx, remote.Sibling(address, path.Base(part)))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -134,6 +142,9 @@ func fetchParams(ctx context.Context, name string) (*params.Model, error) {
 	}
 	return params.Header(head)
 }
+
+// maxRemoteParts bounds the files of a model on a server, which are asked for one after the other.
+const maxRemoteParts = 512
 
 // completeNamed completes MODEL where names of known models will do.
 func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {

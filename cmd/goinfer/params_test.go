@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,8 @@ func TestParamsRemote(t *testing.T) {
 		case "/config.json":
 			w.Write([]byte(`{"architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
 				"num_key_value_heads": 4, "max_position_embeddings": 2048, "vocab_size": 32000, "rms_norm_eps": 1e-5, "tie_word_embeddings": false}`))
+		case "/big/config.json":
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, 17<<20)))
 		case "/text.gguf":
 			w.Write([]byte("hello"))
 		default:
@@ -95,6 +98,18 @@ func TestParamsRemote(t *testing.T) {
 	fault(t, command(t, "", "params", s.URL+"/none.gguf"), s.URL+"/none.gguf: the server has no such file")
 	fault(t, command(t, "", "params", s.URL+"/text.gguf"), "text.gguf")
 	fault(t, command(t, "", "params", "https://"), "want an address such as")
+	fault(t, command(t, "", "params", s.URL+"/big/config.json"), "17825792 bytes: want at most 16777216")
+
+	secret := strings.Replace(s.URL, "://", "://user:secret@", 1)
+	for _, name := range []string{"/m.gguf", "/config.json"} {
+		require.NotContains(t, ok(t, command(t, "", "params", "--json", secret+name+"?token=secret")), "secret")
+	}
+	for _, name := range []string{"/none.gguf", "/text.gguf", "/big/config.json", "/none/config.json"} {
+		require.NotContains(t, command(t, "", "params", secret+name+"?token=secret").err, "secret")
+	}
+	r := command(t, "", "run", secret+"/m.gguf?token=secret", "hello")
+	fault(t, r, s.URL+"/m.gguf: want a file")
+	require.NotContains(t, r.err, "secret")
 
 	config := filepath.Join(dir, "config.json")
 	require.NoError(t, os.WriteFile(config, []byte(`{"architectures": ["MistralForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -14,6 +15,9 @@ type PanicError struct {
 
 // Error implements error. It holds no stack, not even where the value's text has one.
 func (e *PanicError) Error() string {
+	if e.changed() {
+		return e.Value.(*FileError).Error()
+	}
 	text, _, _ := strings.Cut(fmt.Sprint(e.Value), "\n")
 	return "panic: " + text
 }
@@ -24,13 +28,38 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Caught is the error of a panic, for a deferred function that has recovered value. A value that knows the stack of another goroutine, on which the panic began, hands that on.
+// As finds the file that changed, which the text of the error then begins with.
+func (e *PanicError) As(target any) bool {
+	f, ok := target.(**FileError)
+	if ok = ok && e.changed(); ok {
+		*f = e.Value.(*FileError)
+	}
+	return ok
+}
+
+// changed reports whether the panic was a fault of memory in a file that had been mapped.
+func (e *PanicError) changed() bool {
+	f, ok := e.Value.(*FileError)
+	return ok && errors.Is(f, errChanged)
+}
+
+// Caught is the error of a panic, for a deferred function that has recovered value. A value that knows the stack of another goroutine, on which the panic began, hands that on. If
+// a mapped file lacks what was read, the error is about that file, an [ErrFormat]: see [Map].
 func Caught(value any) *PanicError {
+	if p, ok := value.(*PanicError); ok {
+		return p
+	}
 	if p, ok := value.(interface {
 		Panicked() (value any, stack []byte)
 	}); ok {
 		v, stack := p.Panicked()
+		if err := changed(v); err != nil {
+			v = err
+		}
 		return &PanicError{v, stack}
+	}
+	if err := changed(value); err != nil {
+		value = err
 	}
 	return &PanicError{value, debug.Stack()}
 }

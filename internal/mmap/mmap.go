@@ -3,6 +3,8 @@
 //	m, err := mmap.Open(path)
 //	defer m.Close()
 //	use(m.Data())
+//
+// A mapped file that someone makes shorter lacks pages: to read them is a fault of memory. Those who use Data do it under [fault.Guard].
 package mmap
 
 import (
@@ -13,12 +15,13 @@ import (
 	"os"
 
 	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/internal/mem"
 )
 
 // Map is a file's contents.
 type Map struct {
 	data   []byte
-	mapped bool
+	mapped *fault.Mapping // nil where the file was read
 }
 
 // ErrUnmappable marks files that can only be read.
@@ -47,21 +50,33 @@ func OpenMapped(path string) (*Map, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrUnmappable, err)
 	}
-	return &Map{data, true}, nil
+	return &Map{data, fault.Map(path, data)}, nil
 }
 
-// Read reads the whole file in place of mapping it.
+// Read reads the whole file in place of mapping it. What does not fit into memory is a [fault.ErrMemory].
 func Read(path string) (*Map, error) {
 	f, n, err := regular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if err := fits(n); err != nil {
+		return nil, fault.In(path, err)
+	}
 	data := make([]byte, n)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return nil, fault.In(path, err)
 	}
 	return &Map{data: data}, nil
+}
+
+// fits refuses what memory has no room for: to ask for it would end the process.
+func fits(n int) error {
+	have, why, ok := mem.Available()
+	if !ok || int64(n) <= have {
+		return nil
+	}
+	return fmt.Errorf("%w to read all of the file: want %d bytes, found %d available (%s)", fault.ErrMemory, n, have, why)
 }
 
 // regular opens a file that has a size.
@@ -114,8 +129,9 @@ func (m *Map) Lock() error {
 func (m *Map) Close() error {
 	data := m.data
 	m.data = nil
-	if !m.mapped || data == nil {
+	if m.mapped == nil || data == nil {
 		return nil
 	}
+	m.mapped.End()
 	return unmap(data)
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/internal/mem"
 )
 
 func TestOpen(t *testing.T) {
@@ -40,4 +43,19 @@ func TestRefused(t *testing.T) {
 		_, err = Open("/dev/null")
 		require.ErrorContains(t, err, "found a device")
 	}
+}
+
+// TestSparse: a file that says it is larger than any memory is mapped, and not read.
+func TestSparse(t *testing.T) {
+	if _, _, ok := mem.Available(); !ok {
+		t.Skip("nothing is known of memory")
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+	if err := os.Truncate(path, 1<<42); err != nil {
+		t.Skip(err)
+	}
+	_, err := Read(path)
+	require.ErrorIs(t, err, fault.ErrMemory)
+	require.ErrorContains(t, err, path+": not enough memory to read all of the file: want 4398046511104 bytes")
 }

@@ -237,6 +237,7 @@ func (t *team) attend(worker int) {
 		}
 		go t.attend(worker) // a chunk called runtime.Goexit
 	}()
+	debug.SetPanicOnFault(true) // mapped weights may be gone; Run passes it on
 	for !t.closing.Load() {
 		t.drain(worker)
 		if !t.spin() {

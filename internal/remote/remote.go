@@ -25,14 +25,18 @@ import (
 const (
 	// MaxRead bounds what is read of one file, far above any header.
 	MaxRead = 256 << 20
-	first   = 1 << 20 // read to begin with
-	patient = 30 * time.Second
+	first   = 1 << 20  // read to begin with
+	slowest = 16 << 10 // bytes a second that a server is given up below, once it had the time to answer
 )
+
+// patient is how long a server may take to answer; tests have less.
+var patient = 30 * time.Second
 
 // File is the beginning of a file on a server. Its ReadAt fetches what was not fetched before. It is not for use from several goroutines.
 type File struct {
 	ctx  context.Context
 	url  string
+	name string // the address as errors write it
 	size int64
 	head []byte // what was fetched so far
 }
@@ -46,7 +50,7 @@ func IsURL(name string) bool {
 func Address(name string) (string, error) {
 	u, err := url.Parse(name)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("want an address such as https://example.org/model.gguf, found %.200q", name)
+		return "", fmt.Errorf("want an address such as https://example.org/model.gguf, found %.200q", Shown(name))
 	}
 	if u.Host == "huggingface.co" || u.Host == "hf.co" {
 		parts := strings.SplitN(u.Path, "/", 5) // "", owner, name, blob, the rest
@@ -63,9 +67,35 @@ func Address(name string) (string, error) {
 	return u.String(), nil
 }
 
+// Shown is an address without what may be secret in it: user, password, query and fragment.
+func Shown(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address
+	}
+	if i := strings.IndexAny(rest, "?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	host, file, ok := strings.Cut(rest, "/")
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if ok {
+		host += "/" + file
+	}
+	return scheme + "://" + host
+}
+
+// Sibling is the address of another file in the same place.
+func Sibling(address, name string) string {
+	front, tail := address, ""
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		front, tail = address[:i], address[i:]
+	}
+	return front[:strings.LastIndexByte(front, '/')+1] + name + tail
+}
+
 // Open fetches the beginning of the file at an address. The error is fs.ErrNotExist where the server has no such file.
 func Open(ctx context.Context, address string) (*File, error) {
-	f := &File{ctx: ctx, url: address, size: -1}
+	f := &File{ctx: ctx, url: address, name: Shown(address), size: -1}
 	if err := f.fetch(first); err != nil {
 		return nil, err
 	}
@@ -78,38 +108,53 @@ func (f *File) Size() int64 { return f.size }
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(p []byte, at int64) (int, error) {
 	if at < 0 || at > f.size {
-		return 0, fault.In(f.url, fmt.Errorf("byte %d of %d", at, f.size))
+		return 0, fault.In(f.name, fmt.Errorf("byte %d of %d", at, f.size))
 	}
 	end := min(at+int64(len(p)), f.size)
-	if end > int64(len(f.head)) {
-		if err := f.fetch(end); err != nil {
-			return 0, err
-		}
+	head, err := f.Front(end)
+	if err != nil {
+		return 0, err
 	}
-	n := copy(p, f.head[at:end])
+	n := copy(p, head[at:])
 	if n < len(p) {
 		return n, io.EOF
 	}
 	return n, nil
 }
 
+// Front is the first n bytes of the file, or all of a shorter one: a view that must not be written.
+func (f *File) Front(n int64) ([]byte, error) {
+	n = min(n, f.size)
+	if n > int64(len(f.head)) {
+		if err := f.fetch(n); err != nil {
+			return nil, err
+		}
+	}
+	return f.head[:n:n], nil
+}
+
 var contentRange = regexp.MustCompile(`^bytes (\d+)-(\d+)/(\d+)$`)
 
-// client gives up on servers that do not answer; how long a body takes is up to the context.
+// client gives up on servers that do not answer. It keeps no connection: what a server sends over one that waits is written to the log by net/http.
 var client = &http.Client{Transport: &http.Transport{
-	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: patient, TLSHandshakeTimeout: patient, ForceAttemptHTTP2: true,
+	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: patient, TLSHandshakeTimeout: patient, ForceAttemptHTTP2: true, DisableKeepAlives: true,
 }}
+
+// errSlow is why a body that drips is given up.
+var errSlow = fmt.Errorf("the server sends less than %d bytes a second", slowest)
 
 // fetch makes head reach to byte end, or to the end of the file.
 func (f *File) fetch(end int64) error {
 	if end > MaxRead {
-		return fault.In(f.url, fmt.Errorf("want to read at most %d bytes, found a need of %d", MaxRead, end))
-	}
-	q, err := http.NewRequestWithContext(f.ctx, http.MethodGet, f.url, nil)
-	if err != nil {
-		return err
+		return fault.In(f.name, fmt.Errorf("want to read at most %d bytes, found a need of %d", MaxRead, end))
 	}
 	from := int64(len(f.head))
+	ctx, cancel := context.WithTimeoutCause(f.ctx, patience(end-from), errSlow)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
+	if err != nil {
+		return fault.In(f.name, errors.New("no address of a file"))
+	}
 	q.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, end-1))
 	q.Header.Set("Accept-Encoding", "identity") // ranges are of the file, not of what it is packed in
 	r, err := client.Do(q)
@@ -118,28 +163,40 @@ func (f *File) fetch(end int64) error {
 		if errors.As(err, &u) {
 			err = u.Err // the address is said once
 		}
-		return fault.In(f.url, err)
+		if context.Cause(ctx) == errSlow {
+			err = errSlow
+		}
+		return fault.In(f.name, err)
 	}
 	defer r.Body.Close()
 	if err := f.check(r, from, end); err != nil {
 		return err
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, end-from))
-	f.head = append(f.head, body...)
-	if got, want := int64(len(f.head)), min(end, f.size); err == nil && got < want {
-		err = fmt.Errorf("want %d bytes, found %d: %w", want, got, io.ErrUnexpectedEOF)
+	want := min(end, f.size)
+	head := make([]byte, want)
+	n, err := io.ReadFull(r.Body, head[copy(head, f.head):])
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = fmt.Errorf("want %d bytes, found %d: %w", want, from+int64(n), io.ErrUnexpectedEOF)
+	}
+	f.head = head[:from+int64(n)]
+	if err != nil && context.Cause(ctx) == errSlow {
+		err = errSlow
 	}
 	if err != nil {
-		return fault.In(f.url, err)
+		return fault.In(f.name, err)
 	}
 	return nil
 }
 
+// patience is how long it may take to fetch n bytes.
+func patience(n int64) time.Duration { return patient + time.Duration(n)*time.Second/slowest }
+
 // check looks at what a server says that it sends, and learns the size of the file.
 func (f *File) check(r *http.Response, from, end int64) error {
 	fault := func(format string, args ...any) error {
-		return fault.In(f.url, fmt.Errorf(format, args...))
+		return fault.In(f.name, fmt.Errorf(format, args...))
 	}
+	status := r.Status[:min(len(r.Status), 80)]
 	switch r.StatusCode {
 	case http.StatusPartialContent:
 	case http.StatusOK:
@@ -147,15 +204,15 @@ func (f *File) check(r *http.Response, from, end int64) error {
 			f.size = r.ContentLength
 			return nil
 		}
-		return fault("the server does not serve parts of files (status %s)", r.Status)
+		return fault("the server does not serve parts of files (status %s)", status)
 	case http.StatusNotFound, http.StatusGone:
-		return fault("the server has no such file (status %s): %w", r.Status, fs.ErrNotExist)
+		return fault("the server has no such file (status %s): %w", status, fs.ErrNotExist)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fault("the server does not give it to everyone (status %s): %w", r.Status, fs.ErrPermission)
+		return fault("the server does not give it to everyone (status %s): %w", status, fs.ErrPermission)
 	case http.StatusRequestedRangeNotSatisfiable:
-		return fault("the file is empty (status %s)", r.Status)
+		return fault("the file is empty (status %s)", status)
 	default:
-		return fault("the server answers with status %s", r.Status)
+		return fault("the server answers with status %s", status)
 	}
 	m := contentRange.FindStringSubmatch(r.Header.Get("Content-Range"))
 	if m == nil {

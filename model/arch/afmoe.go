@@ -9,6 +9,7 @@ import (
 // experts are scored by sigmoids behind some dense layers. Arcee AI 2025, https://www.arcee.ai/blog/the-trinity-manifesto.
 func newAFMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
+	w.Gated()
 	rope, ropeLocal := w.Rope(model.RopeNeoX), w.RopeLocal(model.RopeNeoX, c.Rope.Base, c.Rope.Factor)
 	full, local := w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {

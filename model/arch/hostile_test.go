@@ -87,3 +87,34 @@ func FuzzBuild(f *testing.F) {
 		}
 	})
 }
+
+// TestGatedValues: gates are as long as keys, so values are too.
+func TestGatedValues(t *testing.T) {
+	for _, name := range []string{"qwen3next", "qwen35", "qwen35moe", "afmoe"} {
+		for length, fits := range map[uint32]bool{8: false, 16: true, 32: false} {
+			w := gguf.NewWriter()
+			require.NoError(t, w.Set("general.architecture", name))
+			for key, value := range map[string]any{
+				"block_count": uint32(4), "embedding_length": uint32(64), "context_length": uint32(64), "attention.head_count": uint32(4), "feed_forward_length": uint32(64), "vocab_size": uint32(64),
+				"attention.layer_norm_rms_epsilon": float32(1e-5), "attention.key_length": uint32(16), "attention.value_length": length, "expert_count": uint32(4), "expert_used_count": uint32(2),
+				"ssm.conv_kernel": uint32(4), "ssm.inner_size": uint32(64), "ssm.state_size": uint32(16), "ssm.time_step_rank": uint32(4), "ssm.group_count": uint32(4), "attention.sliding_window": uint32(8),
+			} {
+				require.NoError(t, w.Set(name+"."+key, value))
+			}
+			var b bytes.Buffer
+			_, err := w.WriteTo(&b)
+			require.NoError(t, err)
+			f, err := gguf.OpenBytes("x.gguf", b.Bytes())
+			require.NoError(t, err)
+			c, err := model.ReadConfig(model.GGUF(f))
+			require.NoError(t, err)
+			_, err = Build(model.Declare(c, func(string) bool { return false }))
+			if fits {
+				require.NoError(t, err, name)
+				continue
+			}
+			require.ErrorIs(t, err, model.ErrUnsupported, "%s %d", name, length)
+			require.ErrorContains(t, err, name+`.attention.value_length": want 16`)
+		}
+	}
+}
