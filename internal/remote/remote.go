@@ -163,7 +163,7 @@ func (f *File) fetch(end int64) error {
 		if errors.As(err, &u) {
 			err = u.Err // the address is said once
 		}
-		if context.Cause(ctx) == errSlow {
+		if fault.Cancelled(ctx) == errSlow {
 			err = errSlow
 		}
 		return fault.In(f.name, err)
@@ -179,7 +179,7 @@ func (f *File) fetch(end int64) error {
 		err = fmt.Errorf("want %d bytes, found %d: %w", want, from+int64(n), io.ErrUnexpectedEOF)
 	}
 	f.head = head[:from+int64(n)]
-	if err != nil && context.Cause(ctx) == errSlow {
+	if err != nil && fault.Cancelled(ctx) == errSlow {
 		err = errSlow
 	}
 	if err != nil {
