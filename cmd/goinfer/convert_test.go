@@ -27,7 +27,7 @@ func TestConvert(t *testing.T) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, string(data), ok(t, command(t, "", "convert", "-m", folder, "-o", "-")))
-	require.Contains(t, ok(t, command(t, "", "convert", folder, "--dry-run", "--type", "q8_0")), "344,480 bytes")
+	require.Contains(t, ok(t, command(t, "", "convert", folder, "--dry-run", "--type", "q8_0")), "347,104 bytes")
 	require.Empty(t, ok(t, command(t, "", "convert", folder, "--outfile", file, "--outtype", "Q8_0")))
 	info, err := os.Stat(file)
 	require.NoError(t, err)
