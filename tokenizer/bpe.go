@@ -127,7 +127,7 @@ func replaceInvalid(text string) string {
 const shortWord = 32
 
 // wordSink appends the spelling of words to scratch.dst.
-func (t *Tokenizer) wordSink() sink {
+func (t *Tokenizer) wordSink(pipelined bool) sink {
 	switch t.kind {
 	case wpm:
 		return func(s *scratch, word string, _ bool) { s.dst = t.spellPiece(s.dst, word) }
@@ -158,6 +158,9 @@ func (t *Tokenizer) wordSink() sink {
 			}
 		}
 	}
+	if !pipelined || t.alphabet {
+		return func(s *scratch, word string, _ bool) { s.dst = t.encodeWord(s.dst, s, word) }
+	}
 	return func(s *scratch, word string, _ bool) {
 		if word = t.withoutUnknown(word); word != "" {
 			s.dst = t.encodeWord(s.dst, s, word)
@@ -167,7 +170,7 @@ func (t *Tokenizer) wordSink() sink {
 
 // withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything merges.
 func (t *Tokenizer) withoutUnknown(word string) string {
-	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback || t.alphabet {
+	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback {
 		return word
 	}
 	if t.pre.raw {

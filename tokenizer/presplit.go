@@ -27,7 +27,7 @@ func (t *Tokenizer) preTokenizer(steps []Step) (sink, error) {
 	if err := checkSteps("pre_tokenizer", steps); err != nil {
 		return nil, err
 	}
-	next := t.wordSink()
+	next := t.wordSink(true)
 	for i := len(steps) - 1; i >= 0; i-- {
 		s := &steps[i]
 		var stages []stage // of steps that isolate, one after the other

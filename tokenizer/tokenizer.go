@@ -116,7 +116,7 @@ func New(c Config) (*Tokenizer, error) {
 		t.setStrips(&c)
 	}
 	t.buildPieces()
-	t.words = t.wordSink()
+	t.words = t.wordSink(false)
 	t.scratch.New = func() any { return new(scratch) }
 	return t, nil
 }
