@@ -200,9 +200,8 @@ type signature struct {
 // target is what a value is assigned to: a name, an attribute of a namespace, or several targets.
 type target struct {
 	node
-	id     int
-	name   string
-	attr   string
-	tuple  []target
-	isList bool
+	id    int
+	name  string
+	attr  string
+	tuple []target
 }

@@ -40,7 +40,6 @@ const (
 
 var listNames = [...]string{"list", "tuple", "dict_items", "dict_keys", "dict_values", "tuple"}
 
-func newList(items ...value) *list  { return &list{items: items} }
 func newTuple(items ...value) *list { return &list{items: items, kind: isTuple} }
 
 // generator is a sequence that can be read once.
