@@ -69,7 +69,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if f.json {
 		maxArray = -1
 	}
-	info, err := s.inspect(maxArray)
+	info, err := await(cmd.Context(), func() (*goinfer.FileInfo, error) { return s.inspect(maxArray) })
 	if err != nil {
 		return err
 	}
