@@ -30,3 +30,14 @@ func TestPlainText(t *testing.T) {
 		}
 	}
 }
+
+func TestControlsInJSON(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, writeJSON(&out, "\x1b[ \u009b31m \x7f \u0085 \u00e9 \u00a0 <"))
+	require.Equal(t, `"\u001b[ \u009b31m \u007f \u0085 `+"\u00e9 \u00a0 <\"\n", out.String())
+}
+
+func TestUnbalancedIDs(t *testing.T) {
+	wrong(t, command(t, "", "logits", "--ids", "[1,2", "-o", "-"), "want a ]")
+	wrong(t, command(t, "", "logits", "--ids", "1,2]", "-o", "-"), `found "2]"`)
+}
