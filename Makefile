@@ -6,7 +6,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 # Packages that have code for a processor, or numbers that pass through it: the others are the same on every machine.
 NUMERIC = . ./internal/... ./quant ./kernels ./tensor ./kv ./nn ./model/... ./engine ./sample ./probe
-FUZZTIME = 20s
+FUZZTIME = 15s
 
 .PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover check clean
 

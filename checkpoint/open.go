@@ -103,6 +103,7 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 	if err := b.bind(ws); err != nil {
 		return nil, fault.Bad(dir, err)
 	}
+	b.notes = append(b.notes, strays(dir)...)
 	return gguf.Compose(gguf.Composition{
 		Path: dir, Keys: append(b.keys(), vocab...), Parts: b.parts, Notes: b.notes, Lock: file.Lock, Close: file.Close,
 	})

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,6 +83,9 @@ func (f *embedFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		if err != nil {
 			return withHint(err)
+		}
+		if j := slices.IndexFunc(e, func(x float32) bool { return math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) }); j >= 0 {
+			return fmt.Errorf("%s: element %d of the embedding is %v: want finite numbers", s, j, e[j])
 		}
 		if err := enc.Encode(e); err != nil {
 			return err

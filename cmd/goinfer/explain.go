@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/explain"
 )
 
@@ -87,7 +86,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
-	file, err := convert.Open(s.name, s.data)
+	file, err := s.toConvert(cmd)
 	if err != nil {
 		return err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,7 +71,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if f.json {
 		maxArray = -1
 	}
-	info, err := s.inspect(maxArray)
+	info, err := await(cmd.Context(), func() (*goinfer.FileInfo, error) { return s.inspect(maxArray) })
 	if err != nil {
 		return err
 	}
@@ -238,13 +240,23 @@ func showElem(v any, n int) string {
 	return fmt.Sprint(v)
 }
 
-// writeJSON writes v, indented.
+// writeJSON writes v, indented, with all control characters as escapes.
 func writeJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := out.Write(controls.ReplaceAllFunc(b.Bytes(), func(c []byte) []byte {
+		return fmt.Appendf(nil, `\u%04x`, bytes.Runes(c)[0])
+	}))
+	return err
 }
+
+// controls are the control characters that package json lets pass. Outside of strings JSON has none of them.
+var controls = regexp.MustCompile("[\u007f-\u009f]")
 
 // finite turns infinities and NaN into text, in arrays too: JSON has no numbers for them.
 func finite(v any) any {

@@ -107,7 +107,9 @@ func (f *logitsFlags) tokens(cmd *cobra.Command) ([]int32, error) {
 	}
 	list = strings.TrimSpace(list)
 	if inner, ok := strings.CutPrefix(list, "["); ok {
-		list = strings.TrimSuffix(inner, "]")
+		if list, ok = strings.CutSuffix(inner, "]"); !ok {
+			return nil, usagef("--ids: want a ] for the [ that the list begins with")
+		}
 	}
 	var ids []int32
 	for field := range strings.SplitSeq(list, ",") {

@@ -14,6 +14,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/remote"
 )
 
@@ -301,9 +302,14 @@ func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error)
 	return m, nil
 }
 
+// toConvert opens the file or the folder of a model to be written in other types, and can be interrupted.
+func (s source) toConvert(cmd *cobra.Command) (*gguf.File, error) {
+	return await(cmd.Context(), func() (*gguf.File, error) { return convert.Open(s.name, s.data) })
+}
+
 // as makes the model in memory, in other types.
 func (s source) as(cmd *cobra.Command, o modelOptions) (source, error) {
-	f, err := convert.Open(s.name, s.data)
+	f, err := s.toConvert(cmd)
 	if err != nil {
 		return s, err
 	}

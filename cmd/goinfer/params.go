@@ -87,7 +87,7 @@ func findParams(ctx context.Context, name string) (*params.Model, error) {
 		return fetchParams(ctx, name)
 	}
 	if strings.EqualFold(path.Ext(name), ".json") {
-		return params.Open(name)
+		return await(ctx, func() (*params.Model, error) { return params.Open(name) })
 	}
 	s, err := find(name)
 	switch {

@@ -77,7 +77,7 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if f.importance != "" {
-		if o.Importance, err = convert.ReadImportance(f.importance); err != nil {
+		if o.Importance, err = await(cmd.Context(), func() (*convert.Importance, error) { return convert.ReadImportance(f.importance) }); err != nil {
 			return err
 		}
 	}
@@ -86,7 +86,7 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 
 // writeModel writes a model to the file out as o says; what is the word for it. dry says how large it would be in place of that.
 func writeModel(cmd *cobra.Command, s source, out, what string, dry bool, o convert.Options) error {
-	src, err := convert.Open(s.name, s.data)
+	src, err := s.toConvert(cmd)
 	if err != nil {
 		return err
 	}

@@ -165,6 +165,11 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 	bar := startProgress(cmd, "reading the prompt", -1)
 	defer bar.end()
 	q.Progress = bar.set
+	text := &plainText{out: out}
+	write := out.Write
+	if isTerminal(out) {
+		write = text.Write
+	}
 	var last goinfer.Piece
 	newline := true // the text ends a line, or there is none
 	for piece, err := range m.Generate(ctx, q) {
@@ -174,11 +179,14 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 		bar.end()
 		if n := len(piece.Bytes); n > 0 {
 			newline = piece.Bytes[n-1] == '\n'
-			if _, err := out.Write(piece.Bytes); err != nil {
+			if _, err := write(piece.Bytes); err != nil {
 				return err
 			}
 		}
 		last = piece
+	}
+	if err := text.end(); err != nil {
+		return err
 	}
 	u, talks := last.Usage, f.verbose || last.Stop == goinfer.StopContext
 	switch {

@@ -61,7 +61,7 @@ func (f *tokensFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.tokenizer()
+	v, err := await(cmd.Context(), s.tokenizer)
 	if err != nil {
 		return err
 	}

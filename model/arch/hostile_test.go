@@ -28,8 +28,18 @@ var keys = []struct{ name, kind string }{
 // sizes are the numbers that a byte stands for.
 var sizes = []uint32{0, 1, 2, 3, 4, 6, 8, 16, 24, 32, 64, 100, 1 << 10, 1 << 16, 1 << 24, 1<<32 - 1}
 
-// hostile is a file of an architecture whose metadata data spells, two bytes to a key.
+// hostile is a file of an architecture whose metadata data spells.
 func hostile(t testing.TB, name string, data []byte) *gguf.File {
+	var b bytes.Buffer
+	_, err := hostileKeys(t, name, data).WriteTo(&b)
+	require.NoError(t, err)
+	f, err := gguf.OpenBytes("x.gguf", b.Bytes())
+	require.NoError(t, err)
+	return f
+}
+
+// hostileKeys is the metadata of a file of an architecture, two bytes of data to a key.
+func hostileKeys(t testing.TB, name string, data []byte) *gguf.Writer {
 	w := gguf.NewWriter()
 	require.NoError(t, w.Set("general.architecture", name))
 	seen := map[string]bool{}
@@ -50,20 +60,24 @@ func hostile(t testing.TB, name string, data []byte) *gguf.File {
 		}
 		require.NoError(t, w.Set(name+"."+key.name, value))
 	}
-	var b bytes.Buffer
-	_, err := w.WriteTo(&b)
-	require.NoError(t, err)
-	f, err := gguf.OpenBytes("x.gguf", b.Bytes())
-	require.NoError(t, err)
-	return f
+	return w
+}
+
+// hostileSeeds are configurations that can be built: a plain one, and one of experts, windows and states.
+func hostileSeeds() [][]byte {
+	plain := []byte{0, 4, 1, 10, 2, 11, 3, 4, 6, 11, 7, 1, 9, 11}
+	return [][]byte{
+		plain,
+		append(bytes.Clone(plain), 4, 2, 16, 6, 17, 2, 18, 6, 29, 7, 41, 4, 42, 10, 43, 6, 44, 4, 45, 2, 14, 7, 15, 7, 33, 6, 10, 7, 40, 6, 55, 10),
+	}
 }
 
 // FuzzBuild: whatever a configuration says, an architecture is built of it, and says what it keeps, or there is one error in a line.
 func FuzzBuild(f *testing.F) {
-	plain := []byte{0, 4, 1, 10, 2, 11, 3, 4, 6, 11, 7, 1, 9, 11}
 	for i := range Names() {
-		f.Add(byte(i), plain)
-		f.Add(byte(i), append(bytes.Clone(plain), 4, 2, 16, 6, 17, 2, 18, 6, 29, 7, 41, 4, 42, 10, 43, 6, 44, 4, 45, 2, 14, 7, 15, 7, 33, 6, 10, 7, 40, 6, 55, 10))
+		for _, seed := range hostileSeeds() {
+			f.Add(byte(i), seed)
+		}
 	}
 	f.Fuzz(func(t *testing.T, number byte, data []byte) {
 		name := Names()[int(number)%len(Names())]
