@@ -78,15 +78,16 @@ var everyone = []string{"internal/fault"}
 
 // libraries says who may import what from outside; "" stands for everyone. Test files may import testify and regexp2 besides.
 var libraries = map[string][]string{
-	"github.com/x448/float16":        {"quant"},
-	"github.com/klauspost/cpuid/v2":  {"internal/cpu"},
-	"golang.org/x/sys":               {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
-	"github.com/ulikunitz/xz":        {"claims"},
-	"golang.org/x/text":              {"tokenizer"},
-	"golang.org/x/term":              {"cmd/..."},
-	"github.com/spf13":               {"cmd/..."},
-	"github.com/schollz/progressbar": {"cmd/..."},
-	"github.com/stretchr/testify":    {"internal/shared"},
+	"github.com/x448/float16":         {"quant"},
+	"github.com/klauspost/cpuid/v2":   {"internal/cpu"},
+	"golang.org/x/sys":                {"internal/cpu", "internal/disk", "internal/mem", "internal/mmap"},
+	"github.com/ulikunitz/xz":         {"claims"},
+	"golang.org/x/text":               {"tokenizer"},
+	"golang.org/x/term":               {"cmd/..."},
+	"github.com/spf13":                {"cmd/..."},
+	"github.com/schollz/progressbar":  {"cmd/..."},
+	"github.com/stretchr/testify":     {"internal/shared"},
+	"github.com/google/jsonschema-go": {"grammar"},
 }
 
 var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6"}

@@ -18,7 +18,13 @@
 // [Request] says what to generate. Its Sampling is greedy unless told otherwise; [DefaultSampling] returns what most programs use. Generation ends at
 // the model's end-of-generation tokens, a stop string, a number of tokens, or the end of the context; the last [Piece] says which.
 //
-// A [Hook] sees the computation from inside (router decisions, attention heads, activations, the state after each layer) and may change it.
+// [Model.Score] evaluates a prompt for its logits or hidden states and generates nothing; [Model.Embed] and [Model.Unembed] make an embedding, and logits of any layer. [Model.SaveState]
+// and [Model.LoadState] keep a conversation's cache in a file. [Model.Info] has the facts, and [Model.Stats] the counts.
+//
+// Errors are of kinds that errors.Is finds ([ErrFormat], [ErrUnsupported], [ErrContextFull], [ErrCacheFull], [ErrBusy], [ErrInvalid], …), and carry facts that errors.As finds: an
+// [ArgumentError] the field, a [FileError] the path, a [PanicError] the stack.
+//
+// A [Watch] copies what it wants of a computation into a queue, live. A [Hook] sees the computation from inside (router decisions, attention heads, activations, the state after each layer) and may change it.
 //
 // The same file, request and seed give the same text on the same machine, whatever the number of threads and the company a request runs in.
 package goinfer

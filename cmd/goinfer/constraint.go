@@ -38,7 +38,7 @@ func (f *constraintFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.regex, "regex", "", "the output matches `EXPRESSION` as a whole (RE2, as Go has them)")
 	fs.BoolVar(&f.noFormat, "no-format", false, "the keyword format of a schema says nothing, instead of what it says")
 	fs.BoolVar(&f.anyOrder, "json-any-order", false, "keys come in any order, instead of that of the schema's properties")
-	fs.StringVar(&f.whitespace, "json-whitespace", "", "white space in JSON: `none`, or flexible for all that JSON allows (default what models\nwrite: one space, or line breaks and indentation)")
+	fs.StringVar(&f.whitespace, "json-whitespace", "", "white space in JSON: `none`, or flexible for all that JSON allows (default what models\nprefer: one space, or line breaks and indentation)")
 }
 
 var whitespaces = map[string]grammar.Options{"": {}, "usual": {}, "none": {Whitespace: grammar.None}, "flexible": {Whitespace: grammar.Flexible}}
