@@ -26,7 +26,7 @@ var overInputs = map[string][]string{
 	"experts heatmap": {"experts heatmap MODEL hi --html OUT", "experts heatmap --model MODEL hi --html OUT", "experts heatmap --file TEXT --html OUT", "experts heatmap --binary-file TEXT --html OUT"},
 	"experts stats":   {"experts stats MODEL -p hi --html OUT", "experts stats --model MODEL -p hi --html OUT", "experts stats --file TEXT --html OUT", "experts stats --binary-file TEXT --html OUT"},
 	"experts cost":    {"experts cost MODEL hi --html OUT", "experts cost --model MODEL hi --html OUT", "experts cost --file TEXT --html OUT", "experts cost --binary-file TEXT --html OUT"},
-	"claims":          {"claims --html OUT"},
+	"claims":          {"claims --model MODEL --html OUT", "claims --said TEXT --html OUT", "claims --training TEXT --html OUT"},
 	"synth":           {"synth tiny-dense -o OUT"},
 }
 
