@@ -1,17 +1,14 @@
 package mem
 
 import (
-	"bytes"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/fstest"
 
-	"github.com/goinfer/goinfer/internal/mmap"
 	"github.com/stretchr/testify/require"
 )
 
@@ -124,31 +121,6 @@ func TestHuge(t *testing.T) {
 	require.EqualValues(t, 1, b[0])
 	require.EqualValues(t, 2, b[len(b)-1])
 	require.Zero(t, b[hugePage])
-}
-
-func TestPopulate(t *testing.T) {
-	content := bytes.Repeat([]byte("goinfer"), 100000)
-	path := filepath.Join(t.TempDir(), "file")
-	require.NoError(t, os.WriteFile(path, content, 0o600))
-	m, err := mmap.Open(path)
-	require.NoError(t, err)
-	defer m.Close()
-	for _, part := range [][]byte{nil, m.Data()[:1], m.Data()[5000:70001], m.Data(), content} {
-		Populate(part)
-	}
-	require.True(t, bytes.Equal(content, m.Data()))
-
-	// What was populated is held, without having been touched. Emulators of other processors do not pass the advice on.
-	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" || !ResetPeak() {
-		return
-	}
-	require.NoError(t, os.WriteFile(path, make([]byte, 64<<20), 0o600))
-	large, err := mmap.Open(path)
-	require.NoError(t, err)
-	defer large.Close()
-	before := PeakRSS()
-	Populate(large.Data())
-	require.Greater(t, PeakRSS()-before, int64(48<<20))
 }
 
 func TestResetPeak(t *testing.T) {
