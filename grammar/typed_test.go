@@ -1,18 +1,13 @@
 package grammar
 
 import (
-	"context"
 	"encoding/json"
-	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
-
-	"github.com/goinfer/goinfer/sample"
 )
 
 type weather struct {
@@ -25,37 +20,6 @@ type weather struct {
 	Tags    map[string]int    `json:"tags,omitempty"`
 	Any     any               `json:"any,omitempty"`
 	At      time.Time         `json:"at,omitzero"`
-}
-
-// randomModel writes random tokens that the constraint allows.
-type randomModel struct {
-	t      *testing.T
-	rng    *rand.Rand
-	tokens *fewTokens
-	v      *Vocabulary
-	most   int
-}
-
-func (m *randomModel) GenerateConstrained(_ context.Context, c *Constraint) (string, error) {
-	g, err := c.Grammar(m.v)
-	if err != nil {
-		return "", err
-	}
-	at, mask := g.NewMatcher(), sample.NewBitset(m.tokens.Size())
-	var b strings.Builder
-	for step := 0; !at.Done() || step < 5; step++ {
-		if step > m.most {
-			return b.String(), nil
-		}
-		at.Mask(mask)
-		if mask.Count() == 0 {
-			break
-		}
-		id := choose(m.tokens, mask, m.rng, step)
-		require.NoError(m.t, at.Accept(id))
-		b.WriteString(m.tokens.texts[id])
-	}
-	return b.String(), nil
 }
 
 func TestTyped(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,12 +41,16 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, Load{0.3, 0.2}, Load{0.3, 0.1}.Worse(Load{0.2, 0.2}))
 }
 
+// spun is what the loops of TestWatchSeesLoad count.
+var spun atomic.Uint64
+
 // TestWatchSeesLoad: two loops for each core, in a process of their own, are seen.
 func TestWatchSeesLoad(t *testing.T) {
 	if os.Getenv("GOINFER_TEST_SPIN") != "" {
 		for range runtime.NumCPU() {
 			go func() {
-				for {
+				for n := uint64(0); ; n++ {
+					spun.Store(n)
 				}
 			}()
 		}
