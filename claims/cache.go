@@ -173,7 +173,7 @@ func (r *run) otherCaches(c *Claim) error {
 			return err
 		}
 		c.add("cache-latent/"+name, name+": cache for a token ÷ that with a key head for each query head", computed(1/rep.Cache.MultiHead, percent,
-			fmt.Sprintf("%.1f KB in place of %.0f KB, in F16.", float64(rep.Cache.Types[0].Token)/1e3, float64(rep.Cache.Types[0].MultiHead)/1e3), paramsOf(name)))
+			fmt.Sprintf("%.1f KB in place of %.0f KB, in F16.", float64(rep.Cache.Types[0].Token)/1e3, float64(rep.Cache.Types[0].MultiHead)/1e3), c.again))
 	}
 	for name := range c.reported.under("cache-grouped") {
 		rep, err := r.shape(name)

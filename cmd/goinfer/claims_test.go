@@ -71,7 +71,7 @@ func prints(text string, value float64) bool {
 		if fraction {
 			off = 0.51 * math.Pow(10, float64(power-len(decimals)))
 		}
-		for _, unit := range []float64{1, 1e-2, 1e3, 1e6, 1e9, 1e-6, 1e-9} {
+		for _, unit := range []float64{1, 1e-2, 1e3, 1e6, 1e9, 1e-6, 1e-9, 1.073741824, 1.048576, 1.024} {
 			if (unit == 1 || len(mantissa) > 2) && math.Abs(x-value/unit) <= off {
 				return true
 			}
