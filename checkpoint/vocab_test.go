@@ -227,12 +227,16 @@ func compareCases(t *testing.T, got *tokenizer.Tokenizer, path string, want *tok
 	for _, c := range cases {
 		// Where BERT's accents are stripped llama.cpp drops vowels of Korean and signs of Indic scripts,
 		// which Hugging Face does not; vertical tabs and form feeds end words for one and are dropped
-		// by the other.
-		if got.Model() == tokenizer.ModelWPM && strings.ContainsFunc(c.Text, func(r rune) bool { return r == '\v' || r == '\f' || unicode.In(r, unicode.Hangul, unicode.M) }) {
+		// by the other; and words of over 100 characters are unknown to the latter.
+		if got.Model() == tokenizer.ModelWPM && (strings.ContainsFunc(c.Text, func(r rune) bool { return r == '\v' || r == '\f' || unicode.In(r, unicode.Hangul, unicode.M) }) || longWord(c.Text)) {
 			continue
 		}
 		require.Equal(t, want.Encode(nil, c.Text, true, c.Parse_special), got.Encode(nil, c.Text, true, c.Parse_special), "%q", c.Text)
 	}
+}
+
+func longWord(text string) bool {
+	return slices.ContainsFunc(strings.Fields(text), func(w string) bool { return len([]rune(w)) > 100 })
 }
 
 // published writes a vocabulary in the formats of checkpoints.
