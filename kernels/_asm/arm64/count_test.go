@@ -73,17 +73,17 @@ func TestInstructions(t *testing.T) {
 			t.Errorf("%s: %.2f instructions at neon and %.2f at dotprod are more than llama.cpp's %.2f and %.2f", f.name, a, b, peer.neon, peer.dotprod)
 		}
 	}
-	table.WriteString("\n| panels, 4 tokens | neon | dotprod | i8mm |\n|---|---|---|---|\n")
+	table.WriteString("\n| microkernels, 4 tokens | neon | dotprod | i8mm |\n|---|---|---|---|\n")
 	for _, g := range []struct {
 		name, neon, other string
 	}{
-		{"groups of 32, bytes up to 16", "panel32UpTo16", "panel32"},
-		{"groups of 32, bytes up to 64", "panel32UpTo64", "panel32"},
-		{"groups of 32, any bytes", "panel32UpTo128", "panel32"},
-		{"groups of 32 with minimum", "panel32MinUpTo32", "panel32Min"},
-		{"groups of 16, bytes up to 32", "panel16UpTo32", "panel16"},
-		{"groups of 16, bytes up to 64", "panel16UpTo64", "panel16"},
-		{"groups of 16 with minimum", "panel16MinUpTo32", "panel16Min"},
+		{"groups of 32, bytes up to 16", "microkernel32UpTo16", "microkernel32"},
+		{"groups of 32, bytes up to 64", "microkernel32UpTo64", "microkernel32"},
+		{"groups of 32, any bytes", "microkernel32UpTo128", "microkernel32"},
+		{"groups of 32 with minimum", "microkernel32MinUpTo32", "microkernel32Min"},
+		{"groups of 16, bytes up to 32", "microkernel16UpTo32", "microkernel16"},
+		{"groups of 16, bytes up to 64", "microkernel16UpTo64", "microkernel16"},
+		{"groups of 16 with minimum", "microkernel16MinUpTo32", "microkernel16Min"},
 	} {
 		per := func(name string) float64 { return count(name, 1) / (4 * tileRows) }
 		fmt.Fprintf(&table, "| %s | %.1f | %.1f | %.1f |\n", g.name, per(g.neon+"x4NEON"), per(g.other+"x4DotProd"), per(g.other+"x4I8MM"))
