@@ -167,7 +167,7 @@ func TestBusy(t *testing.T) {
 			require.ErrorIs(t, m.Score(ctx, goinfer.Request{Tokens: []int32{1, 2}}), left)
 		})
 	}
-	require.Eventually(t, func() bool { return m.Stats().Waiting == 2 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return m.Stats().Waiting == 2 }, 30*time.Second, time.Millisecond)
 	require.ErrorIs(t, m.Score(t.Context(), goinfer.Request{Tokens: []int32{1}}), goinfer.ErrBusy)
 	require.EqualValues(t, 1, m.Stats().Refused)
 	cancel(left)
