@@ -367,7 +367,7 @@ func (e *Engine) longest(key string, tokens []int32) (kv.Seq, int) {
 			return
 		}
 		if s := o.shared(); s.open && !s.private && !s.whole && s.key == key {
-			common := commonPrefix(tokens, s.tokens[:s.evaluated()])
+			common := prefix.Common(tokens, s.tokens[:s.evaluated()])
 			if common > n {
 				if m := e.store.Reach(s.seq, common); m > n {
 					seq, n = s.seq, m
@@ -376,15 +376,4 @@ func (e *Engine) longest(key string, tokens []int32) (kv.Seq, int) {
 		}
 	})
 	return seq, n
-}
-
-// commonPrefix is the length of the common prefix.
-func commonPrefix(a, b []int32) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
 }

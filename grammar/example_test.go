@@ -41,5 +41,5 @@ func Example() {
 	fmt.Println(err)
 	// Output:
 	// true false false
-	// json schema: /properties/a/uniqueItems: it is supported for items of a finite set only
+	// /properties/a/uniqueItems: it is supported for items of a finite set only
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -128,14 +127,8 @@ func (f *constraintFlags) compile(given string, o grammar.Options) (*grammar.Con
 	return c, nil
 }
 
-// named puts the name of what was read in front of an error, in place of the package's.
-func named(name string, err error) error {
-	text := err.Error()
-	for _, prefix := range []string{"grammar: ", "json schema: ", "gbnf: "} {
-		text = strings.TrimPrefix(text, prefix)
-	}
-	return errors.New(name + ": " + text)
-}
+// named puts the name of what was read in front of an error.
+func named(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
 
 // grammar returns the constraint on the tokens of a model, nil if the flags ask for nothing.
 func (f *constraintFlags) grammar(cmd *cobra.Command, v *goinfer.Tokenizer) (goinfer.Grammar, error) {

@@ -56,7 +56,7 @@ func (c *Cache) scan(key string, tokens []int32) int {
 	most := 0
 	for x := c.used.Front(); x != nil; x = x.Next() {
 		if e := x.Value.(*entry); e.key == key {
-			most = max(most, c.store.Reach(e.seq, common(e.tokens, tokens)))
+			most = max(most, c.store.Reach(e.seq, Common(e.tokens, tokens)))
 		}
 	}
 	return most
@@ -196,7 +196,7 @@ func TestCacheOfStore(t *testing.T) {
 				require.Equal(t, want, n)
 				longest := 0
 				for x := c.used.Front(); x != nil; x = x.Next() {
-					longest = max(longest, common(x.Value.(*entry).tokens, tokens))
+					longest = max(longest, Common(x.Value.(*entry).tokens, tokens))
 				}
 				if n < longest {
 					shorter++

@@ -66,11 +66,11 @@ func (n *node) child(tokens []int32) (c *node, depth int) {
 	if c = n.children[tokens[n.depth]]; c == nil {
 		return nil, 0
 	}
-	return c, n.depth + common(tokens[n.depth:], c.best.tokens[n.depth:c.depth])
+	return c, n.depth + Common(tokens[n.depth:], c.best.tokens[n.depth:c.depth])
 }
 
-// common is the length of the common prefix.
-func common(a, b []int32) int {
+// Common is the length of the common prefix.
+func Common(a, b []int32) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] != b[i] {

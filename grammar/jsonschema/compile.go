@@ -46,7 +46,7 @@ func (e *Error) Error() string {
 	if at == "" {
 		at = "the schema"
 	}
-	return fmt.Sprintf("json schema: %s: %s", at, e.Reason)
+	return fmt.Sprintf("%s: %s", at, e.Reason)
 }
 
 // limits bound the work on a schema.
