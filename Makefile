@@ -5,7 +5,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages in which goroutines meet.
 CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 # Packages that have code for a processor, or numbers that pass through it: the others are the same on every machine.
-NUMERIC = . ./internal/... ./quant ./kernels ./tensor ./kv ./nn ./model/... ./engine ./sample ./probe
+NUMERIC = . ./internal/... ./quant ./kernels ./tensor ./kv ./nn ./model/... ./engine ./sample ./study/probe
 FUZZTIME = 15s
 
 .PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover check clean
@@ -23,13 +23,13 @@ race: ## run the concurrent packages under the race detector (needs a C compiler
 	GOINFER_LONG= CGO_ENABLED=1 go test -race -short -timeout 30m $(CONCURRENT)
 
 purego: ## run the tests of packages that have assembly without it
-	GOINFER_LONG= go test -tags purego ./kernels ./nn ./probe ./engine
+	GOINFER_LONG= go test -tags purego ./kernels ./nn ./study/probe ./engine
 
 generate: ## write the assembly anew
 	go generate ./kernels
 
 generated: generate ## check that the assembly is what its generators write, and test these
-	@git diff --exit-code --stat -- kernels probe || { echo "the assembly differs from what go generate writes"; exit 1; }
+	@git diff --exit-code --stat -- kernels study/probe || { echo "the assembly differs from what go generate writes"; exit 1; }
 	cd kernels/_asm && go vet ./... && go test ./...
 
 cross: ## build for every supported system

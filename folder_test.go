@@ -11,14 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
 // asFile writes the checkpoint in a folder as a GGUF file.
 func asFile(t *testing.T, dir string) string {
-	f, err := checkpoint.Open(dir, gguf.Options{})
+	f, err := hf.Open(dir, gguf.Options{})
 	require.NoError(t, err)
 	defer f.Close()
 	w := gguf.NewWriter()

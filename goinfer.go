@@ -10,9 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/engine"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -198,7 +198,7 @@ type Model struct {
 // checkpoint.
 func Open(path string, o Options) (_ *Model, err error) {
 	defer fault.Guard(&err)()
-	head, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
+	head, err := hf.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func Open(path string, o Options) (_ *Model, err error) {
 	if err != nil {
 		return nil, fault.Bad(path, err)
 	}
-	f, err := checkpoint.Open(path, gguf.Options{NoMmap: o.NoMmap})
+	f, err := hf.Open(path, gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
 		return nil, err
 	}
@@ -471,13 +471,13 @@ func OpenTokenizer(path string) (_ *Tokenizer, err error) {
 
 func openVocabulary(path string) (*gguf.File, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		f, err := checkpoint.OpenVocabulary(path)
+		f, err := hf.OpenVocabulary(path)
 		if f == nil && err == nil {
 			err = fault.Bad(path, errors.New("want a vocabulary (tokenizer.json, tokenizer.model or another), found none"))
 		}
 		return f, err
 	}
-	return checkpoint.Open(path, gguf.Options{HeaderOnly: true})
+	return hf.Open(path, gguf.Options{HeaderOnly: true})
 }
 
 // OpenTokenizerBytes does the same for a file in memory.

@@ -1,8 +1,8 @@
 package goinfer
 
 import (
-	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
@@ -37,7 +37,7 @@ type TensorInfo struct {
 // Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
 func Inspect(path string, maxArray int) (_ *FileInfo, err error) {
 	defer fault.Guard(&err)()
-	f, err := checkpoint.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}

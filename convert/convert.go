@@ -27,8 +27,8 @@ import (
 	"sync/atomic"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/checkpoint"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -87,7 +87,7 @@ func Open(path string, data []byte) (*gguf.File, error) {
 	if data != nil {
 		return gguf.OpenBytes(path, data)
 	}
-	return checkpoint.Open(path, gguf.Options{})
+	return hf.Open(path, gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known

@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/bench"
-	"github.com/goinfer/goinfer/catalog"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/bench"
+	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 // benchFlags are the flags of bench.

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/bench"
-	"github.com/goinfer/goinfer/catalog"
+	"github.com/goinfer/goinfer/study/bench"
+	"github.com/goinfer/goinfer/study/catalog"
 )
 
 // benchOutput writes results as they come.

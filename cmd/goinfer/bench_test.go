@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/bench"
+	"github.com/goinfer/goinfer/study/bench"
 )
 
 // quick are flags for a bench of tiny-dense that takes no time.

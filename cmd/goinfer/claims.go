@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/bench"
-	"github.com/goinfer/goinfer/claims"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/bench"
+	"github.com/goinfer/goinfer/study/claims"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 // claimsFlags are the flags of claims.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/claims"
+	"github.com/goinfer/goinfer/study/claims"
 )
 
 // claimsReport is what --json writes, as far as tests look at it.

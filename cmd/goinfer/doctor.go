@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 func newDoctor() *cobra.Command {

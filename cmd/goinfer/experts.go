@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/experts"
+	"github.com/goinfer/goinfer/study/experts"
 )
 
 // defaultMoE is MODEL for the commands about experts where it is left out.

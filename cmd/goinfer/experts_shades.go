@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/goinfer/goinfer/experts"
+	"github.com/goinfer/goinfer/study/experts"
 )
 
 // shades draws a trace in a terminal: a line for each token, a stretch of cells for each layer, a cell for each expert.

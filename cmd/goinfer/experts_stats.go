@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer/experts"
+	"github.com/goinfer/goinfer/study/experts"
 )
 
 // statsFlags are the flags of experts stats.

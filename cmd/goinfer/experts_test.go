@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/experts"
 	"github.com/goinfer/goinfer/internal/browser"
+	"github.com/goinfer/goinfer/study/experts"
 )
 
 func TestExpertsTrace(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/experts"
-	"github.com/goinfer/goinfer/page"
+	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/page"
 )
 
 // whatIfFlags are the flags of experts whatif.

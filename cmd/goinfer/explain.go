@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/explain"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 // explainFlags are the flags of explain.

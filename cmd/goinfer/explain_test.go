@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/explain"
 	"github.com/goinfer/goinfer/internal/browser"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 func TestExplain(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/grammar"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 func newGrammar() *cobra.Command {

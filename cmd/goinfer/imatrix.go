@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer/convert"
-	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/study/eval"
 )
 
 // imatrixFlags are the flags of imatrix.

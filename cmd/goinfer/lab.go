@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/bench"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
-	"github.com/goinfer/goinfer/lab"
+	"github.com/goinfer/goinfer/study/bench"
+	"github.com/goinfer/goinfer/study/lab"
 )
 
 // labFlags are the flags of lab.

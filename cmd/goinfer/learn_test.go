@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/shared"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 var updateLessons = flag.Bool("update-lessons", false, "write what the commands print into docs/learn")

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/goinfer/goinfer/explain"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 // nextFlags are the flags of next.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/explain"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 func TestNext(t *testing.T) {

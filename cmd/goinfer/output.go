@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/goinfer/goinfer/internal/disk"
-	"github.com/goinfer/goinfer/page"
+	"github.com/goinfer/goinfer/study/page"
 )
 
 // isDevice reports whether path exists and is no file, so that what is written to it takes no room.

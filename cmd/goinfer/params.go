@@ -13,11 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/catalog"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/remote"
-	"github.com/goinfer/goinfer/params"
+	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/params"
 )
 
 // paramsFlags are the flags of params.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/study/eval"
 )
 
 // perplexityFlags are the flags of perplexity.

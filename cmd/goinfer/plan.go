@@ -14,11 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/bench"
-	"github.com/goinfer/goinfer/catalog"
-	"github.com/goinfer/goinfer/params"
-	"github.com/goinfer/goinfer/plan"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/bench"
+	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/plan"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 // planFlags are the flags of plan.

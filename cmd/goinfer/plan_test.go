@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/plan"
+	"github.com/goinfer/goinfer/study/plan"
 )
 
 func TestPlan(t *testing.T) {

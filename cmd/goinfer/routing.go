@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/experts"
+	"github.com/goinfer/goinfer/study/experts"
 )
 
 // routingHeading is the heading of the flags of a routing in help texts.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer/eval"
+	"github.com/goinfer/goinfer/study/eval"
 )
 
 // scoreLines scores the continuations of --score, one line each.

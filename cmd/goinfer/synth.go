@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/catalog"
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 // synthFlags are the flags of synth.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/probe"
+	"github.com/goinfer/goinfer/study/probe"
 )
 
 func TestSynth(t *testing.T) {

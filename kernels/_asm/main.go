@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -48,8 +49,8 @@ func main() {
 		{"kernels", "kvrows_avx512", (*program).kvRows512, pass.Concat()},
 		{"kernels", "recurrent_avx2", (*program).recurrent256, vex},
 		{"kernels", "recurrent_avx512", (*program).recurrent512, pass.Concat()},
-		{"probe", "loops_avx2", probe256, vex},
-		{"probe", "loops_avx512", probe512, pass.Concat()},
+		{"study/probe", "loops_avx2", probe256, vex},
+		{"study/probe", "loops_avx512", probe512, pass.Concat()},
 	} {
 		if err := write(*dir, f.pkg, f.name, f.make, f.finish); err != nil {
 			fmt.Fprintln(os.Stderr, "_asm:", err)
@@ -59,7 +60,7 @@ func main() {
 }
 
 // write runs a program, then a last pass over its instructions, and leaves NAME_amd64.s and
-// NAME_stubs_amd64.go in the package's folder.
+// NAME_stubs_amd64.go in the folder pkg of the module.
 func write(dir, pkg, name string, make func(*program), finish pass.Interface) error {
 	x := &program{Context: build.NewContext(), consts: map[string]Mem{}}
 	x.Constraint(buildtags.Not("purego"))
@@ -70,7 +71,7 @@ func write(dir, pkg, name string, make func(*program), finish pass.Interface) er
 		build.LogError(log.New(os.Stderr, "", 0), err, 10)
 		return errors.New(name + ": the program has faults")
 	}
-	cfg := printer.Config{Name: "kernels/_asm", Pkg: pkg}
+	cfg := printer.Config{Name: "kernels/_asm", Pkg: path.Base(pkg)}
 	asm, err := os.Create(filepath.Join(dir, pkg, name+"_amd64.s"))
 	if err != nil {
 		return err

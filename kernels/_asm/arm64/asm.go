@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -48,7 +49,7 @@ func (x *program) stubs() string {
 	if strings.Contains(x.stub.String(), "quant.") {
 		imports = "\nimport \"github.com/goinfer/goinfer/quant\"\n"
 	}
-	return generated + "package " + x.pkg + "\n" + imports + x.stub.String()
+	return generated + "package " + path.Base(x.pkg) + "\n" + imports + x.stub.String()
 }
 
 // function begins a function. Every parameter is of eight bytes, but the last one may be a float32.

@@ -52,5 +52,5 @@ var files = []struct {
 	{"kernels", "activations_neon", (*program).quantize},
 	{"kernels", "kvrows_neon", (*program).kvRows},
 	{"kernels", "recurrent_neon", (*program).recur},
-	{"probe", "loops_neon", probeLoops},
+	{"study/probe", "loops_neon", probeLoops},
 }
