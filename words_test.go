@@ -46,9 +46,9 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
-	"internal/par join": true, // fork and join
-	"nn Act":            true, // the activation function
-	"probe Measure":     true, // measures the machine
+	"internal/par join":   true, // fork and join
+	"nn Act":              true, // the activation function
+	"study/probe Measure": true, // measures the machine
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,
