@@ -198,7 +198,7 @@ type Model struct {
 // checkpoint.
 func Open(path string, o Options) (_ *Model, err error) {
 	defer fault.Guard(&err)()
-	head, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	head, err := hf.Open(path, arch.Families(), gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func Open(path string, o Options) (_ *Model, err error) {
 	if err != nil {
 		return nil, fault.Bad(path, err)
 	}
-	f, err := hf.Open(path, gguf.Options{NoMmap: o.NoMmap})
+	f, err := hf.Open(path, arch.Families(), gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
 		return nil, err
 	}
@@ -477,7 +477,7 @@ func openVocabulary(path string) (*gguf.File, error) {
 		}
 		return f, err
 	}
-	return hf.Open(path, gguf.Options{HeaderOnly: true})
+	return hf.Open(path, arch.Families(), gguf.Options{HeaderOnly: true})
 }
 
 // OpenTokenizerBytes does the same for a file in memory.

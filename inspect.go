@@ -4,6 +4,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // FileInfo is what a model file's header tells.
@@ -37,7 +38,7 @@ type TensorInfo struct {
 // Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
 func Inspect(path string, maxArray int) (_ *FileInfo, err error) {
 	defer fault.Guard(&err)()
-	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := hf.Open(path, arch.Families(), gguf.Options{HeaderOnly: true})
 	if err != nil {
 		return nil, err
 	}

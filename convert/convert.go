@@ -34,6 +34,7 @@ import (
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -87,7 +88,7 @@ func Open(path string, data []byte) (*gguf.File, error) {
 	if data != nil {
 		return gguf.OpenBytes(path, data)
 	}
-	return hf.Open(path, gguf.Options{})
+	return hf.Open(path, arch.Families(), gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known

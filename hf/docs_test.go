@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 var update = flag.Bool("update", false, "write the table in docs/FORMATS.md")
@@ -24,7 +24,13 @@ func TestDocs(t *testing.T) {
 		made[p.class] = true
 	}
 	var rows []string
-	for _, names := range hf.FamilyNames() {
+	for _, f := range arch.Families() {
+		names := []string{f.Arch}
+		for _, name := range f.Names {
+			if name[0] < 'a' { // a class, not a model_type
+				names = append(names, name)
+			}
+		}
 		how := "untested"
 		switch {
 		case names[0] == "llama":

@@ -18,6 +18,7 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -825,7 +826,7 @@ func TestFamilies(t *testing.T) {
 			require.NoError(t, err)
 			defer want.Close()
 			d := p.make(t, want)
-			got, err := hf.Open(d.write(), gguf.Options{})
+			got, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 			require.NoError(t, err)
 			defer got.Close()
 			require.Empty(t, got.Notes())

@@ -16,6 +16,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/safetensors"
 )
 
@@ -63,7 +64,7 @@ func TestTwisted(t *testing.T) {
 			b := a
 			b.shape = shapes[turn/every%len(shapes)]
 			d.tensors[name] = b
-			g, err := hf.Open(d.write(), gguf.Options{})
+			g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 			d.tensors[name] = a
 			if err != nil {
 				require.NotContains(t, err.Error(), "\n")
@@ -84,7 +85,7 @@ func FuzzConfig(f *testing.F) {
 			`"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32,"long_factor":[1],"short_factor":[1]}}`))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, _, err := hf.ParseConfig("config.json", data)
+		g, _, err := hf.ParseConfig("config.json", data, arch.Families())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -164,7 +165,7 @@ func FuzzTensors(f *testing.F) {
 		defer os.RemoveAll(sub)
 		require.NoError(t, os.WriteFile(filepath.Join(sub, "config.json"), config, 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(sub, "model.safetensors"), file, 0o600))
-		g, err := hf.Open(sub, gguf.Options{})
+		g, err := hf.Open(sub, arch.Families(), gguf.Options{})
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return

@@ -55,19 +55,19 @@ func (p place) name() string {
 }
 
 // locate translates the name of a tensor.
-func (f *family) locate(name string) (p place, ok bool) {
+func (f *Family) locate(name string) (p place, ok bool) {
 	if parts := layered.FindStringSubmatch(name); parts != nil {
 		p.layer, name = parts[1], parts[2]
 		if e := member.FindStringSubmatchIndex(name); e != nil {
 			p.expert = name[e[2]:e[3]]
 			name = name[:e[2]] + "#" + name[e[3]:]
 		}
-		return p.find(name, f.names, inner)
+		return p.find(name, f.Tensors, inner)
 	}
 	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox.", "ernie.", "backbone.", "bert."} {
 		name = strings.TrimPrefix(name, prefix)
 	}
-	return p.find(name, f.names, outer)
+	return p.find(name, f.Tensors, outer)
 }
 
 // find looks a name up in tables, as it is or without its suffix.

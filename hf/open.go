@@ -21,11 +21,12 @@ import (
 // is gguf's, so that callers need not tell them apart.
 var ErrUnsupported = gguf.ErrUnsupported
 
-// Open opens a model: a GGUF file, or a checkpoint by its folder, which is one with a config.json.
-func Open(path string, o gguf.Options) (_ *gguf.File, err error) {
+// Open opens a model: a GGUF file, or a checkpoint of one of the families by its folder, which is
+// one with a config.json.
+func Open(path string, families []Family, o gguf.Options) (_ *gguf.File, err error) {
 	defer fault.Guard(&err)()
 	if _, err := os.Stat(filepath.Join(path, "config.json")); err == nil {
-		return openDir(path, o)
+		return openDir(path, families, o)
 	}
 	return gguf.Open(path, o)
 }
@@ -38,31 +39,31 @@ type Traits struct {
 
 // ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a
 // vocabulary and without tensors.
-func ReadConfig(path string) (*gguf.File, Traits, error) {
+func ReadConfig(path string, families []Family) (*gguf.File, Traits, error) {
 	c, err := readConfig(path)
 	if err != nil {
 		return nil, Traits{}, err
 	}
-	return composeConfig(c)
+	return composeConfig(c, families)
 }
 
 // ParseConfig is ReadConfig for a file in memory; path is what errors call it.
-func ParseConfig(path string, data []byte) (*gguf.File, Traits, error) {
+func ParseConfig(path string, data []byte, families []Family) (*gguf.File, Traits, error) {
 	c, err := parseConfig(path, data)
 	if err != nil {
 		return nil, Traits{}, err
 	}
-	return composeConfig(c)
+	return composeConfig(c, families)
 }
 
-func composeConfig(c *config) (*gguf.File, Traits, error) {
+func composeConfig(c *Config, families []Family) (*gguf.File, Traits, error) {
 	c = c.text()
-	t := Traits{AttentionBias: c.flag(false, "attention_bias")}
-	if c.has("tie_word_embeddings") {
-		tied := c.flag(false, "tie_word_embeddings")
+	t := Traits{AttentionBias: c.Flag(false, "attention_bias")}
+	if c.Has("tie_word_embeddings") {
+		tied := c.Flag(false, "tie_word_embeddings")
 		t.Tied = &tied
 	}
-	b, err := describe(c, filepath.Dir(c.path))
+	b, err := describe(c, families, filepath.Dir(c.path))
 	if err != nil {
 		return nil, t, err
 	}
@@ -71,12 +72,12 @@ func composeConfig(c *config) (*gguf.File, Traits, error) {
 }
 
 // openDir opens the checkpoint in a folder.
-func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
+func openDir(dir string, families []Family, o gguf.Options) (_ *gguf.File, err error) {
 	c, err := modelConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	b, err := describe(c, dir)
+	b, err := describe(c, families, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +111,8 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 }
 
 // weights lists what the tensors of a checkpoint are.
-func weights(c *config, file *safetensors.File) ([]named, error) {
-	if c.object("quantization_config").string("quant_method") != "mxfp4" {
+func weights(c *Config, file *safetensors.File) ([]named, error) {
+	if c.Object("quantization_config").Text("quant_method") != "mxfp4" {
 		return unpack(c, file.Tensors())
 	}
 	ws, err := microscaled(file.Tensors())
@@ -123,27 +124,27 @@ func weights(c *config, file *safetensors.File) ([]named, error) {
 
 // binding is a checkpoint on its way to a GGUF file.
 type binding struct {
-	family *family
-	meta   *meta
+	family *Family
+	meta   *Meta
 	parts  []gguf.Part
 	notes  []string
 	stacks map[place]map[int]weight // of experts, by place without the number
 }
 
 // describe reads what config.json says.
-func describe(c *config, dir string) (*binding, error) {
-	f, err := familyOf(c)
+func describe(c *Config, families []Family, dir string) (*binding, error) {
+	f, err := familyOf(c, families)
 	if err != nil {
 		return nil, err
 	}
 	b := &binding{family: f, stacks: map[place]map[int]weight{}}
-	b.meta = &meta{config: c, arch: f.arch, notes: &b.notes}
-	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
-	b.meta.common(!f.noHeads)
+	b.meta = &Meta{Config: c, arch: f.Arch, notes: &b.notes}
+	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.Arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
+	b.meta.common(!f.NoAttention)
 	if *c.err == nil {
-		f.keys(b.meta)
+		f.Keys(b.meta)
 	}
-	if n := b.meta.windowOf(); n > 0 && n < b.meta.or(0, "max_position_embeddings") && !b.meta.isSet("attention.sliding_window") {
+	if n := b.meta.slidingWindow(); n > 0 && n < b.meta.Or(0, "max_position_embeddings") && !b.meta.IsSet("attention.sliding_window") {
 		b.notes = append(b.notes, fmt.Sprintf("the sliding window of %d positions is not applied: all layers see everything, as in GGUF files of this architecture", n))
 	}
 	return b, *c.err
@@ -170,9 +171,9 @@ func (b *binding) bind(ws []named) error {
 		p, ok := b.family.locate(w.name)
 		switch layer, _ := strconv.Atoi(p.layer); {
 		case ok && p.base == "":
-		case ok && p.layer == "" && p.base == "output" && b.meta.flag(false, "tie_word_embeddings"):
+		case ok && p.layer == "" && p.base == "output" && b.meta.Flag(false, "tie_word_embeddings"):
 			// The embedding serves; what stands here repeats it.
-		case !ok || p.layer != "" && layer >= b.meta.layers:
+		case !ok || p.layer != "" && layer >= b.meta.NLayer:
 			foreign = append(foreign, w)
 		default:
 			if err := b.place(p, w); err != nil {
@@ -235,7 +236,7 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 
 // do does to a weight what its family says, and then to what that makes.
 func (b *binding) do(p place, w weight) error {
-	do := b.family.ops[p.base]
+	do := b.family.Ops[p.base]
 	if do == nil {
 		do = common[p.base]
 	}

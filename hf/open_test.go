@@ -15,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // as writes a model in other types and opens what was written.
@@ -37,7 +38,7 @@ func TestSameAsFile(t *testing.T) {
 			want, err := gguf.Open(filepath.Join(dir, name, name+"-"+typ+".gguf"), gguf.Options{})
 			require.NoError(t, err)
 			defer want.Close()
-			folder, err := hf.Open(filepath.Join(dir, name, "hf"), gguf.Options{})
+			folder, err := hf.Open(filepath.Join(dir, name, "hf"), arch.Families(), gguf.Options{})
 			require.NoError(t, err)
 			defer folder.Close()
 			require.Empty(t, folder.Notes())
@@ -81,7 +82,7 @@ func TestOtherParts(t *testing.T) {
 	d.tensors = whole
 	d.config["text_config"] = map[string]any{"model_type": "gemma3_text", "hidden_size": d.config["hidden_size"]}
 	d.config["hidden_size"], d.config["architectures"] = 7, []string{"Gemma3ForConditionalGeneration"}
-	g, err := hf.Open(d.write(), gguf.Options{})
+	g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 	require.NoError(t, err)
 	defer g.Close()
 	require.Len(t, g.Tensors(), len(f.Tensors()))
@@ -95,7 +96,7 @@ func TestLacking(t *testing.T) {
 	defer f.Close()
 	d := checkpoints[0].make(t, f)
 	delete(d.tensors, "model.layers.1.mlp.up_proj.weight")
-	g, err := hf.Open(d.write(), gguf.Options{})
+	g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 	require.NoError(t, err)
 	defer g.Close()
 	_, err = convert.Quantize(context.Background(), g, convert.Options{})
@@ -124,7 +125,7 @@ func TestConfigFaults(t *testing.T) {
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"), []byte(c.pooling), 0o600))
 		}
-		_, _, err := hf.ReadConfig(path)
+		_, _, err := hf.ReadConfig(path, arch.Families())
 		require.ErrorContains(t, err, c.want, name)
 		require.NotContains(t, err.Error(), "\n", name)
 	}

@@ -15,13 +15,13 @@ import (
 // Known are GPTQ (Frantar et al. 2022, arXiv:2210.17323) and AWQ (Lin et al. 2023,
 // arXiv:2306.00978) in packed_groups.go, and floating point in eight bits, with or without scales,
 // in packed_f8.go.
-func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
+func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 	by := make(map[string]*safetensors.Tensor, len(ts))
 	for i := range ts {
 		by[ts[i].Name] = &ts[i]
 	}
-	q := c.object("quantization_config", "compression_config")
-	method := q.string("quant_method")
+	q := c.Object("quantization_config", "compression_config")
+	method := q.Text("quant_method")
 	var unpack func(name string) (weight, []string, error) // of a tensor with that name, if it is the first of a group; with the names of the others
 	switch method {
 	case "gptq", "awq":
@@ -31,7 +31,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 		}
 		unpack = g.unpack
 	case "", "fp8", "fbgemm_fp8", "compressed-tensors":
-		if f := q.string("format"); f != "" && f != "float-quantized" && f != "naive-quantized" && f != "dense" {
+		if f := q.Text("format"); f != "" && f != "float-quantized" && f != "naive-quantized" && f != "dense" {
 			return nil, fault.Bad(c.path, fmt.Errorf("quantization_config: %w format %s: want float-quantized", ErrUnsupported, quoted(f)))
 		}
 		unpack = eights{by: by, block: f8Block(q)}.unpack

@@ -17,9 +17,9 @@ type eights struct {
 }
 
 // f8Block reads weight_block_size.
-func f8Block(q *config) [2]int {
+func f8Block(q *Config) [2]int {
 	block := [2]int{128, 128}
-	if size, ok := q.floats("weight_block_size"); ok {
+	if size, ok := q.Floats("weight_block_size"); ok {
 		if len(size) != 2 || size[0] != math.Trunc(size[0]) || size[1] != math.Trunc(size[1]) || min(size[0], size[1]) < 1 || max(size[0], size[1]) > math.MaxInt32 {
 			q.wrong("weight_block_size", "two positive whole numbers", q.values["weight_block_size"])
 			return block

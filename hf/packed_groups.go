@@ -36,18 +36,18 @@ type groups struct {
 }
 
 // readGroups reads quantization_config and decides what type the weights get.
-func readGroups(q *config, method string, by map[string]*safetensors.Tensor) (*groups, error) {
-	g := &groups{by: by, awq: method == "awq", bits: q.or(4, "bits", "w_bit")}
+func readGroups(q *Config, method string, by map[string]*safetensors.Tensor) (*groups, error) {
+	g := &groups{by: by, awq: method == "awq", bits: q.Or(4, "bits", "w_bit")}
 	g.size = max(0, intOr(q, -1, "group_size", "q_group_size"))
 	unsupported := func(format string, args ...any) error {
 		return fault.Bad(q.path, fmt.Errorf("quantization_config: %w "+format, append([]any{ErrUnsupported}, args...)...))
 	}
 	if g.awq {
-		if v := strings.ToLower(q.string("version")); v != "" && v != "gemm" {
+		if v := strings.ToLower(q.Text("version")); v != "" && v != "gemm" {
 			return nil, unsupported("version %s of AWQ: want gemm", quoted(v))
 		}
 	} else {
-		switch f := q.string("checkpoint_format", "format"); f {
+		switch f := q.Text("checkpoint_format", "format"); f {
 		case "", "gptq":
 			g.zeroPlus = 1
 		case "gptq_v2":
@@ -65,13 +65,13 @@ func readGroups(q *config, method string, by map[string]*safetensors.Tensor) (*g
 }
 
 // intOr is a whole number that may be negative.
-func intOr(c *config, def int, keys ...string) int {
+func intOr(c *Config, def int, keys ...string) int {
 	if _, v := c.find(keys); v != nil {
 		if x, ok := number(v); ok && x == -1 {
 			return -1
 		}
 	}
-	return c.or(def, keys...)
+	return c.Or(def, keys...)
 }
 
 // decide finds the type that all weights fit.

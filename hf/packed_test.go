@@ -147,7 +147,7 @@ func (m *matrix) awq(base string) []safetensors.Tensor {
 	}
 }
 
-func configOf(t testing.TB, quantization string) *config {
+func configOf(t testing.TB, quantization string) *Config {
 	c, err := parseConfig("config.json", []byte(`{"quantization_config": `+quantization+`}`))
 	require.NoError(t, err)
 	return c

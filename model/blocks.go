@@ -57,7 +57,7 @@ func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
 		c.Factors = short
 	}
 	r, err := nn.NewRope(c)
-	w.fail(err)
+	w.Fail(err)
 	return r
 }
 
@@ -86,7 +86,7 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 		c.Temperature = w.cfg.AttnTemper
 	}
 	a, err := nn.NewAttention(c)
-	w.fail(err)
+	w.Fail(err)
 	return a
 }
 
@@ -102,7 +102,7 @@ func (w *Weights) Relative(name string) [][]float32 {
 	table := make([]float32, w.cfg.NBuckets*w.cfg.NHead)
 	quant.Dequantize(t.Type, table, t.Data)
 	relative, err := nn.Buckets(table, w.cfg.NBuckets, w.cfg.NHead)
-	w.fail(err)
+	w.Fail(err)
 	return relative
 }
 
@@ -141,7 +141,7 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 // Gated checks that values are as long as keys, which is how long the gate of a head is.
 func (w *Weights) Gated() {
 	if c := w.cfg; c.HeadDim != c.HeadDimV {
-		w.fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
+		w.Fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
 	}
 }
 
@@ -197,7 +197,7 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	case 3:
 		return nn.ScoreSoftmaxWeight
 	}
-	w.fail(fmt.Errorf("key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
+	w.Fail(fmt.Errorf("key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
 	return usual
 }
 
@@ -211,7 +211,7 @@ func (w *Weights) PlainMoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, false) }
 func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 	c := w.cfg
 	if c.NExpert == 0 {
-		w.fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
+		w.Fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
 		return nil
 	}
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
@@ -248,7 +248,7 @@ func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 		return nil
 	}
 	m, err := nn.NewMoE(o)
-	w.fail(err)
+	w.Fail(err)
 	return m
 }
 

@@ -17,7 +17,7 @@ type LatentRopes struct{ q, k *nn.Rope }
 func (w *Weights) LatentRopes(layout nn.RopeLayout) LatentRopes {
 	n := w.cfg.Rope.Dim
 	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
-		w.fail(fmt.Errorf("latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
+		w.Fail(fmt.Errorf("latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
 		return LatentRopes{}
 	}
 	q, k := w.cfg.Rope, w.cfg.Rope
@@ -52,7 +52,7 @@ func (w *Weights) Latent(r LatentRopes, scale float32) *nn.MLA {
 		return nil
 	}
 	latent, err := nn.NewMLA(l)
-	w.fail(err)
+	w.Fail(err)
 	return latent
 }
 

@@ -13,7 +13,7 @@ const maxState = 1 << 30
 func (w *Weights) Conv(name string, n int, silu bool) *nn.Conv {
 	taps := w.cfg.ConvTaps
 	if taps < 1 || int64(taps)*int64(n) > maxState {
-		w.fail(fmt.Errorf("a convolution of %d channels over %d positions: want at least 1 and no more than any model has", n, taps))
+		w.Fail(fmt.Errorf("a convolution of %d channels over %d positions: want at least 1 and no more than any model has", n, taps))
 		taps = 1
 	}
 	c := &nn.Conv{Name: name, DConv: taps, Channels: n, SiLU: silu}
@@ -33,9 +33,9 @@ func (w *Weights) ssm(heads, groups int) bool {
 	c := w.cfg
 	switch {
 	case c.SSMInner < 1 || c.SSMStates < 1 || heads < 1 || groups < 1 || c.SSMInner%heads != 0 || heads%groups != 0:
-		w.fail(fmt.Errorf("recurrent layers of %d channels, %d states, %d heads, %d groups: want whole heads in whole groups", c.SSMInner, c.SSMStates, heads, groups))
+		w.Fail(fmt.Errorf("recurrent layers of %d channels, %d states, %d heads, %d groups: want whole heads in whole groups", c.SSMInner, c.SSMStates, heads, groups))
 	case int64(c.SSMInner)*int64(c.SSMStates) > maxState || int64(groups)*int64(c.SSMStates) > maxDim:
-		w.fail(fmt.Errorf("recurrent layers of %d channels, %d states, %d groups: beyond any model", c.SSMInner, c.SSMStates, groups))
+		w.Fail(fmt.Errorf("recurrent layers of %d channels, %d states, %d groups: beyond any model", c.SSMInner, c.SSMStates, groups))
 	}
 	return w.err == nil
 }
@@ -46,7 +46,7 @@ func (w *Weights) Mamba() *nn.Mamba {
 	c := w.cfg
 	rank := c.SSMSteps
 	if !w.ssm(c.SSMInner, 1) || rank < 1 {
-		w.fail(fmt.Errorf("key %q: want at least 1, found %d", c.Arch+".ssm.time_step_rank", rank))
+		w.Fail(fmt.Errorf("key %q: want at least 1, found %d", c.Arch+".ssm.time_step_rank", rank))
 		return nil
 	}
 	in := w.Split("ssm_in", c.NEmbd, Part{"ssm_in", c.SSMInner}, Part{"ssm_gate", c.SSMInner})
@@ -94,7 +94,7 @@ func (w *Weights) DeltaNet(tiled bool) *nn.DeltaNet {
 	}
 	dim := c.SSMStates
 	if c.SSMInner != c.SSMSteps*dim {
-		w.fail(fmt.Errorf("a delta net of %d heads of values of %d: want them as long as keys, of %d", c.SSMSteps, c.SSMInner/c.SSMSteps, dim))
+		w.Fail(fmt.Errorf("a delta net of %d heads of values of %d: want them as long as keys, of %d", c.SSMSteps, c.SSMInner/c.SSMSteps, dim))
 		return nil
 	}
 	mixed := c.SSMInner + 2*c.SSMGroups*dim

@@ -243,7 +243,8 @@ func (w *Weights) Unused() []string {
 	return slices.DeleteFunc(slices.Clone(w.src.Names()), func(name string) bool { return w.used[name] })
 }
 
-func (w *Weights) fail(err error) {
+// Fail keeps err as the fault of the model, unless there was one before.
+func (w *Weights) Fail(err error) {
 	if w.err == nil && err != nil {
 		w.err = err
 	}
@@ -276,25 +277,25 @@ func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, 
 		case has || required && !w.whole:
 			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
 		case required:
-			w.fail(fmt.Errorf("no tensor %q", name))
+			w.Fail(fmt.Errorf("no tensor %q", name))
 		}
 		return SourceTensor{}, false
 	}
 	t, ok := w.src.Tensor(name)
 	if !ok {
 		if required {
-			w.fail(fmt.Errorf("no tensor %q", name))
+			w.Fail(fmt.Errorf("no tensor %q", name))
 		}
 		return t, false
 	}
 	w.used[name] = true
 	// Dimensions of 1 at the end may be written or not.
 	if !slices.Equal(trimOnes(t.Shape), trimOnes(want)) {
-		w.fail(fmt.Errorf("tensor %q: want shape %v, found %v", name, want, t.Shape))
+		w.Fail(fmt.Errorf("tensor %q: want shape %v, found %v", name, want, t.Shape))
 		return t, false
 	}
 	if !t.Type.IsWeight() {
-		w.fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
+		w.Fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
 		return t, false
 	}
 	w.note(name, t)
@@ -331,7 +332,7 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 		return nil
 	}
 	e, err := nn.NewEmbedding(t)
-	w.fail(err)
+	w.Fail(err)
 	return e
 }
 
@@ -362,7 +363,7 @@ func (w *Weights) GroupNorm(name string, groups, n int) *nn.Norm {
 // PlainNorm makes a norm of stretches of n without weights.
 func (w *Weights) PlainNorm(name string, n int, layer bool) *nn.Norm {
 	norm, err := nn.NewNorm(name, nn.NormConfig{N: n, Layer: layer, Eps: w.cfg.NormEps})
-	w.fail(err)
+	w.Fail(err)
 	return norm
 }
 
@@ -382,7 +383,7 @@ func (w *Weights) norm(name string, weights int, c nn.NormConfig) *nn.Norm {
 	}
 	c.Weight, c.Bias, c.Eps = &tensor.Weight{Name: w.prefix + full, Type: t.Type, Rows: 1, Cols: weights, Data: t.Data}, bias, w.cfg.NormEps
 	norm, err := nn.NewNorm(name, c)
-	w.fail(err)
+	w.Fail(err)
 	return norm
 }
 
@@ -433,7 +434,7 @@ func (w *Weights) slice(v *tensor.Weight, at, n int) *tensor.Weight {
 		return nil
 	}
 	if block := v.Type.BlockSize(); at%block != 0 || n%block != 0 {
-		w.fail(fmt.Errorf("tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
+		w.Fail(fmt.Errorf("tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
 		return nil
 	}
 	return &tensor.Weight{Name: v.Name, Type: v.Type, Rows: 1, Cols: n, Data: v.Data[v.Type.RowBytes(at):v.Type.RowBytes(at+n)]}
@@ -445,7 +446,7 @@ func (w *Weights) linear(name string, t tensor.Weight, bias *tensor.Weight, fact
 		o.Scale = factor[0]
 	}
 	l, err := nn.NewLinear(name, t, o)
-	w.fail(err)
+	w.Fail(err)
 	return l
 }
 
@@ -468,7 +469,7 @@ func (w *Weights) factors(name string, n int) []float32 {
 	quant.Dequantize(t.Type, f, t.Data)
 	for _, v := range f {
 		if v == 0 || math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			w.fail(fmt.Errorf("tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
+			w.Fail(fmt.Errorf("tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
 		}
 	}
 	return f

@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var afmoeSheet = Sheet{
+	Name:  "afmoe",
+	Build: newAFMoE,
+}
+
 // newAFMoE makes Arcee's Trinity: what heads read is gated, heads are normed, three of four layers see a window, the others have no positions; norms stand before and after each block, and
 // experts are scored by sigmoids behind some dense layers. Arcee AI 2025, https://www.arcee.ai/blog/the-trinity-manifesto.
 func newAFMoE(w *model.Weights) (model.Model, error) {

@@ -7,6 +7,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var apertusSheet = Sheet{
+	Name:  "apertus",
+	Build: newApertus,
+}
+
 // newApertus makes Apertus: normed heads, and the activation xIELU, whose parameters each layer has learnt, without a gate. Project Apertus 2025, arXiv:2509.14233.
 func newApertus(w *model.Weights) (model.Model, error) {
 	c := w.Config()

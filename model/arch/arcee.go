@@ -1,9 +1,16 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var arceeSheet = Sheet{
+	Name:    "arcee",
+	Build:   newArcee,
+	Folders: []hf.Family{{Names: []string{"ArceeForCausalLM", "arcee"}, Act: "relu2", Keys: ropeOnly, Ops: permuteQK}},
+}
 
 // newArcee makes Arcee's foundation model: Llama with squared ReLU in place of the gated activation. Arcee AI 2025; So et al. 2021, arXiv:2109.08668.
 func newArcee(w *model.Weights) (model.Model, error) {

@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var cohere2Sheet = Sheet{
+	Name:  "cohere2",
+	Build: newCohere2,
+	Folders: []hf.Family{{
+		Names: []string{"Cohere2ForCausalLM", "cohere2"},
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.Put("rope.scaling.type", "none")
+			m.AlternatingWindow(4)
+			m.CopyFloat("logit_scale", "logit_scale")
+		},
+	}},
+}
 
 // newCohere2 makes Command R7B and Command A: as Command-R, but of four layers three see a window and turn by position, and the fourth sees all and has no positions.
 // Cohere 2025, arXiv:2504.00698.

@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var commandRSheet = Sheet{
+	Name:  "command-r",
+	Build: newCommandR,
+	Folders: []hf.Family{{
+		Names: []string{"CohereForCausalLM", "cohere"},
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.Put("rope.scaling.type", "none")
+			m.CopyInt("context_length", "model_max_length", "max_position_embeddings")
+			m.CopyFloat("logit_scale", "logit_scale")
+		},
+	}},
+}
 
 // newCommandR makes Command-R: both blocks read the same normed stream, and logits are scaled. The larger model norms each head by weights of its own.
 // Cohere 2024, https://docs.cohere.com/docs/command-r.

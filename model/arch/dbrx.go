@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var dbrxSheet = Sheet{
+	Name:  "dbrx",
+	Build: newDBRX,
+}
+
 // newDBRX makes DBRX: LayerNorms, bounded queries, keys and values, and many small experts. Mosaic Research 2024,
 // https://www.databricks.com/blog/introducing-dbrx-new-state-art-open-llm.
 func newDBRX(w *model.Weights) (model.Model, error) {

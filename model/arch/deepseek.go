@@ -1,9 +1,19 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var deepseekSheet = Sheet{
+	Name:  "deepseek",
+	Build: newDeepSeek,
+	Folders: []hf.Family{{
+		Names: []string{"DeepseekForCausalLM", "deepseek"}, Ops: permuteQK, Tensors: sharedExperts,
+		Keys: func(m *hf.Meta) { m.Rope(1); m.Put("rope.scaling.type", "none"); m.Routing() },
+	}},
+}
 
 // newDeepSeek makes the first DeepSeek of experts: fine-grained ones, shared ones beside them, and dense layers before them. Dai et al. 2024, arXiv:2401.06066.
 func newDeepSeek(w *model.Weights) (model.Model, error) {

@@ -3,11 +3,37 @@ package arch
 import (
 	"math"
 
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/tensor"
 )
+
+var deepseek2Sheet = Sheet{
+	Name:  "deepseek2",
+	Build: newDeepSeek2,
+	Folders: []hf.Family{{
+		Names: []string{"DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "deepseek_v2", "deepseek_v3"}, Tensors: hf.Merge(sharedExperts, expertBias, latentAttention),
+		Keys: func(m *hf.Meta) {
+			nope, rope, value, lora := m.Must("qk_nope_head_dim"), m.Must("qk_rope_head_dim"), m.Must("v_head_dim"), m.Must("kv_lora_rank")
+			m.HeadDim = rope
+			m.Rope(1)
+			m.Routing()
+			m.CopyInt("attention.q_lora_rank", "q_lora_rank")
+			m.Put("attention.kv_lora_rank", uint32(lora))
+			// What is cached is one head of the latent and the part that turns; the heads that it stands for come under keys of their own.
+			m.Put("attention.head_count_kv", uint32(1))
+			m.Put("attention.key_length", uint32(lora+rope))
+			m.Put("attention.value_length", uint32(lora))
+			m.Put("attention.key_length_mla", uint32(nope+rope))
+			m.Put("attention.value_length_mla", uint32(value))
+			if x, ok := m.Scaling.Float("mscale_all_dim"); ok {
+				m.Put("rope.scaling.yarn_log_multiplier", float32(0.1*x))
+			}
+		},
+	}},
+}
 
 // deepseek2 is DeepSeek-V2, V3 and R1: latent attention, and experts behind some dense layers. Those of V2 are scored by a softmax and a group of them by its best; those of V3 by
 // sigmoids and a group by its two best. DeepSeek-AI 2024, arXiv:2405.04434 and arXiv:2412.19437.

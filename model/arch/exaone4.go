@@ -1,9 +1,19 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var exaone4Sheet = Sheet{
+	Name:  "exaone4",
+	Build: newEXAONE4,
+	Folders: []hf.Family{{
+		Names: []string{"Exaone4ForCausalLM", "exaone4"}, Tensors: postNorms,
+		Keys: func(m *hf.Meta) { m.Rope(1); m.Window() },
+	}},
+}
 
 // newEXAONE4 makes EXAONE 4.0: norms stand behind the blocks alone, heads are normed, and in the model of 64 layers, and in no other, three of four layers see a window and the
 // others have no positions. LG AI Research 2025, arXiv:2507.11407.

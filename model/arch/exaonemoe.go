@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var exaoneMoeSheet = Sheet{
+	Name:  "exaone-moe",
+	Build: newEXAONEMoE,
+	Folders: []hf.Family{{
+		Names: []string{"ExaoneMoeForCausalLM", "ExaoneMoEForCausalLM", "exaone_moe"}, Tensors: hf.Merge(sharedExperts, expertBias),
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.Window()
+			m.Routing()
+			m.Put("expert_gating_func", uint32(2))
+		},
+	}},
+}
 
 // newEXAONEMoE makes K-EXAONE: experts scored by sigmoids behind some dense layers, a shared one, normed heads, and three of four layers see a window; the others have no positions.
 // LG AI Research 2026, arXiv:2601.01739.

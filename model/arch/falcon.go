@@ -1,9 +1,19 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var falconSheet = Sheet{
+	Name:  "falcon",
+	Build: newFalcon,
+	Folders: []hf.Family{{
+		Names: []string{"FalconForCausalLM", "RWForCausalLM", "falcon"}, Act: "gelu", Keys: falcon,
+		Tensors: hf.Merge(bloomNames, map[string]string{"ln_mlp": "attn_norm", "ln_attn": "attn_norm_2"}),
+	}},
+}
 
 // newFalcon makes Falcon: attention and feed-forward block side by side, behind one norm in the small model and one each in the large one.
 // Almazrouei et al. 2023, arXiv:2311.16867.
@@ -22,4 +32,19 @@ func newFalcon(w *model.Weights) (model.Model, error) {
 		return l
 	})
 	return parallel{m}, w.Err()
+}
+
+func falcon(m *hf.Meta) {
+	ffn4x(m)
+	m.Rope(1)
+	m.Put("context_length", uint32(m.Or(2048, "max_position_embeddings")))
+	if m.Flag(false, "alibi") {
+		m.Fail("key %q: want false, found true: %w", "alibi", model.ErrUnsupported)
+	}
+	if m.Flag(true, "multi_query") && !m.Flag(false, "new_decoder_architecture") {
+		m.NHeadKV = 1
+	} else {
+		m.NHeadKV = m.Or(m.NHead, "num_kv_heads", "n_head_kv")
+	}
+	m.Put("attention.head_count_kv", uint32(m.NHeadKV))
 }

@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var falconH1Sheet = Sheet{
+	Name:  "falcon-h1",
+	Build: newFalconH1,
+}
+
 // newFalconH1 makes Falcon-H1, whose layers have attention and Mamba-2 side by side, on the same input.
 // Zuo et al. 2025, arXiv:2507.22448.
 func newFalconH1(w *model.Weights) (model.Model, error) {

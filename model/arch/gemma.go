@@ -3,9 +3,18 @@ package arch
 import (
 	"math"
 
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var gemmaSheet = Sheet{
+	Name:  "gemma",
+	Build: newGemma,
+	Folders: []hf.Family{{
+		Names: []string{"GemmaForCausalLM", "gemma"}, Act: "gelu", Keys: ropeOnly, Ops: addOneToNorms, Tensors: map[string]string{"lm_head": ""},
+	}},
+}
 
 // newGemma makes Gemma 1: embeddings grow by the root of their length, and gates go through GELU. Its norms' weights have one added in the file.
 // Gemma Team 2024, arXiv:2403.08295.

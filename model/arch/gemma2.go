@@ -3,9 +3,25 @@ package arch
 import (
 	"math"
 
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var gemma2Sheet = Sheet{
+	Name:  "gemma2",
+	Build: newGemma2,
+	Folders: []hf.Family{{
+		Names: []string{"Gemma2ForCausalLM", "gemma2"}, Act: "gelu", Ops: addOneToNorms, Tensors: hf.Merge(postNorms, map[string]string{"lm_head": ""}),
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.AlternatingWindow(2)
+			m.CopyFloat("attn_logit_softcapping", "attn_logit_softcapping")
+			m.CopyFloat("final_logit_softcapping", "final_logit_softcapping")
+			m.QueryScale(46)
+		},
+	}},
+}
 
 // newGemma2 makes Gemma 2: norms before and after each block, scores and logits bounded by tanh, and every second layer sees a window only.
 // Gemma Team 2024, arXiv:2408.00118.

@@ -4,9 +4,36 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var gemmaEmbeddingSheet = Sheet{
+	Name:    "gemma-embedding",
+	Build:   newGemmaEmbedding,
+	Encoder: true,
+}
+
+var gemma3Sheet = Sheet{
+	Name:  "gemma3",
+	Build: newGemma3,
+	Folders: []hf.Family{{
+		Names: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "gemma3_text", "gemma3"}, Act: "gelu", Ops: addOneToNorms,
+		Tensors: hf.Merge(postNorms, map[string]string{"lm_head": ""}),
+		Defaults: map[string]float64{
+			"max_position_embeddings": 131072, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
+			"vocab_size": 262208, "rope_local_base_freq": 10000,
+		},
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.AlternatingWindow(6)
+			m.CopyFloat("rope.freq_base_swa", "rope_local_base_freq")
+			m.CopyFloat("final_logit_softcapping", "final_logit_softcapping")
+			m.QueryScale(62)
+		},
+	}},
+}
 
 // newGemma3 makes Gemma 3: of six layers five see a window and turn by a base of their own, without the long context's scaling; heads are normed.
 // Gemma Team 2025, arXiv:2503.19786.

@@ -1,9 +1,34 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var gpt2Sheet = Sheet{
+	Name:  "gpt2",
+	Build: newGPT2,
+	Folders: []hf.Family{{
+		Names: []string{"GPT2LMHeadModel", "gpt2"}, Act: "gelu", Tensors: gptNames, Keys: ffn4x,
+		Ops: map[string]hf.Op{"attn_qkv": hf.Transpose, "attn_output": hf.Transpose, "ffn_up": hf.Transpose, "ffn_down": hf.Transpose}, // [in][out] there
+	}},
+}
+
+var starcoderSheet = Sheet{
+	Name:  "starcoder",
+	Build: newGPT2,
+	Folders: []hf.Family{{
+		Names: []string{"GPTBigCodeForCausalLM", "gpt_bigcode"}, Act: "gelu", Tensors: gptNames,
+		Keys: func(m *hf.Meta) {
+			ffn4x(m)
+			if m.NHeadKV = 1; !m.Flag(true, "multi_query") {
+				m.Fail("key %q: want true, found false: %w", "multi_query", model.ErrUnsupported)
+			}
+			m.Put("attention.head_count_kv", uint32(1))
+		},
+	}},
+}
 
 // newGPT2 makes GPT-2 and StarCoder, which has one head of keys for all: learnt positions instead of RoPE, LayerNorms, biases, GELU.
 // Radford et al. 2019; Li et al. 2023, arXiv:2305.06161.

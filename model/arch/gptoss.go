@@ -1,9 +1,28 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var gptOssSheet = Sheet{
+	Name:  "gpt-oss",
+	Build: newGPTOSS,
+	Folders: []hf.Family{{
+		Names: []string{"GptOssForCausalLM", "gpt_oss"},
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.AlternatingWindow(2)
+			m.CopyInt("expert_feed_forward_length", "intermediate_size")
+		},
+		Tensors: map[string]string{
+			"post_attention_layernorm": "post_attention_norm", "mlp.router": "ffn_gate_inp", "self_attn.sinks": "attn_sinks",
+			"mlp.experts.gate_up_proj": "gate_up_exps_turned_woven", "mlp.experts.gate_up_proj_blocks": "gate_up_exps_woven", "mlp.experts.gate_up_proj_bias": "gate_up_exps_woven.bias",
+			"mlp.experts.down_proj": "down_exps_turned", "mlp.experts.down_proj_blocks": "ffn_down_exps", "mlp.experts.down_proj_bias": "ffn_down_exps.bias",
+		},
+	}},
+}
 
 // newGPTOSS makes gpt-oss: every second layer sees a window, each head has a sink that takes up attention, and the experts have biases and a bounded activation.
 // OpenAI 2025, arXiv:2508.10925.

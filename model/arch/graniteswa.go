@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var graniteSwaSheet = Sheet{
+	Name:  "granite_swa",
+	Build: newGraniteSWA,
+}
+
 // newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
 func newGraniteSWA(w *model.Weights) (model.Model, error) {
 	c := w.Config()

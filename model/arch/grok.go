@@ -7,6 +7,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var grokSheet = Sheet{
+	Name:  "grok",
+	Build: newGrok,
+}
+
 // newGrok makes Grok-1 and 2: scaled embeddings, scores bounded by tanh, norms before and after each block, and gated GELU experts, in Grok-2 beside a dense block. xAI 2024,
 // https://github.com/xai-org/grok-1. The factors of Grok-1 are no keys of its files.
 func newGrok(w *model.Weights) (model.Model, error) {

@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var jaisSheet = Sheet{
+	Name:  "jais",
+	Build: newJais,
+}
+
 // newJais makes Jais: GPT-2 with ALiBi in place of learnt positions, a gated activation, and scores divided by the length of a head. Sengupta et al. 2023, arXiv:2308.16149.
 func newJais(w *model.Weights) (model.Model, error) {
 	c := w.Config()

@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var jambaSheet = Sheet{
+	Name:  "jamba",
+	Build: newJamba,
+}
+
 // newJamba makes Jamba: layers of Mamba with norms within, some of attention without positions between them, and experts in some of either.
 // Lieber et al. 2024, arXiv:2403.19887.
 func newJamba(w *model.Weights) (model.Model, error) {

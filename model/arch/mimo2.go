@@ -5,6 +5,12 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var mimo2Sheet = Sheet{
+	Name:    "mimo2",
+	Build:   newMiMo2,
+	LayerKV: true,
+}
+
 // newMiMo2 makes MiMo-V2-Flash: most layers see a window and turn by another base, heads may have sinks, what attention reads is scaled, and experts are scored by sigmoids.
 // Xiaomi LLM-Core 2026, arXiv:2601.02780. The layers that predict further tokens are left alone.
 func newMiMo2(w *model.Weights) (model.Model, error) {

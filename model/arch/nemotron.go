@@ -1,9 +1,23 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var nemotronSheet = Sheet{
+	Name:  "nemotron",
+	Build: newNemotron,
+	Folders: []hf.Family{{
+		Names: []string{"NemotronForCausalLM", "nemotron"}, Act: "relu2", Keys: func(m *hf.Meta) {
+			m.Rope(0.5)
+			m.CopyFloat("attention.layer_norm_epsilon", "norm_eps", "layer_norm_eps")
+			m.Drop("attention.layer_norm_rms_epsilon")
+		},
+		Ops: addOneToNorms,
+	}},
+}
 
 // newNemotron makes Nemotron-4 and Minitron: LayerNorms, RoPE on a part of each head, squared ReLU without a gate. Parmar et al. 2024, arXiv:2402.16819.
 func newNemotron(w *model.Weights) (model.Model, error) {

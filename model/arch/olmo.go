@@ -1,9 +1,23 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var olmoSheet = Sheet{
+	Name:  "olmo",
+	Build: newOLMo,
+	Folders: []hf.Family{{
+		Names: []string{"OlmoForCausalLM", "olmo"}, Ops: permuteQK, // its norms have no weights, and their epsilon is no key
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.Put("attention.layer_norm_epsilon", float32(1e-5))
+			m.CopyFloat("attention.clamp_kqv", "clip_qkv")
+		},
+	}},
+}
 
 // newOLMo makes the first OLMo: LayerNorms without weights, and bounded queries, keys and values. Groeneveld et al. 2024, arXiv:2402.00838.
 func newOLMo(w *model.Weights) (model.Model, error) {

@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var olmo2Sheet = Sheet{
+	Name:  "olmo2",
+	Build: newOLMo2,
+	Folders: []hf.Family{{
+		Names: []string{"Olmo2ForCausalLM", "Olmo3ForCausalLM", "olmo2", "olmo3"}, Tensors: postNorms,
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			if m.Window(); m.Has("sliding_window") && !m.Has("layer_types") { // of OLMo 3
+				m.WindowPattern(func(i int) bool { return i%4 != 3 })
+			}
+		},
+	}},
+}
 
 // newOLMo2 makes OLMo 2: norms stand behind the blocks alone, and queries and keys are normed as whole rows. OLMo Team 2025, arXiv:2501.00656.
 func newOLMo2(w *model.Weights) (model.Model, error) {

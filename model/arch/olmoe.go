@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var olmoeSheet = Sheet{
+	Name:  "olmoe",
+	Build: newOLMoE,
+	Folders: []hf.Family{{
+		Names: []string{"OlmoeForCausalLM", "olmoe"}, Tensors: fusedExperts,
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.Put("attention.layer_norm_rms_epsilon", float32(1e-5)) // is no key
+			m.CopyFloat("attention.layer_norm_rms_epsilon", "rms_norm_eps")
+			m.RequireRenormalised(false)
+		},
+	}},
+}
 
 // newOLMoE makes OLMoE: queries and keys are normed as whole rows, and the weights of experts are left as the softmax gives them.
 // Muennighoff et al. 2024, arXiv:2409.02060.

@@ -1,9 +1,23 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var orionSheet = Sheet{
+	Name:  "orion",
+	Build: newOrion,
+	Folders: []hf.Family{{
+		Names: []string{"OrionForCausalLM", "orion"},
+		Keys: func(m *hf.Meta) { // its norms are LayerNorms, whatever the key is called
+			m.Rope(1)
+			m.CopyFloat("attention.layer_norm_epsilon", "rms_norm_eps")
+			m.Drop("attention.layer_norm_rms_epsilon")
+		},
+	}},
+}
 
 // newOrion makes Orion: Llama with LayerNorms in place of root-mean-square norms, and half-split RoPE. Chen et al. 2024, arXiv:2401.12246.
 func newOrion(w *model.Weights) (model.Model, error) {

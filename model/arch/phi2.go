@@ -1,9 +1,19 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var phi2Sheet = Sheet{
+	Name:  "phi2",
+	Build: newPhi2,
+	Folders: []hf.Family{{
+		Names: []string{"PhiForCausalLM", "phi"}, Act: "gelu", Keys: func(m *hf.Meta) { m.Rope(0.5) },
+		Tensors: map[string]string{"self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
+	}},
+}
 
 // newPhi2 makes Phi-1, 1.5 and 2: attention and feed-forward block read the same normed stream, and RoPE turns a part of each head.
 // Gunasekar et al. 2023, arXiv:2306.11644.

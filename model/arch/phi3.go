@@ -1,9 +1,18 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var phi3Sheet = Sheet{
+	Name:  "phi3",
+	Build: newPhi3,
+	Folders: []hf.Family{{
+		Names: []string{"Phi3ForCausalLM", "phi3"}, Keys: phi3, Tensors: gateUpNames,
+	}},
+}
 
 // newPhi3 makes Phi-3, Phi-3.5 and Phi-4: queries, keys and values in one matrix, gate and up in another, and frequencies of RoPE for short and for long contexts.
 // Abdin et al. 2024, arXiv:2404.14219; LongRoPE: Ding et al. 2024, arXiv:2402.13753. Their files may have a sliding window, which the models were run without as often as
@@ -20,4 +29,11 @@ func newPhi3(w *model.Weights) (model.Model, error) {
 		}
 	})
 	return m, w.Err()
+}
+
+// phi3 is the keys of Phi-3 to Phi-4.
+func phi3(m *hf.Meta) {
+	m.Rope(1)
+	m.Window()
+	m.CopyInt("rope.scaling.original_context_length", "original_max_position_embeddings")
 }

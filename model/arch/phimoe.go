@@ -1,9 +1,25 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var phimoeSheet = Sheet{
+	Name:  "phimoe",
+	Build: newPhiMoE,
+	Folders: []hf.Family{{
+		Names: []string{"PhiMoEForCausalLM", "PhimoeForCausalLM", "phimoe"},
+		Keys: func(m *hf.Meta) {
+			phi3(m)
+			m.CopyFloat("attention.layer_norm_rms_epsilon", "rms_norm_eps")
+			if x, ok := m.Scaling.Float("long_mscale"); ok {
+				m.Put("rope.scaling.attn_factor", float32(x))
+			}
+		},
+	}},
+}
 
 // newPhiMoE makes Phi-3.5-MoE: biases of norms and throughout attention, and experts. Abdin et al. 2024, arXiv:2404.14219. The reference takes root-mean-square norms, where
 // the paper's own code has LayerNorms.

@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var plamoSheet = Sheet{
+	Name:  "plamo",
+	Build: newPLaMo,
+}
+
 // newPLaMo makes PLaMo: attention and the feed-forward block read the same normed stream. Preferred Networks 2023, https://huggingface.co/pfnet/plamo-13b.
 func newPLaMo(w *model.Weights) (model.Model, error) {
 	c := w.Config()

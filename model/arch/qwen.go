@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var qwenSheet = Sheet{
+	Name:  "qwen",
+	Build: newQwen,
+	Folders: []hf.Family{{
+		Names: []string{"QWenLMHeadModel", "qwen"},
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.CopyFloat("attention.layer_norm_rms_epsilon", "layer_norm_epsilon")
+			m.Drop("attention.layer_norm_epsilon")
+		},
+		Tensors: hf.Merge(gptNames, map[string]string{"mlp.w1": "ffn_up", "mlp.w2": "ffn_gate", "mlp.c_proj": "ffn_down"}),
+	}},
+}
 
 // newQwen makes the first Qwen, whose file gives the inner width of the feed-forward block twice over. Bai et al. 2023, arXiv:2309.16609.
 func newQwen(w *model.Weights) (model.Model, error) {

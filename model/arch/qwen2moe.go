@@ -1,9 +1,24 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var qwen2moeSheet = Sheet{
+	Name:  "qwen2moe",
+	Build: newQwen2MoE,
+	Folders: []hf.Family{{
+		Names: []string{"Qwen2MoeForCausalLM", "qwen2_moe"}, Tensors: hf.Merge(sharedExperts, fusedExperts),
+		Keys: func(m *hf.Meta) {
+			m.Rope(1)
+			m.CopyInt("expert_shared_feed_forward_length", "shared_expert_intermediate_size")
+			m.RequireRenormalised(false)
+			m.RequireAllExperts()
+		},
+	}},
+}
 
 // newQwen2MoE makes Qwen1.5-MoE and Qwen2-MoE, with experts whose weights are left as the softmax gives them and a shared expert that has a gate of its own.
 // Yang et al. 2024, arXiv:2407.10671.

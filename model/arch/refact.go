@@ -5,6 +5,11 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
+var refactSheet = Sheet{
+	Name:  "refact",
+	Build: newRefact,
+}
+
 // newRefact makes Refact: Llama with ALiBi in place of RoPE, and one head of keys and values for all. Small Magellanic Cloud AI 2023, https://huggingface.co/smallcloudai/Refact-1_6B-fim.
 func newRefact(w *model.Weights) (model.Model, error) {
 	c := w.Config()

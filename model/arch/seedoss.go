@@ -1,9 +1,19 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var seedOssSheet = Sheet{
+	Name:  "seed_oss",
+	Build: newSeedOSS,
+	Folders: []hf.Family{{
+		Names: []string{"SeedOssForCausalLM", "seed_oss"},
+		Keys:  ropeOnly, Tensors: map[string]string{"post_attention_layernorm": "post_attention_norm"},
+	}},
+}
 
 // newSeedOSS makes Seed-OSS: Qwen2 whose second norm has another name. ByteDance Seed 2025, https://github.com/ByteDance-Seed/seed-oss.
 func newSeedOSS(w *model.Weights) (model.Model, error) {

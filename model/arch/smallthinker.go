@@ -6,6 +6,11 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
+var smallthinkerSheet = Sheet{
+	Name:  "smallthinker",
+	Build: newSmallThinker,
+}
+
 // smallThinker is SmallThinker: the router reads the stream as it enters the layer, so that the experts may be fetched during attention; they are gated by ReLU, and where layers see a window every
 // fourth sees everything and has no positions. Song et al. 2025, arXiv:2507.20984.
 type smallThinker struct{ *decoder }

@@ -1,9 +1,16 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
+
+var smollm3Sheet = Sheet{
+	Name:    "smollm3",
+	Build:   newSmolLM3,
+	Folders: []hf.Family{{Names: []string{"SmolLM3ForCausalLM", "smollm3"}, Keys: func(m *hf.Meta) { m.Rope(1); requireEveryFourthWithoutRope(m) }, Ops: permuteQK}},
+}
 
 // newSmolLM3 makes SmolLM3: Llama, every fourth layer of which has no positions (Yang et al. 2025, arXiv:2501.18795). Hugging Face 2025.
 func newSmolLM3(w *model.Weights) (model.Model, error) {
@@ -22,4 +29,20 @@ func newSmolLM3(w *model.Weights) (model.Model, error) {
 		}
 	})
 	return m, w.Err()
+}
+
+// requireEveryFourthWithoutRope checks that RoPE leaves out every fourth layer and no other, as the
+// graph does.
+func requireEveryFourthWithoutRope(m *hf.Meta) {
+	xs, ok := m.Floats("no_rope_layers") // 1 where there is RoPE
+	if !ok {
+		return
+	}
+	for i, x := range xs {
+		if (x != 0) != (i%4 != 3) {
+			m.Fail("key %q: want every fourth layer without RoPE, found %v for layer %d: %w",
+				"no_rope_layers", x, i, model.ErrUnsupported)
+			return
+		}
+	}
 }

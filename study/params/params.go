@@ -82,7 +82,7 @@ func Open(path string) (*Model, error) {
 	if strings.EqualFold(filepath.Ext(path), ".json") {
 		return openConfig(path)
 	}
-	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := hf.Open(path, arch.Families(), gguf.Options{HeaderOnly: true})
 	if err != nil {
 		if config := filepath.Join(path, "config.json"); errors.Is(err, fs.ErrNotExist) && exists(config) {
 			return openConfig(config)
@@ -146,7 +146,7 @@ func Header(f *gguf.File) (_ *Model, err error) {
 }
 
 func openConfig(path string) (*Model, error) {
-	f, t, err := hf.ReadConfig(path)
+	f, t, err := hf.ReadConfig(path, arch.Families())
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ const MaxConfig = hf.MaxConfig
 
 // ParseConfig reads a config.json in memory; name is what errors call it.
 func ParseConfig(name string, data []byte) (*Model, error) {
-	f, t, err := hf.ParseConfig(name, data)
+	f, t, err := hf.ParseConfig(name, data, arch.Families())
 	if err != nil {
 		return nil, err
 	}
