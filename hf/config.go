@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
@@ -49,6 +50,7 @@ func parseConfig(path string, data []byte) (*Config, error) {
 		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", len(data), MaxConfig))
 	}
 	c := &Config{path: path, err: new(error)}
+	data = finite(data)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // integers stay whole
 	if err := d.Decode(&c.values); err != nil {
@@ -63,7 +65,36 @@ func parseConfig(path string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// model reads config.json of a model. Of one with several parts it is the part about text, over
+// finite replaces Infinity, which Python writes although JSON has no such number, by one that is
+// beyond a float64.
+func finite(data []byte) []byte {
+	const word = "Infinity"
+	if !bytes.Contains(data, []byte(word)) {
+		return data
+	}
+	out := make([]byte, 0, len(data))
+	inString := false
+	for i := 0; i < len(data); i++ {
+		switch {
+		case inString && data[i] == '\\' && i+1 < len(data):
+			out = append(out, data[i])
+			i++
+		case data[i] == '"':
+			inString = !inString
+		case !inString && bytes.HasPrefix(data[i:], []byte(word)):
+			out = append(out, infinite...)
+			i += len(word) - 1
+			continue
+		}
+		out = append(out, data[i])
+	}
+	return out
+}
+
+// infinite is the number in place of Infinity.
+const infinite = "1e999"
+
+// modelConfig reads config.json of a model. Of one with several parts it is the part about text, over
 // what the whole says.
 func modelConfig(dir string) (*Config, error) {
 	c, err := readConfig(filepath.Join(dir, "config.json"))
@@ -185,6 +216,9 @@ func number(v any) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
+	if s := strings.TrimPrefix(n.String(), "-"); s == infinite {
+		return math.Copysign(math.Inf(1), float64(len(s)-len(n.String()))), true
+	}
 	x, err := n.Float64()
 	return x, err == nil
 }
@@ -205,6 +239,23 @@ func (c *Config) Floats(keys ...string) ([]float64, bool) {
 		c.wrong(key, "an array of numbers", v)
 	}
 	return xs, ok
+}
+
+// Limits reads two numbers that bound a range and may be infinite.
+func (c *Config) Limits(key string) (low, high float64, ok bool) {
+	v := c.values[key]
+	if v == nil {
+		return 0, 0, false
+	}
+	if list, isList := v.([]any); isList && len(list) == 2 {
+		low, okLow := number(list[0])
+		high, okHigh := number(list[1])
+		if okLow && okHigh {
+			return low, high, true
+		}
+	}
+	c.wrong(key, "two numbers", v)
+	return 0, 0, false
 }
 
 // Texts reads an array of strings.

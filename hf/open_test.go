@@ -3,6 +3,7 @@ package hf_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,5 +129,18 @@ func TestConfigFaults(t *testing.T) {
 		_, _, err := hf.ReadConfig(path, arch.Families())
 		require.ErrorContains(t, err, c.want, name)
 		require.NotContains(t, err.Error(), "\n", name)
+	}
+}
+
+// TestInfinity: Python writes Infinity, which is no JSON; text in strings stays.
+func TestInfinity(t *testing.T) {
+	config := `{"architectures": ["LlamaForCausalLM"], "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+		"max_position_embeddings": 64, "vocab_size": 300, "rms_norm_eps": %s, "limit": [0.0, Infinity], "note": "an \"Infinity\" of -Infinity"}`
+	f, _, err := hf.ParseConfig("config.json", fmt.Appendf(nil, config, "1e-5"), arch.Families())
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	for _, value := range []string{"Infinity", "-Infinity"} {
+		_, _, err = hf.ParseConfig("config.json", fmt.Appendf(nil, config, value), arch.Families())
+		require.ErrorContains(t, err, `key "rms_norm_eps": want a number`)
 	}
 }

@@ -33,7 +33,10 @@ type Config struct {
 	HeadDim int
 	// HeadDimV is the length of a value, which is HeadDim almost everywhere.
 	HeadDimV int
-	NFF      int // inner width of the feed-forward block
+	NFF      int // inner width of the feed-forward block, the largest where layers differ
+	// LayerFF is the inner width in each layer, 0 in those without a feed-forward block, where
+	// layers differ; nil where they do not.
+	LayerFF []int
 
 	NormEps float32
 	Rope    nn.RopeConfig // without the factors, which are a tensor
@@ -185,7 +188,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	if c.SSMStates == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
 		c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 		c.NHeadKV = r.headsKV(&c)
-		c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
+		c.NFF, c.LayerFF = r.feedForward(c.NLayer)
 	}
 	eps := "attention.layer_norm_rms_epsilon"
 	if !r.has(eps) && r.has("attention.layer_norm_epsilon") {
@@ -301,6 +304,25 @@ func (r *reader) headsKV(c *Config) int {
 		c.Recurs[i] = vs[i] == 0
 	}
 	return r.same(key, slices.DeleteFunc(vs, func(v uint64) bool { return v == 0 }))
+}
+
+// feedForward reads the inner width of the feed-forward blocks: one for all layers, or the largest
+// and one for each.
+func (r *reader) feedForward(layers int) (width int, each []int) {
+	const key = "feed_forward_length"
+	vs, _, err := r.m.Uints(r.prefix + key)
+	if err != nil || len(vs) < max(2, layers) || slices.Min(vs) == slices.Max(vs) {
+		return r.perLayer(key, layers, 0), nil
+	}
+	if slices.Max(vs) > maxDim {
+		r.fail("key %s: want at most %d, found %d", r.key(key), maxDim, slices.Max(vs))
+		return 0, nil
+	}
+	each = make([]int, layers)
+	for i := range each {
+		each[i] = int(vs[i])
+	}
+	return slices.Max(each), each
 }
 
 // varying are numbers of heads that layers share, which differ from layer to layer.

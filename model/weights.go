@@ -199,6 +199,9 @@ func (w *Weights) Block(i int) *Weights {
 	if w.cfg.HeadsKV != nil {
 		b.cfg.NHeadKV = w.cfg.HeadsKV[i]
 	}
+	if w.cfg.LayerFF != nil {
+		b.cfg.NFF = w.cfg.LayerFF[i]
+	}
 	return b
 }
 

@@ -25,6 +25,9 @@ type Sheet struct {
 	Encoder bool
 	// LayerKV means that layers may differ in their number of key-value heads.
 	LayerKV bool
+	// LayerFF means that layers may differ in the inner width of their feed-forward block, and have
+	// none where it is 0.
+	LayerFF bool
 	// Folders are the families of Hugging Face checkpoints that become this architecture.
 	Folders []hf.Family
 }
@@ -141,6 +144,9 @@ func Build(w *model.Weights) (model.Model, error) {
 	s := Find(c.Arch)
 	if c.HeadsKV != nil && !s.LayerKV {
 		return nil, fmt.Errorf("%s with other numbers of key heads in other layers: %w", c.Arch, model.ErrUnsupported)
+	}
+	if c.LayerFF != nil && !s.LayerFF {
+		return nil, fmt.Errorf("%s with other widths of feed-forward blocks in other layers: %w", c.Arch, model.ErrUnsupported)
 	}
 	return s.Build(w)
 }
