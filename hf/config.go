@@ -13,6 +13,7 @@ import (
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
+	tokens "github.com/goinfer/goinfer/tokenizer/hf"
 )
 
 // MaxConfig bounds a file of JSON in bytes, far above any configuration.
@@ -50,7 +51,7 @@ func parseConfig(path string, data []byte) (*Config, error) {
 		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", len(data), MaxConfig))
 	}
 	c := &Config{path: path, err: new(error)}
-	data = finite(data)
+	data = tokens.FiniteJSON(data)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // integers stay whole
 	if err := d.Decode(&c.values); err != nil {
@@ -64,35 +65,6 @@ func parseConfig(path string, data []byte) (*Config, error) {
 	}
 	return c, nil
 }
-
-// finite replaces Infinity, which Python writes although JSON has no such number, by one that is
-// beyond a float64.
-func finite(data []byte) []byte {
-	const word = "Infinity"
-	if !bytes.Contains(data, []byte(word)) {
-		return data
-	}
-	out := make([]byte, 0, len(data))
-	inString := false
-	for i := 0; i < len(data); i++ {
-		switch {
-		case inString && data[i] == '\\' && i+1 < len(data):
-			out = append(out, data[i])
-			i++
-		case data[i] == '"':
-			inString = !inString
-		case !inString && bytes.HasPrefix(data[i:], []byte(word)):
-			out = append(out, infinite...)
-			i += len(word) - 1
-			continue
-		}
-		out = append(out, data[i])
-	}
-	return out
-}
-
-// infinite is the number in place of Infinity.
-const infinite = "1e999"
 
 // modelConfig reads config.json of a model. Of one with several parts it is the part about text, over
 // what the whole says.
@@ -216,7 +188,7 @@ func number(v any) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	if s := strings.TrimPrefix(n.String(), "-"); s == infinite {
+	if s := strings.TrimPrefix(n.String(), "-"); s == tokens.Infinite {
 		return math.Copysign(math.Inf(1), float64(len(s)-len(n.String()))), true
 	}
 	x, err := n.Float64()
