@@ -28,6 +28,8 @@ type Sheet struct {
 	// LayerFF means that layers may differ in the inner width of their feed-forward block, and have
 	// none where it is 0.
 	LayerFF bool
+	// Reference is what the logits are compared with where there are none of llama.cpp.
+	Reference string
 	// Folders are the families of Hugging Face checkpoints that become this architecture.
 	Folders []hf.Family
 }
