@@ -76,6 +76,7 @@ var sheets = []*Sheet{
 	&modernBertSheet,
 	&bloomSheet, &mptSheet,
 	&nemotronSheet,
+	&nemotronHSheet,
 	&olmoSheet,
 	&olmo2Sheet,
 	&olmoeSheet,
