@@ -16,7 +16,8 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
+	"hf", "internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
+	"model", "model/arch",
 	"nn", "study/probe", "quant", "tensor",
 }
 

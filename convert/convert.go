@@ -112,7 +112,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 	for i, t := range f.Tensors() {
 		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
 	}
-	facts, used := c.Facts(), make([]bool, len(o.Overrides))
+	facts, used := c.ModelInfo(), make([]bool, len(o.Overrides))
 	facts.Importance = o.Importance != nil
 	facts.Override = func(name string) (quant.Type, bool) {
 		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })

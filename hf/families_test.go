@@ -599,10 +599,10 @@ var checkpoints = []published{
 		}),
 		config: object{
 			"linear_conv_kernel_dim": 4, "linear_key_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_value_head_dim": 16, "partial_rotary_factor": 0.5, "norm_topk_prob": true,
-		}, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} }}, // which a file need not say
-	{model: "qwen35", class: "Qwen3_5ForCausalLM", build: both(shiftedNext, recurrent, byKeyHead), names: qwen35Names, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+		}, adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} }}, // which a file need not say
+	{model: "qwen35", class: "Qwen3_5ForCausalLM", build: both(shiftedNext, recurrent, byKeyHead), names: qwen35Names, adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} },
 		config: qwen35Config()},
-	{model: "qwen35moe", class: "Qwen3_5MoeForCausalLM", build: both(shiftedNext, recurrent, byKeyHead, fusedExperts("mlp.experts.", false, false)), adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+	{model: "qwen35moe", class: "Qwen3_5MoeForCausalLM", build: both(shiftedNext, recurrent, byKeyHead, fusedExperts("mlp.experts.", false, false)), adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} },
 		names: merged(qwen35Names, noExperts, map[string]string{
 			"ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
 		}),
@@ -629,8 +629,8 @@ func qwen35Config() object {
 
 // byKeyHead brings heads of values into the order of the heads of keys that they share: from v0 of every head of keys, v1 of every one, to all of the first, all of the second.
 func byKeyHead(d *folder) {
-	keys, values, key := d.c.SSMGroups, d.c.SSMSteps, d.c.SSMStates
-	value := d.c.SSMInner / values
+	keys, values, key := d.c.NSSMGroup, d.c.DTRank, d.c.DState
+	value := d.c.DInner / values
 	order := func(first, n int) (rows []int) {
 		rows = span(0, first)
 		for k := range keys {
@@ -718,7 +718,7 @@ func recurrent(d *folder) {
 
 // delta joins queries, keys, values and gates by heads of keys.
 func delta(d *folder) {
-	heads, key, value := d.c.SSMGroups, d.c.SSMStates, d.c.SSMInner/d.c.SSMGroups
+	heads, key, value := d.c.NSSMGroup, d.c.DState, d.c.DInner/d.c.NSSMGroup
 	for i := range d.c.NLayer {
 		prefix := fmt.Sprintf("blk.%d.", i)
 		qkv, ok := d.get(prefix + "attn_qkv.weight")
@@ -726,7 +726,7 @@ func delta(d *folder) {
 			continue
 		}
 		gate := d.blk(i, "attn_gate.weight")
-		out := f32([]int{2 * (heads*key + d.c.SSMInner), qkv.shape[1]}, nil)
+		out := f32([]int{2 * (heads*key + d.c.DInner), qkv.shape[1]}, nil)
 		for h := range heads {
 			for _, part := range [][]int{span(h*key, key), span((heads+h)*key, key), span(2*heads*key+h*value, value)} {
 				out.data = append(out.data, qkv.take(part, len(part), qkv.shape[1]).data...)

@@ -9,9 +9,9 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// microscaled joins the tensors of checkpoints in MXFP4 (Open Compute Project 2023, OCP Microscaling Formats): NAME_blocks, [...][rows][cols/32][16], with two weights of four
+// unpackMXFP4 joins the tensors of checkpoints in MXFP4 (Open Compute Project 2023, OCP Microscaling Formats): NAME_blocks, [...][rows][cols/32][16], with two weights of four
 // bits in a byte, the first in the lower half, and NAME_scales, [...][rows][cols/32], become the weight NAME_blocks, [...][rows][cols]. Others are as they lie.
-func microscaled(ts []safetensors.Tensor) ([]named, error) {
+func unpackMXFP4(ts []safetensors.Tensor) ([]named, error) {
 	byName := make(map[string]*safetensors.Tensor, len(ts))
 	for i := range ts {
 		byName[ts[i].Name] = &ts[i]

@@ -104,7 +104,7 @@ func openDir(dir string, families []Family, o gguf.Options) (_ *gguf.File, err e
 	if err := b.bind(ws); err != nil {
 		return nil, fault.Bad(dir, err)
 	}
-	b.notes = append(b.notes, strays(dir)...)
+	b.notes = append(b.notes, unreadLinks(dir)...)
 	return gguf.Compose(gguf.Composition{
 		Path: dir, Keys: append(b.keys(), vocab...), Parts: b.parts, Notes: b.notes, Lock: file.Lock, Close: file.Close,
 	})
@@ -115,7 +115,7 @@ func weights(c *Config, file *safetensors.File) ([]named, error) {
 	if c.Object("quantization_config").Text("quant_method") != "mxfp4" {
 		return unpack(c, file.Tensors())
 	}
-	ws, err := microscaled(file.Tensors())
+	ws, err := unpackMXFP4(file.Tensors())
 	if err != nil {
 		err = fault.Bad(file.Path(), err)
 	}
@@ -200,7 +200,7 @@ func (b *binding) bind(ws []named) error {
 // place brings a weight to its place.
 func (b *binding) place(p place, w named) error {
 	if p.expert == "" {
-		return b.do(p, w.weight)
+		return b.apply(p, w.weight)
 	}
 	e, err := strconv.Atoi(p.expert)
 	if err != nil {
@@ -226,7 +226,7 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 	}
 	w, err := stack(parts)
 	if err == nil {
-		err = b.do(p, w)
+		err = b.apply(p, w)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name(), err)
@@ -234,8 +234,8 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 	return nil
 }
 
-// do does to a weight what its family says, and then to what that makes.
-func (b *binding) do(p place, w weight) error {
+// apply does to a weight what its family says, and then to what that makes.
+func (b *binding) apply(p place, w weight) error {
 	do := b.family.Ops[p.base]
 	if do == nil {
 		do = common[p.base]
@@ -254,7 +254,7 @@ func (b *binding) do(p place, w weight) error {
 	for _, x := range made {
 		if x.base == p.base {
 			b.add(named{x.name(), x.weight})
-		} else if err := b.do(x.place, x.weight); err != nil {
+		} else if err := b.apply(x.place, x.weight); err != nil {
 			return err
 		}
 	}

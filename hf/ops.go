@@ -23,14 +23,14 @@ func (p place) as(base string) place {
 // common are the ops of names that no GGUF file has: they say how a checkpoint holds what GGUF holds otherwise.
 var common = map[string]Op{
 	"qkv":                       SplitQKV,
-	"qkv_by_group":              ungroup,
-	"gate_up":                   halves("ffn_gate", "ffn_up"),
-	"gate_up_shexp":             halves("ffn_gate_shexp", "ffn_up_shexp"),
-	"gate_up_exps":              halves("ffn_gate_exps", "ffn_up_exps"),
-	"gate_up_exps_woven":        unweave("ffn_gate_exps", "ffn_up_exps"),
-	"gate_up_exps_turned":       turnedTo("gate_up_exps"),
-	"gate_up_exps_turned_woven": turnedTo("gate_up_exps_woven"),
-	"down_exps_turned":          turnedTo("ffn_down_exps"),
+	"qkv_by_group":              ungroupQKV,
+	"gate_up":                   splitRows("ffn_gate", "ffn_up"),
+	"gate_up_shexp":             splitRows("ffn_gate_shexp", "ffn_up_shexp"),
+	"gate_up_exps":              splitRows("ffn_gate_exps", "ffn_up_exps"),
+	"gate_up_exps_woven":        splitEvenOdd("ffn_gate_exps", "ffn_up_exps"),
+	"gate_up_exps_turned":       transposeTo("gate_up_exps"),
+	"gate_up_exps_turned_woven": transposeTo("gate_up_exps_woven"),
+	"down_exps_turned":          transposeTo("ffn_down_exps"),
 	"kv_b":                      splitLatent,
 	"qkvz":                      splitDelta,
 	"gate_up_shared":            sharedExpert("ffn_gate", "ffn_up"),
@@ -70,26 +70,26 @@ func Transpose(_ *Meta, p place, w weight) ([]placed, error) {
 	return []placed{{p, w}}, err
 }
 
-// turnedTo exchanges rows and columns of matrices that go to the place called base.
-func turnedTo(base string) Op {
+// transposeTo exchanges rows and columns of matrices that go to the place called base.
+func transposeTo(base string) Op {
 	return func(_ *Meta, p place, w weight) ([]placed, error) {
 		w, err := transpose(w)
 		return []placed{{p.as(base), w}}, err
 	}
 }
 
-// halves cuts matrices, or a bias, into the first and the second half of their rows.
-func halves(first, second string) Op {
-	return parted(first, second, func(i, half int) (int, int) { return i, half + i })
+// splitRows cuts matrices, or a bias, into the first and the second half of their rows.
+func splitRows(first, second string) Op {
+	return splitPairs(first, second, func(i, half int) (int, int) { return i, half + i })
 }
 
-// unweave takes rows of even and of odd number apart.
-func unweave(even, odd string) Op {
-	return parted(even, odd, func(i, _ int) (int, int) { return 2 * i, 2*i + 1 })
+// splitEvenOdd takes rows of even and of odd number apart.
+func splitEvenOdd(even, odd string) Op {
+	return splitPairs(even, odd, func(i, _ int) (int, int) { return 2 * i, 2*i + 1 })
 }
 
-// parted makes two weights of one whose rows, or a bias's elements, are those of both; from says which rows are number i of the first and of the second, of half as many each.
-func parted(first, second string, from func(i, half int) (int, int)) Op {
+// splitPairs makes two weights of one whose rows, or a bias's elements, are those of both; from says which rows are number i of the first and of the second, of half as many each.
+func splitPairs(first, second string, from func(i, half int) (int, int)) Op {
 	return func(_ *Meta, p place, w weight) ([]placed, error) {
 		vectors := p.suffix == ".bias" || len(w.Shape) < 2
 		n := rowsIn(w, vectors)
@@ -117,8 +117,8 @@ func SplitQKV(m *Meta, p place, w weight) ([]placed, error) {
 	}, nil
 }
 
-// ungroup brings rows that are, for each head of keys, its queries, its key and its value, into the order of all queries, all keys, all values.
-func ungroup(m *Meta, p place, w weight) ([]placed, error) {
+// ungroupQKV brings rows that are, for each head of keys, its queries, its key and its value, into the order of all queries, all keys, all values.
+func ungroupQKV(m *Meta, p place, w weight) ([]placed, error) {
 	n, groups := m.HeadDim, m.NHeadKV
 	if len(w.Shape) > 2 || n < 1 || groups < 1 || m.NHead%groups != 0 || w.Shape[0] != (m.NHead+2*groups)*n {
 		return nil, fmt.Errorf("shape %v: want rows of %d heads of %d, in %d groups with a key and a value each", w.Shape, m.NHead, n, groups)

@@ -130,18 +130,18 @@ func InterleaveColumns(m *Meta, p place, w weight) ([]placed, error) {
 	if w.Type.BlockSize() > 1 { // blocks do not stay whole
 		w = floats(w, nil)
 	}
-	return []placed{{p, weight{w.Type, w.Shape, dealt{w, from}}}}, nil
+	return []placed{{p, weight{w.Type, w.Shape, permutedColumns{w, from}}}}, nil
 }
 
-// dealt are the rows of w with element from(i) at place i.
-type dealt struct {
+// permutedColumns are the rows of w with element from(i) at place i.
+type permutedColumns struct {
 	w    weight
 	from func(i int) int
 }
 
-func (d dealt) View(int, int) []byte { return nil }
+func (d permutedColumns) View(int, int) []byte { return nil }
 
-func (d dealt) Read(dst []byte, first int) {
+func (d permutedColumns) Read(dst []byte, first int) {
 	n, size := d.w.width(), d.w.Type.BlockBytes()
 	for row := first; len(dst) > 0; row++ {
 		src := fetch(d.w, row, 1)
@@ -174,6 +174,6 @@ func sharedExpert(bases ...string) Op {
 		if len(bases) == 1 {
 			return []placed{{p.as(bases[0] + suffix), w}}, nil
 		}
-		return halves(bases[0]+suffix, bases[1]+suffix)(m, p, w)
+		return splitRows(bases[0]+suffix, bases[1]+suffix)(m, p, w)
 	}
 }

@@ -37,7 +37,7 @@ func plain(t *safetensors.Tensor) (w weight, ok bool) {
 	if len(shape) == 0 {
 		shape = []int{1}
 	}
-	return weight{typ, shape, lying{t.Data, typ.RowBytes(shape[len(shape)-1])}}, ok
+	return weight{typ, shape, stored{t.Data, typ.RowBytes(shape[len(shape)-1])}}, ok
 }
 
 // width is the length of a row.
@@ -70,17 +70,17 @@ func fetch(w weight, first, n int) []byte {
 	return b
 }
 
-// lying are rows that lie one after the other.
-type lying struct {
+// stored are rows that lie one after the other.
+type stored struct {
 	data []byte
 	size int // of a row
 }
 
-func (l lying) View(first, n int) []byte {
+func (l stored) View(first, n int) []byte {
 	return l.data[first*l.size : (first+n)*l.size : (first+n)*l.size]
 }
 
-func (l lying) Read(dst []byte, first int) { copy(dst, l.data[first*l.size:]) }
+func (l stored) Read(dst []byte, first int) { copy(dst, l.data[first*l.size:]) }
 
 // picked are rows of w in another order, or some of them: row i is row from(i) of w.
 type picked struct {
@@ -246,7 +246,7 @@ func putFloats(dst []byte, x []float32) {
 func constant(x []float32) weight {
 	b := make([]byte, 4*len(x))
 	putFloats(b, x)
-	return weight{quant.F32, []int{len(x)}, lying{b, len(b)}}
+	return weight{quant.F32, []int{len(x)}, stored{b, len(b)}}
 }
 
 // turned are matrices of w, [n][rows][cols], with rows and columns exchanged: [n][cols][rows].

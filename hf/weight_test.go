@@ -21,7 +21,7 @@ func numbered(shape ...int) weight {
 		x[i] = float32(i)
 	}
 	w := constant(x)
-	return weight{w.Type, shape, lying{w.all(), 4 * shape[len(shape)-1]}}
+	return weight{w.Type, shape, stored{w.all(), 4 * shape[len(shape)-1]}}
 }
 
 // elements reads a weight row by row, in parts, and where there is a view by that: all must agree.
@@ -91,14 +91,14 @@ func TestOps(t *testing.T) {
 	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 2, 1, 3, 4, 6, 5, 7}}, do(PermuteQK, bias, numbered(8)))
 	require.Equal(t, map[string][]float32{"blk.3.x.weight": {1, 2, 3}}, do(AddOne, p, numbered(3)))
 	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 1, 2}}, do(AddOne, bias, numbered(3)))
-	require.Equal(t, map[string][]float32{"blk.3.a.weight": {0, 1, 4, 5}, "blk.3.b.weight": {2, 3, 6, 7}}, do(halves("a", "b"), p, numbered(2, 2, 2)))
-	require.Equal(t, map[string][]float32{"blk.3.a.bias": {0, 2, 4, 6}, "blk.3.b.bias": {1, 3, 5, 7}}, do(unweave("a", "b"), bias, numbered(2, 4)))
+	require.Equal(t, map[string][]float32{"blk.3.a.weight": {0, 1, 4, 5}, "blk.3.b.weight": {2, 3, 6, 7}}, do(splitRows("a", "b"), p, numbered(2, 2, 2)))
+	require.Equal(t, map[string][]float32{"blk.3.a.bias": {0, 2, 4, 6}, "blk.3.b.bias": {1, 3, 5, 7}}, do(splitEvenOdd("a", "b"), bias, numbered(2, 4)))
 	require.Equal(t, map[string][]float32{
 		"blk.3.attn_q.weight": {0, 1, 2, 3, 4, 5, 6, 7}, "blk.3.attn_k.weight": {8, 9, 10, 11}, "blk.3.attn_v.weight": {12, 13, 14, 15},
 	}, do(SplitQKV, p, numbered(16, 1)))
 
 	m.NHeadKV, m.HeadDim = 2, 1
-	require.Equal(t, map[string][]float32{"blk.3.attn_qkv.weight": {0, 3, 1, 4, 2, 5}}, do(ungroup, p, numbered(6, 1)))
+	require.Equal(t, map[string][]float32{"blk.3.attn_qkv.weight": {0, 3, 1, 4, 2, 5}}, do(ungroupQKV, p, numbered(6, 1)))
 	m.values = map[string]any{"qk_nope_head_dim": json.Number("1"), "v_head_dim": json.Number("2")}
 	require.Equal(t, map[string][]float32{
 		"blk.3.attn_k_b.weight": {0, 1, 6, 7}, "blk.3.attn_v_b.weight": {2, 3, 4, 5, 8, 9, 10, 11},
@@ -146,7 +146,7 @@ func TestMicroscaled(t *testing.T) {
 		{Name: "x_scales", DType: safetensors.U8, Shape: []int{1, rows, blocks}, Data: scales},
 		{Name: "y", DType: safetensors.F32, Shape: []int{1}, Data: make([]byte, 4)},
 	}
-	ws, err := microscaled(ts)
+	ws, err := unpackMXFP4(ts)
 	require.NoError(t, err)
 	require.Len(t, ws, 2)
 	require.Equal(t, "x_blocks", ws[0].name)
@@ -161,9 +161,9 @@ func TestMicroscaled(t *testing.T) {
 	require.Equal(t, ws[0].all()[17*blocks:2*17*blocks], fetch(ws[0].weight, 1, 1))
 
 	ts[1].Shape = []int{1, rows, 1, blocks}
-	_, err = microscaled(ts)
+	_, err = unpackMXFP4(ts)
 	require.ErrorContains(t, err, `tensor "x_blocks": want blocks U8 [...][16] and scales U8 [...], found U8 [1 3 2 16] and U8 [1 3 1 2]`)
-	ws, err = microscaled(ts[1:])
+	ws, err = unpackMXFP4(ts[1:])
 	require.NoError(t, err)
 	require.Len(t, ws, 2, "scales alone are a tensor like others")
 }
@@ -212,7 +212,7 @@ func TestCost(t *testing.T) {
 		{"fused experts", []int{3, 40, 60}, common["gate_up_exps_turned"], place{}},
 		{"woven experts", []int{3, 40, 60}, common["gate_up_exps_turned_woven"], place{}},
 		{"turned", []int{2, 40, 60}, Transpose, place{}},
-		{"bias by group", []int{96}, ungroup, place{suffix: ".bias"}},
+		{"bias by group", []int{96}, ungroupQKV, place{suffix: ".bias"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			made := 0

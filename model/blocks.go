@@ -83,7 +83,7 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 		c.Cap = w.cfg.AttnCap
 	}
 	if c.Temperature == (nn.AttnTemperature{}) {
-		c.Temperature = w.cfg.AttnTemper
+		c.Temperature = w.cfg.AttnTemperature
 	}
 	a, err := nn.NewAttention(c)
 	w.Fail(err)
@@ -122,7 +122,7 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	if h.GateInQ {
-		w.Gated()
+		w.RequireGateLen()
 		nQ *= 2
 	}
 	if w.Has("attn_qkv") {
@@ -138,8 +138,8 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	return &h
 }
 
-// Gated checks that values are as long as keys, which is how long the gate of a head is.
-func (w *Weights) Gated() {
+// RequireGateLen checks that values are as long as keys, which is how long the gate of a head is.
+func (w *Weights) RequireGateLen() {
 	if c := w.cfg; c.HeadDim != c.HeadDimV {
 		w.Fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
 	}
@@ -172,9 +172,9 @@ func (w *Weights) ffn(suffix string, act nn.Activation, ff int) *nn.FFN {
 }
 
 // FusedFFN makes a gated feed-forward block whose ffn_up holds the gate's rows before its own.
-func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN { return w.fused("", act, w.cfg.NFF) }
+func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN { return w.fusedFFN("", act, w.cfg.NFF) }
 
-func (w *Weights) fused(suffix string, act nn.Activation, ff int) *nn.FFN {
+func (w *Weights) fusedFFN(suffix string, act nn.Activation, ff int) *nn.FFN {
 	up := w.Split("ffn_up"+suffix, w.cfg.NEmbd, Part{"ffn_gate" + suffix, ff}, Part{"ffn_up" + suffix, ff})
 	return &nn.FFN{Act: act, Gate: up[0], Up: up[1], Down: w.Linear("ffn_down"+suffix, ff, w.cfg.NEmbd)}
 }
@@ -238,13 +238,13 @@ func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 		if w.Has("ffn_gate_shexp") {
 			o.Shared = w.ffn("_shexp", o.Act, shared)
 		} else {
-			o.Shared = w.fused("_shexp", o.Act, shared)
+			o.Shared = w.fusedFFN("_shexp", o.Act, shared)
 		}
 		if w.Has("ffn_gate_inp_shexp") {
 			o.SharedGate = w.Linear("ffn_gate_inp_shexp", c.NEmbd, 1)
 		}
 	}
-	if w.err != nil || w.declaring() {
+	if w.err != nil || w.shapesOnly() {
 		return nil
 	}
 	m, err := nn.NewMoE(o)
@@ -255,7 +255,7 @@ func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 // expertBias finds NAME.bias, [n_expert][n], or nil.
 func (w *Weights) expertBias(name string, n int) *tensor.Weight {
 	t, ok := w.tensor(name+".bias", false, w.cfg.NExpert, n)
-	w.share(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
+	w.usePart(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
 	if !ok {
 		return nil
 	}
@@ -270,19 +270,19 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 		for e := 0; e < n && w.err == nil; e++ {
 			one := fmt.Sprintf("%s.%d", name, e)
 			ls = append(ls, w.Linear(one, in, out))
-			w.share(one+".weight", w.cfg.NExpertUsed, n)
+			w.usePart(one+".weight", w.cfg.NExpertUsed, n)
 		}
 		return ls
 	}
 	t, ok := w.find(all+".weight", true, n, out, in)
-	w.share(all+".weight", w.cfg.NExpertUsed, n)
+	w.usePart(all+".weight", w.cfg.NExpertUsed, n)
 	factor := w.factors(all, n)
 	bias := w.expertBias(all, out)
 	if !ok {
 		return nil
 	}
 	for e := range n {
-		m := w.nth(all, t, e, in, out)
+		m := w.matrixAt(all, t, e, in, out)
 		var f []float32
 		if factor != nil {
 			f = factor[e : e+1]
@@ -296,13 +296,13 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Linear) {
 	n, out := w.cfg.NExpert, a.Rows+b.Rows
 	t, ok := w.find(name+".weight", true, n, out, in)
-	w.share(name+".weight", w.cfg.NExpertUsed, n)
+	w.usePart(name+".weight", w.cfg.NExpertUsed, n)
 	factor, bias := w.factors(name, n), w.expertBias(name, out)
 	if !ok {
 		return nil, nil
 	}
 	half := func(e, at int, p Part) *nn.Linear {
-		m := w.nth(name, t, e, in, out)
+		m := w.matrixAt(name, t, e, in, out)
 		size := m.RowBytes()
 		m.Rows, m.Data = p.Rows, m.Data[at*size:(at+p.Rows)*size]
 		var f []float32
@@ -317,8 +317,8 @@ func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Lin
 	return as, bs
 }
 
-// nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
-func (w *Weights) nth(name string, t SourceTensor, i, in, out int) tensor.Weight {
+// matrixAt is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
+func (w *Weights) matrixAt(name string, t SourceTensor, i, in, out int) tensor.Weight {
 	name = w.prefix + name + ".weight"
 	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.view(name, i*out, out)}
 }

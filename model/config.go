@@ -28,8 +28,8 @@ type Config struct {
 	NLayer  int
 	NHead   int // query heads
 	NHeadKV int // key and value heads
-	// HeadsKV are those of each layer, where layers differ; nil where they do not.
-	HeadsKV []int
+	// LayerKV are those of each layer, where layers differ; nil where they do not.
+	LayerKV []int
 	HeadDim int
 	// HeadDimV is the length of a value, which is HeadDim almost everywhere.
 	HeadDimV int
@@ -45,8 +45,8 @@ type Config struct {
 
 	Experts
 	Scales
-	Latent
-	Recurrence
+	MLA
+	SSM
 
 	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
 	Window        int
@@ -64,14 +64,14 @@ type Config struct {
 	Parallel bool
 }
 
-// Recurrence are the hyper-parameters of recurrent layers, 0 in models without any.
-type Recurrence struct {
-	ConvTaps  int    // positions that a convolution sees
-	SSMInner  int    // channels of all heads together
-	SSMStates int    // numbers that a channel keeps; the length of a key in a delta net
-	SSMSteps  int    // heads, or in Mamba-1 the rank of the step
-	SSMGroups int    // groups of heads that share what they take in and read; heads of keys in a delta net
-	Recurs    []bool // the layers that are recurrent, as far as the file tells; nil otherwise
+// SSM are the hyper-parameters of recurrent layers, 0 in models without any.
+type SSM struct {
+	DConv  int    // positions that a convolution sees
+	DInner  int    // channels of all heads together
+	DState int    // numbers that a channel keeps; the length of a key in a delta net
+	DTRank  int    // heads, or in Mamba-1 the rank of the step
+	NSSMGroup int    // groups of heads that share what they take in and read; heads of keys in a delta net
+	RecurrentLayers    []bool // the layers that are recurrent, as far as the file tells; nil otherwise
 }
 
 // Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
@@ -101,7 +101,7 @@ type Scales struct {
 	ALiBi         float32            // the largest bias of ALiBi, usually 8
 	AttnOutScale  float32            // of scores before their bound, in Grok
 	ValueScale    float32            // multiplies what attention adds
-	AttnTemper    nn.AttnTemperature // of queries
+	AttnTemperature    nn.AttnTemperature // of queries
 }
 
 // Pooling is how an embedding is made of the hidden states of a text.
@@ -109,22 +109,22 @@ type Pooling int
 
 // The poolings, numbered as in files.
 const (
-	PoolUnsaid Pooling = iota // the file does not say, or says none
+	PoolNone Pooling = iota // the file does not say, or says none
 	PoolMean
 	PoolFirst
 	PoolLast
 	poolRank // which makes no embedding
 )
 
-// Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
-type Latent struct {
+// MLA are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
+type MLA struct {
 	NLoraQ, NLoraKV int // widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not compressed
 	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's mscale.
 	YarnLogMul float64
 }
 
-// Local reports whether layer i sees a window only: as the file says, or else all but the last of every period layers, where the model has a window at all.
-func (c Config) Local(i, period int) bool {
+// IsSWA reports whether layer i sees a window only: as the file says, or else all but the last of every period layers, where the model has a window at all.
+func (c Config) IsSWA(i, period int) bool {
 	switch {
 	case c.Window == 0:
 		return false
@@ -134,19 +134,19 @@ func (c Config) Local(i, period int) bool {
 	return i%period < period-1
 }
 
-// Recurrent reports whether layer i is, as far as the file tells layers apart.
-func (c Config) Recurrent(i int) bool { return c.Recurs != nil && c.Recurs[i] }
+// IsRecurrent reports whether layer i is, as far as the file tells layers apart.
+func (c Config) IsRecurrent(i int) bool { return c.RecurrentLayers != nil && c.RecurrentLayers[i] }
 
-// Turns reports whether the heads of layer i have positions, as far as the file tells layers apart.
-func (c Config) Turns(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
+// HasRope reports whether the heads of layer i have positions, as far as the file tells layers apart.
+func (c Config) HasRope(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
 
 // HasExperts reports whether layer i has experts.
 func (c Config) HasExperts(i int) bool {
 	return c.NExpert > 0 && i >= c.NLeadDense && (i+1)%max(1, c.MoEStep) == 0
 }
 
-// Facts are what a recipe of types asks of a model.
-func (c Config) Facts() quant.ModelInfo {
+// ModelInfo are what a recipe of types asks of a model.
+func (c Config) ModelInfo() quant.ModelInfo {
 	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
@@ -184,8 +184,8 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NLayer = r.dim("block_count", 1, maxLayer, 0)
 	c.NEmbd = r.dim("embedding_length", 1, maxDim, 0)
 	c.NCtx = r.dim("context_length", 1, math.MaxInt32, 0)
-	c.Recurrence = r.recurrence(c.NLayer)
-	if c.SSMStates == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
+	c.SSM = r.ssm(c.NLayer)
+	if c.DState == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
 		c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 		c.NHeadKV = r.headsKV(&c)
 		c.NFF, c.LayerFF = r.feedForward(c.NLayer)
@@ -207,7 +207,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.Parallel = r.flag("use_parallel_residual")
 	c.XIELU = r.xielu(c.NLayer)
 	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank { // rankers, and what has not been named yet
-		c.Pooling = PoolUnsaid
+		c.Pooling = PoolNone
 	}
 	c.NBuckets = r.count("attention.relative_buckets_count")
 	c.HiddenAct = r.text(r.prefix+"hidden_activation", "")
@@ -216,12 +216,12 @@ func ReadConfig(m Metadata) (Config, error) {
 	}
 	var err error
 	if c.NVocab, c.HasVocab, err = m.Len(vocabPrefix + "tokens"); err != nil {
-		r.keep(err)
+		r.keepErr(err)
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
 	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil {
-		r.keep(err)
+		r.keepErr(err)
 	} else if types > maxDim {
 		r.fail("key %s: want at most %d, found %d", quoted(vocabPrefix+"token_type_count"), maxDim, types)
 	} else if ok {
@@ -248,8 +248,8 @@ func ReadConfig(m Metadata) (Config, error) {
 	if c.NHead > 0 {
 		c.Rope = r.rope(&c)
 	}
-	if c.AttnTemper.Scale != 0 {
-		c.AttnTemper.Length = c.NCtxOrig
+	if c.AttnTemperature.Scale != 0 {
+		c.AttnTemperature.Length = c.NCtxOrig
 	}
 	return c, r.err
 }
@@ -269,20 +269,20 @@ func (r *reader) headDims(c *Config) {
 	}
 }
 
-// recurrence reads what recurrent layers are like, and which layers they are where a key says so.
-func (r *reader) recurrence(layers int) Recurrence {
-	c := Recurrence{
-		ConvTaps: r.count("ssm.conv_kernel"), SSMInner: r.count("ssm.inner_size"), SSMStates: r.count("ssm.state_size"),
-		SSMSteps: r.count("ssm.time_step_rank"), SSMGroups: r.count("ssm.group_count"),
-		Recurs: r.pattern("attention.recurrent_layers", layers),
+// ssm reads what recurrent layers are like, and which layers they are where a key says so.
+func (r *reader) ssm(layers int) SSM {
+	c := SSM{
+		DConv: r.count("ssm.conv_kernel"), DInner: r.count("ssm.inner_size"), DState: r.count("ssm.state_size"),
+		DTRank: r.count("ssm.time_step_rank"), NSSMGroup: r.count("ssm.group_count"),
+		RecurrentLayers: r.pattern("attention.recurrent_layers", layers),
 	}
-	if c.ConvTaps == 0 {
-		c.ConvTaps = r.count("shortconv.l_cache")
+	if c.DConv == 0 {
+		c.DConv = r.count("shortconv.l_cache")
 	}
-	if n := r.count("full_attention_interval"); n > 0 && c.Recurs == nil && r.err == nil {
-		c.Recurs = make([]bool, layers)
-		for i := range c.Recurs {
-			c.Recurs[i] = (i+1)%n != 0
+	if n := r.count("full_attention_interval"); n > 0 && c.RecurrentLayers == nil && r.err == nil {
+		c.RecurrentLayers = make([]bool, layers)
+		for i := range c.RecurrentLayers {
+			c.RecurrentLayers[i] = (i+1)%n != 0
 		}
 	}
 	return c
@@ -292,16 +292,16 @@ func (r *reader) recurrence(layers int) Recurrence {
 func (r *reader) headsKV(c *Config) int {
 	const key = "attention.head_count_kv"
 	vs, _, err := r.m.Uints(r.prefix + key)
-	if err != nil || len(vs) < c.NLayer || !slices.Contains(vs, 0) || c.ConvTaps == 0 {
+	if err != nil || len(vs) < c.NLayer || !slices.Contains(vs, 0) || c.DConv == 0 {
 		if err == nil && len(vs) > 1 && len(vs) >= c.NLayer && slices.Min(vs) > 0 && slices.Max(vs) != slices.Min(vs) {
-			c.HeadsKV = r.varying(key, c, vs)
+			c.LayerKV = r.layerKV(key, c, vs)
 			return int(vs[0])
 		}
 		return r.perLayer(key, c.NLayer, c.NHead)
 	}
-	c.Recurs = make([]bool, c.NLayer)
-	for i := range c.Recurs {
-		c.Recurs[i] = vs[i] == 0
+	c.RecurrentLayers = make([]bool, c.NLayer)
+	for i := range c.RecurrentLayers {
+		c.RecurrentLayers[i] = vs[i] == 0
 	}
 	return r.same(key, slices.DeleteFunc(vs, func(v uint64) bool { return v == 0 }))
 }
@@ -325,8 +325,8 @@ func (r *reader) feedForward(layers int) (width int, each []int) {
 	return slices.Max(each), each
 }
 
-// varying are numbers of heads that layers share, which differ from layer to layer.
-func (r *reader) varying(key string, c *Config, vs []uint64) []int {
+// layerKV are numbers of heads that layers share, which differ from layer to layer.
+func (r *reader) layerKV(key string, c *Config, vs []uint64) []int {
 	heads := make([]int, c.NLayer)
 	for i := range heads {
 		if vs[i] > uint64(c.NHead) || c.NHead%int(vs[i]) != 0 {
@@ -368,7 +368,7 @@ func (r *reader) scales() Scales {
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
 		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), ValueScale: f("attention.value_scale"),
 		AttnOutScale: f("attention.output_scale"),
-		AttnTemper:   nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
+		AttnTemperature:   nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
 	}
 }
 
@@ -392,7 +392,7 @@ func (r *reader) xielu(layers int) []nn.XIELU {
 // floats reads a finite number for each layer, or one for all, under the full key.
 func (r *reader) floats(key string, layers int) []float64 {
 	vs, ok, err := r.m.Floats(key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 		return nil
@@ -415,7 +415,7 @@ func (r *reader) window(layers int) (int, []bool) {
 	window := max(0, r.dim("attention.sliding_window", 0, math.MaxInt32, -1))
 	key := "attention.sliding_window_pattern"
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	if err != nil || !ok {
 		return window, nil
 	}
@@ -432,7 +432,7 @@ func (r *reader) window(layers int) (int, []bool) {
 // pattern reads a flag for each layer, nil where there are none.
 func (r *reader) pattern(key string, layers int) []bool {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil || !ok:
 		return nil
@@ -507,14 +507,14 @@ type reader struct {
 }
 
 func (r *reader) fail(format string, args ...any) {
-	r.keep(fmt.Errorf(format, args...))
+	r.keepErr(fmt.Errorf(format, args...))
 }
 
 func (r *reader) failUnsupported(format string, args ...any) {
 	r.fail(format+": %w", append(args, ErrUnsupported)...)
 }
 
-func (r *reader) keep(err error) {
+func (r *reader) keepErr(err error) {
 	if r.err == nil && err != nil {
 		r.err = err
 	}
@@ -534,7 +534,7 @@ func quoted(name string) string {
 // dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes the key required.
 func (r *reader) dim(key string, lo, hi uint64, def int) int {
 	v, ok, err := r.m.Uint(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 	case !ok && def == 0:
@@ -567,14 +567,14 @@ func (r *reader) has(key string) bool {
 // flag reads a truth, false where the key is absent.
 func (r *reader) flag(key string) bool {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	return ok && len(vs) == 1 && vs[0] != 0
 }
 
 // perLayer reads a number that may also be given for every layer; all must be equal.
 func (r *reader) perLayer(key string, layers, def int) int {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil || r.err != nil:
 		return 0
@@ -612,7 +612,7 @@ func (r *reader) same(key string, vs []uint64) int {
 // float reads a number that is within bounds, which want describes. Where the key is absent the result is def; a def of -1 makes the key required.
 func (r *reader) float(key string, def float64, want string, within func(float64) bool) float64 {
 	v, ok, err := r.m.Float(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 	case !ok && def == -1:
@@ -638,7 +638,7 @@ func (r *reader) factor(key string) float64 {
 // text reads a string under the full key.
 func (r *reader) text(key, def string) string {
 	v, ok, err := r.m.Text(key)
-	r.keep(err)
+	r.keepErr(err)
 	if ok && err == nil {
 		return v
 	}

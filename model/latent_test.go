@@ -22,7 +22,7 @@ func TestTurn(t *testing.T) {
 		require.NoError(t, quant.Quantize(typ, data, values))
 		stored := make([]float32, rows*cols)
 		quant.Dequantize(typ, stored, data)
-		got := turn(tensor.Weight{Type: typ, Rows: rows, Cols: cols, Data: data})
+		got := transpose(tensor.Weight{Type: typ, Rows: rows, Cols: cols, Data: data})
 		require.Equal(t, want, got.Type)
 		require.Equal(t, []int{cols, rows, cols * want.RowBytes(rows)}, []int{got.Rows, got.Cols, len(got.Data)})
 		turned := make([]float32, rows*cols)
@@ -37,5 +37,5 @@ func TestTurn(t *testing.T) {
 	big[5] = 65504
 	data := make([]byte, quant.Q4_1.RowBytes(32))
 	require.NoError(t, quant.Quantize(quant.Q4_1, data, big))
-	_ = turn(tensor.Weight{Type: quant.Q4_1, Rows: 1, Cols: 32, Data: data}) // at the edge of F16
+	_ = transpose(tensor.Weight{Type: quant.Q4_1, Rows: 1, Cols: 32, Data: data}) // at the edge of F16
 }

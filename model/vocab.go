@@ -58,12 +58,12 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	if v, ok := f.Value(hf.KeyPipeline); ok && r.err == nil {
 		text, ok := v.Text()
 		if !ok {
-			r.keep(wrong(hf.KeyPipeline, "a text", v))
+			r.keepErr(wrong(hf.KeyPipeline, "a text", v))
 			return nil, r.err
 		}
 		var err error
 		c.Pipeline, err = hf.ParsePipeline(text)
-		r.keep(err)
+		r.keepErr(err)
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -90,7 +90,7 @@ func (r *vocabReader) value(key string) (gguf.Value, bool) {
 // rows checks that the embedding has a row for every token, before a vocabulary is built that may be far larger than the model.
 func (r *vocabReader) rows() {
 	n, ok, err := r.m.Len(r.prefix + "tokens")
-	r.keep(err)
+	r.keepErr(err)
 	t, has := r.f.Tensor("token_embd.weight")
 	if ok && has && (len(t.Shape) < 2 || t.Shape[1] != n) {
 		r.fail("%d tokens, but tensor %q has the shape %v: want a row for each", n, t.Name, t.Shape)
@@ -104,7 +104,7 @@ func (r *vocabReader) strings(key string) []string {
 	}
 	s, ok := v.Strings()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "an array of strings", v))
+		r.keepErr(wrong(r.prefix+key, "an array of strings", v))
 	}
 	return s
 }
@@ -115,12 +115,12 @@ func (r *vocabReader) bytes(key string) []byte {
 		return nil
 	}
 	if v.Len() > maxText {
-		r.keep(wrong(r.prefix+key, fmt.Sprintf("at most %d bytes", maxText), v))
+		r.keepErr(wrong(r.prefix+key, fmt.Sprintf("at most %d bytes", maxText), v))
 		return nil
 	}
 	b, ok := v.Bytes()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "an array of bytes", v))
+		r.keepErr(wrong(r.prefix+key, "an array of bytes", v))
 	}
 	return b
 }
@@ -144,7 +144,7 @@ func vocabArray[T any](r *vocabReader, key string, tokens int, want string, deco
 		return ok
 	})
 	if v.Kind() != gguf.Array || len(out) < n {
-		r.keep(wrong(r.prefix+key, "an array of "+want, v))
+		r.keepErr(wrong(r.prefix+key, "an array of "+want, v))
 	}
 	return out
 }
@@ -152,7 +152,7 @@ func vocabArray[T any](r *vocabReader, key string, tokens int, want string, deco
 // id reads the number of a token, unless it is known already. What no vocabulary can hold means none, except for the three that a text is made with.
 func (r *vocabReader) id(key string, tokens int, id *int32) {
 	n, ok, err := r.m.Uint(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case !ok || err != nil || *id >= 0:
 	case n <= math.MaxInt32:
@@ -169,7 +169,7 @@ func (r *vocabReader) flag(key string, flag **bool) {
 	}
 	b, ok := v.Bool()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "true or false", v))
+		r.keepErr(wrong(r.prefix+key, "true or false", v))
 		return
 	}
 	*flag = &b

@@ -128,7 +128,7 @@ type binding struct {
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
 	optional func(name string) bool
-	whole    bool // optional knows required tensors too
+	strict    bool // optional knows required tensors too
 }
 
 // NewWeights returns a builder over the tensors of src.
@@ -136,33 +136,33 @@ func NewWeights(c Config, src Source, o Options) *Weights {
 	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 
-// Declare returns a builder without weights, which an architecture is given to learn what it takes:
+// BindShapes returns a builder without weights, which an architecture is given to learn what it takes:
 // every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a model
 // may have or not (output.weight, biases), it has those for whose full names has returns true. Of
 // the model that the architecture makes of it, State alone may be used.
-func Declare(c Config, has func(name string) bool) *Weights {
-	w := NewWeights(c, nothing{}, Options{})
+func BindShapes(c Config, has func(name string) bool) *Weights {
+	w := NewWeights(c, emptySource{}, Options{})
 	w.optional = has
 	return w
 }
 
-// Outline is Declare for a file whose tensors has knows: that one is missing which the model must
+// BindHeader is Declare for a file whose tensors has knows: that one is missing which the model must
 // have is an error at once, before a false number of layers takes memory.
-func Outline(c Config, has func(name string) bool) *Weights {
-	w := Declare(c, has)
-	w.whole = true
+func BindHeader(c Config, has func(name string) bool) *Weights {
+	w := BindShapes(c, has)
+	w.strict = true
 	return w
 }
 
-// nothing is the source of a declaration.
-type nothing struct{}
+// emptySource is the source of a declaration.
+type emptySource struct{}
 
-func (nothing) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
-func (nothing) Rows(string, int, int) []byte       { return nil }
-func (nothing) Names() []string                    { return nil }
+func (emptySource) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
+func (emptySource) Rows(string, int, int) []byte       { return nil }
+func (emptySource) Names() []string                    { return nil }
 
-// declaring reports whether there are no weights.
-func (b *binding) declaring() bool { return b.optional != nil }
+// shapesOnly reports whether there are no weights.
+func (b *binding) shapesOnly() bool { return b.optional != nil }
 
 // Tensors lists the tensors taken so far, in the order in which they were first asked for.
 func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
@@ -175,16 +175,16 @@ func (w *Weights) Views() [][]byte { return slices.Clone(w.views) }
 // has them the other way round.
 func (w *Weights) Copied() int64 { return w.copied }
 
-// note enters a tensor that is taken, all of which a token needs unless share says otherwise.
-func (w *Weights) note(name string, t SourceTensor) {
+// record enters a tensor that is taken, all of which a token needs unless share says otherwise.
+func (w *Weights) record(name string, t SourceTensor) {
 	if _, ok := w.numbers[name]; !ok {
 		w.numbers[name] = len(w.tensors)
 		w.tensors = append(w.tensors, Tensor{Name: name, Shape: slices.Clone(t.Shape), Type: t.Type, Used: 1, Of: 1})
 	}
 }
 
-// share says that a token needs only used of so many parts of a tensor that was taken.
-func (w *Weights) share(name string, used, of int) {
+// usePart says that a token needs only used of so many parts of a tensor that was taken.
+func (w *Weights) usePart(name string, used, of int) {
 	if i, ok := w.numbers[w.prefix+name]; ok {
 		w.tensors[i].Used, w.tensors[i].Of = used, of
 	}
@@ -195,9 +195,9 @@ func (w *Weights) Config() Config { return w.cfg }
 
 // Block returns the builder of layer i, whose names begin with "blk.i.".
 func (w *Weights) Block(i int) *Weights {
-	b := w.Under(fmt.Sprintf("blk.%d.", i))
-	if w.cfg.HeadsKV != nil {
-		b.cfg.NHeadKV = w.cfg.HeadsKV[i]
+	b := w.WithPrefix(fmt.Sprintf("blk.%d.", i))
+	if w.cfg.LayerKV != nil {
+		b.cfg.NHeadKV = w.cfg.LayerKV[i]
 	}
 	if w.cfg.LayerFF != nil {
 		b.cfg.NFF = w.cfg.LayerFF[i]
@@ -205,8 +205,8 @@ func (w *Weights) Block(i int) *Weights {
 	return b
 }
 
-// Under returns the builder of the tensors whose names begin with prefix.
-func (w *Weights) Under(prefix string) *Weights {
+// WithPrefix returns the builder of the tensors whose names begin with prefix.
+func (w *Weights) WithPrefix(prefix string) *Weights {
 	return &Weights{binding: w.binding, cfg: w.cfg, prefix: w.prefix + prefix}
 }
 
@@ -218,7 +218,7 @@ func (w *Weights) Has(name string) bool { return w.hasFull(name + ".weight") }
 
 func (w *Weights) hasFull(name string) bool {
 	name = w.prefix + name
-	if w.declaring() {
+	if w.shapesOnly() {
 		return w.optional(name)
 	}
 	_, ok := w.src.Tensor(name)
@@ -275,10 +275,10 @@ func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, 
 	name = w.prefix + name
 	want := slices.Clone(shape)
 	slices.Reverse(want)
-	if w.declaring() {
+	if w.shapesOnly() {
 		switch has := w.optional(name); {
-		case has || required && !w.whole:
-			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
+		case has || required && !w.strict:
+			w.record(name, SourceTensor{Type: quant.F32, Shape: want})
 		case required:
 			w.Fail(fmt.Errorf("no tensor %q", name))
 		}
@@ -301,7 +301,7 @@ func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, 
 		w.Fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
 		return t, false
 	}
-	w.note(name, t)
+	w.record(name, t)
 	return t, true
 }
 
@@ -329,7 +329,7 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	_, head := w.numbers[w.prefix+name+".weight"] // taken before, as a matrix
 	t, ok := w.matrix(name+".weight", vocab, embd)
 	if !head {
-		w.share(name+".weight", 1, vocab)
+		w.usePart(name+".weight", 1, vocab)
 	}
 	if !ok {
 		return nil
@@ -484,7 +484,7 @@ func (w *Weights) Head(embd, vocab int) *nn.Linear {
 		return w.Linear("output", embd, vocab)
 	}
 	t, ok := w.matrix("token_embd.weight", vocab, embd)
-	w.share("token_embd.weight", 1, 1)
+	w.usePart("token_embd.weight", 1, 1)
 	if !ok {
 		return nil
 	}

@@ -145,7 +145,7 @@ func Build(w *model.Weights) (model.Model, error) {
 		return nil, err
 	}
 	s := Find(c.Arch)
-	if c.HeadsKV != nil && !s.LayerKV {
+	if c.LayerKV != nil && !s.LayerKV {
 		return nil, fmt.Errorf("%s with other numbers of key heads in other layers: %w", c.Arch, model.ErrUnsupported)
 	}
 	if c.LayerFF != nil && !s.LayerFF {

@@ -242,7 +242,7 @@ func TestDeclare(t *testing.T) {
 		require.Len(t, bound.Tensors(), len(src))
 
 		declare := func() ([]model.Tensor, model.Model) {
-			w := model.Declare(cfg, func(name string) bool { _, ok := src[name]; return ok })
+			w := model.BindShapes(cfg, func(name string) bool { _, ok := src[name]; return ok })
 			m, err := Build(w)
 			require.NoError(t, err)
 			require.Empty(t, w.Unused())
@@ -275,7 +275,7 @@ func TestDeclare(t *testing.T) {
 // TestVaried: a layer may have its own number of key heads, where an architecture says so. Each key head twice is the same model.
 func TestVaried(t *testing.T) {
 	cfg, src := loadFile(t, filepath.Join(shared.Dir(t), "conformance", "models", "mimo2", "model.gguf"))
-	require.Nil(t, cfg.HeadsKV)
+	require.Nil(t, cfg.LayerKV)
 	want := logits(t, cfg, src)
 	twice := maps.Clone(src)
 	for _, i := range []int{1, 3} {
@@ -291,11 +291,11 @@ func TestVaried(t *testing.T) {
 			twice[name] = model.SourceTensor{Type: x.Type, Shape: []int{x.Shape[0], 2 * x.Shape[1]}, Data: data}
 		}
 	}
-	cfg.HeadsKV = []int{cfg.NHeadKV, 2 * cfg.NHeadKV, cfg.NHeadKV, 2 * cfg.NHeadKV}
+	cfg.LayerKV = []int{cfg.NHeadKV, 2 * cfg.NHeadKV, cfg.NHeadKV, 2 * cfg.NHeadKV}
 	require.Equal(t, want, logits(t, cfg, twice))
 
 	cfg, src = load(t, "llama-dense")
-	cfg.HeadsKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
+	cfg.LayerKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
 	_, err := Build(model.NewWeights(cfg, src, model.Options{}))
 	require.ErrorIs(t, err, model.ErrUnsupported)
 	require.ErrorContains(t, err, "llama with other numbers of key heads in other layers")

@@ -107,8 +107,8 @@ func bertOf(w *model.Weights, a nn.AttentionConfig, rope *nn.Rope, dense func(b 
 		}
 		l := block{
 			attn:     b.Heads(h),
-			attnPost: b.LayerNorm("attn_output_norm", c.NEmbd),
-			ffnPost:  b.LayerNorm("layer_output_norm", c.NEmbd),
+			attnPostNorm: b.LayerNorm("attn_output_norm", c.NEmbd),
+			ffnPostNorm:  b.LayerNorm("layer_output_norm", c.NEmbd),
 		}
 		var second *nn.Norm
 		if b.Has("attn_norm_2") {
@@ -122,7 +122,7 @@ func bertOf(w *model.Weights, a nn.AttentionConfig, rope *nn.Rope, dense func(b 
 		}
 		return l
 	})
-	m.first = w.LayerNorm("token_embd_norm", c.NEmbd)
+	m.embdNorm = w.LayerNorm("token_embd_norm", c.NEmbd)
 	if w.Has("token_types") {
 		if c.NTokenTypes == 0 {
 			w.Fail(fmt.Errorf("no key %q", "tokenizer.ggml.token_type_count"))

@@ -27,11 +27,11 @@ func newCohere2(w *model.Weights) (model.Model, error) {
 	rope, full, local := w.Rope(model.RopeInterleaved), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Attn: full}
-		if c.Local(i, 4) {
+		if c.IsSWA(i, 4) {
 			h = nn.AttnBlock{Rope: rope, Attn: local}
 		}
 		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
 	})
-	m.logits = c.LogitScale
+	m.logitScale = c.LogitScale
 	return parallel{m}, w.Err()
 }

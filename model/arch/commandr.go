@@ -32,6 +32,6 @@ func newCommandR(w *model.Weights) (model.Model, error) {
 		}
 		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
 	})
-	m.logits = c.LogitScale
+	m.logitScale = c.LogitScale
 	return parallel{m}, w.Err()
 }

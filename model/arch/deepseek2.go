@@ -46,10 +46,10 @@ func newDeepSeek2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
 	m := &deepseek2{}
-	ropes := w.LatentRopes(model.RopeInterleaved)
+	ropes := w.MLARopes(model.RopeInterleaved)
 	scale := deepseek2Scale(c)
 	m.decoder = newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
-		m.attn = append(m.attn, b.Latent(ropes, scale))
+		m.attn = append(m.attn, b.MLA(ropes, scale))
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
 		if !c.HasExperts(i) {
 			l.ffn = b.FFN(nn.SiLU)

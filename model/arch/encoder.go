@@ -37,7 +37,7 @@ func (m *postNormed) Embed(f *nn.Pass) *tensor.Tensor {
 	if m.pos != nil {
 		f.EmbedPositions(m.pos)
 	}
-	f.NormHeads(x, m.first)
+	f.NormHeads(x, m.embdNorm)
 	return x
 }
 
@@ -46,12 +46,12 @@ func (m *postNormed) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
 	y := b.attend(f, x)
 	if again := m.second[i]; again != nil {
 		f.Add(y, x)
-		f.Add(x, f.Norm(y, b.attnPost))
+		f.Add(x, f.Norm(y, b.attnPostNorm))
 		f.NormHeads(x, again)
 	} else {
 		f.Add(x, y)
-		f.NormHeads(x, b.attnPost)
+		f.NormHeads(x, b.attnPostNorm)
 	}
 	f.Add(x, b.feed(f, x))
-	f.NormHeads(x, b.ffnPost)
+	f.NormHeads(x, b.ffnPostNorm)
 }

@@ -24,16 +24,16 @@ func newEXAONE4(w *model.Weights) (model.Model, error) {
 		h := nn.AttnBlock{Rope: rope, Attn: full}
 		switch {
 		case c.Window == 0 || c.NLayer != 64:
-		case c.Local(i, 4):
+		case c.IsSWA(i, 4):
 			h.Attn = local
 		default:
 			h.Rope = nil
 		}
 		return block{
 			attn:     b.Heads(b.QKNorm(h)),
-			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
-			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})
 	return m, w.Err()

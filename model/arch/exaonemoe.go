@@ -28,7 +28,7 @@ func newEXAONEMoE(w *model.Weights) (model.Model, error) {
 	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Attn: full}
-		if c.Local(i, 4) {
+		if c.IsSWA(i, 4) {
 			h = nn.AttnBlock{Rope: rope, Attn: local}
 		}
 		l := block{

@@ -19,7 +19,7 @@ func newFalconH1(w *model.Weights) (model.Model, error) {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
 			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
-			recur:    b.Mamba2(),
+			recurrent:    b.Mamba2(),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

@@ -29,7 +29,7 @@ func newGemma(w *model.Weights) (model.Model, error) {
 			ffn:      b.FFN(nn.GELU),
 		}
 	})
-	m.scale = gemmaScale(c)
+	m.embdScale = gemmaScale(c)
 	return m, w.Err()
 }
 

@@ -35,18 +35,18 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 	full, local := w.AttentionOf(nn.AttentionConfig{Scale: scale}), w.AttentionOf(nn.AttentionConfig{Scale: scale, Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		attn := full
-		if c.Local(i, 2) {
+		if c.IsSWA(i, 2) {
 			attn = local
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
 			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
-			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.GELU),
-			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})
-	m.scale = gemmaScale(c)
+	m.embdScale = gemmaScale(c)
 	return m, w.Err()
 }

@@ -44,7 +44,7 @@ func newGemma3(w *model.Weights) (model.Model, error) {
 		scale = float32(1 / math.Sqrt(float64(c.NEmbd)/float64(c.NHead)))
 	}
 	m := newDecoder(w, (*model.Weights).Norm, gemma3Layer(w, nn.AttentionConfig{Scale: scale}))
-	m.scale = gemmaScale(c)
+	m.embdScale = gemmaScale(c)
 	return m, w.Err()
 }
 
@@ -56,7 +56,7 @@ func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 	}
 	w.Ignore("output.") // a head that embeddings do not pass
 	m := newEncoder(w, gemma3Layer(w, nn.AttentionConfig{Bidirectional: true}))
-	m.scale, m.norm = gemmaScale(c), w.Norm("output_norm", c.NEmbd)
+	m.embdScale, m.norm = gemmaScale(c), w.Norm("output_norm", c.NEmbd)
 	return m, w.Err()
 }
 
@@ -69,16 +69,16 @@ func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, 
 	local := w.AttentionOf(a)
 	return func(b *model.Weights, i int) block {
 		h := nn.AttnBlock{Rope: ropeFull, Attn: full}
-		if c.Local(i, 6) {
+		if c.IsSWA(i, 6) {
 			h = nn.AttnBlock{Rope: ropeLocal, Attn: local}
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
 			attn:     b.Heads(b.QKNorm(h)),
-			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.GELU),
-			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	}
 }

@@ -54,7 +54,7 @@ func glmOf(w *model.Weights, postNorms bool) (model.Model, error) {
 			ffn:      b.FusedFFN(nn.SiLU),
 		}
 		if postNorms {
-			l.attnPost, l.ffnPost = b.Norm("post_attention_norm", c.NEmbd), b.Norm("post_ffw_norm", c.NEmbd)
+			l.attnPostNorm, l.ffnPostNorm = b.Norm("post_attention_norm", c.NEmbd), b.Norm("post_ffw_norm", c.NEmbd)
 		}
 		return l
 	})

@@ -31,7 +31,7 @@ func newGPTOSS(w *model.Weights) (model.Model, error) {
 	rope := w.Rope(model.RopeNeoX)
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		a := nn.AttentionConfig{Sinks: b.Sinks()}
-		if c.Local(i, 2) {
+		if c.IsSWA(i, 2) {
 			a.Window = c.Window
 		}
 		return block{

@@ -74,8 +74,8 @@ func newGranite(w *model.Weights) (model.Model, error) {
 	}
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
-		if c.Recurrent(i) {
-			l.recur = b.Mamba2()
+		if c.IsRecurrent(i) {
+			l.recurrent = b.Mamba2()
 		} else {
 			l.attn = b.Heads(nn.AttnBlock{Rope: rope, Attn: attn})
 		}
@@ -87,7 +87,7 @@ func newGranite(w *model.Weights) (model.Model, error) {
 		return l
 	})
 	if c.LogitScale != 0 {
-		m.logits = 1 / c.LogitScale
+		m.logitScale = 1 / c.LogitScale
 	}
 	return m, w.Err()
 }

@@ -19,7 +19,7 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 		if c.WindowPattern != nil && c.WindowPattern[i] {
 			a.Window = c.Window
 		}
-		if c.Turns(i) {
+		if c.HasRope(i) {
 			h.Rope = rope
 		}
 		h.Attn = b.AttentionOf(a)
@@ -36,7 +36,7 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 		return l
 	})
 	if c.LogitScale != 0 {
-		m.logits = 1 / c.LogitScale
+		m.logitScale = 1 / c.LogitScale
 	}
 	return m, w.Err()
 }

@@ -29,7 +29,7 @@ func newGrok(w *model.Weights) (model.Model, error) {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
 			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
-			attnPost: b.Norm("attn_output_norm", c.NEmbd),
+			attnPostNorm: b.Norm("attn_output_norm", c.NEmbd),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if b.Has("ffn_up") {
@@ -40,9 +40,9 @@ func newGrok(w *model.Weights) (model.Model, error) {
 		if b.Has("layer_output_norm") {
 			post = "layer_output_norm"
 		}
-		l.ffnPost = b.Norm(post, c.NEmbd)
+		l.ffnPostNorm = b.Norm(post, c.NEmbd)
 		return l
 	})
-	m.scale, m.logits = or(c.EmbdScale, 78.38367176906169), or(c.LogitScale, 0.5773502691896257)
+	m.embdScale, m.logitScale = or(c.EmbdScale, 78.38367176906169), or(c.LogitScale, 0.5773502691896257)
 	return m, w.Err()
 }

@@ -90,7 +90,7 @@ func FuzzBuild(f *testing.F) {
 			return
 		}
 		for _, has := range []bool{false, true} {
-			m, err := Build(model.Declare(c, func(string) bool { return has }))
+			m, err := Build(model.BindShapes(c, func(string) bool { return has }))
 			if err != nil {
 				require.NotContains(t, err.Error(), "\n")
 				continue
@@ -122,7 +122,7 @@ func TestGatedValues(t *testing.T) {
 			require.NoError(t, err)
 			c, err := model.ReadConfig(model.GGUF(f))
 			require.NoError(t, err)
-			_, err = Build(model.Declare(c, func(string) bool { return false }))
+			_, err = Build(model.BindShapes(c, func(string) bool { return false }))
 			if fits {
 				require.NoError(t, err, name)
 				continue

@@ -17,8 +17,8 @@ func newJamba(w *model.Weights) (model.Model, error) {
 	attn := w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
-		if c.Recurrent(i) {
-			l.recur = b.Mamba()
+		if c.IsRecurrent(i) {
+			l.recurrent = b.Mamba()
 		} else {
 			l.attn = b.Heads(nn.AttnBlock{Attn: attn})
 		}

@@ -54,8 +54,8 @@ func newLFM2(w *model.Weights) (model.Model, error) {
 	output := func(w *model.Weights, _ string, n int) *nn.Norm { return w.Norm("token_embd_norm", n) }
 	m := newDecoder(w, output, func(b *model.Weights, i int) block {
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
-		if c.Recurrent(i) {
-			l.recur = b.ShortConv()
+		if c.IsRecurrent(i) {
+			l.recurrent = b.ShortConv()
 		} else {
 			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn}))
 		}

@@ -54,7 +54,7 @@ func newMamba2(w *model.Weights) (model.Model, error) {
 func newStateSpaces(w *model.Weights, recur func(b *model.Weights) nn.RecurrentBlock) (model.Model, error) {
 	c := w.Config()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
-		return block{attnNorm: b.Norm("attn_norm", c.NEmbd), recur: recur(b)}
+		return block{attnNorm: b.Norm("attn_norm", c.NEmbd), recurrent: recur(b)}
 	})
 	return m, w.Err()
 }

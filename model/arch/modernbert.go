@@ -46,7 +46,7 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 		}
 		return l
 	})
-	m.first, m.norm = w.LayerNorm("token_embd_norm", c.NEmbd), w.LayerNorm("output_norm", c.NEmbd)
+	m.embdNorm, m.norm = w.LayerNorm("token_embd_norm", c.NEmbd), w.LayerNorm("output_norm", c.NEmbd)
 	return m, w.Err()
 }
 

@@ -30,7 +30,7 @@ func newMPT(w *model.Weights) (model.Model, error) {
 // files. Le Scao et al. 2022, arXiv:2211.05100.
 func newBLOOM(w *model.Weights) (model.Model, error) {
 	m := mptOf(w, usualALiBi)
-	m.first = w.LayerNorm("token_embd_norm", w.Config().NEmbd)
+	m.embdNorm = w.LayerNorm("token_embd_norm", w.Config().NEmbd)
 	return m, w.Err()
 }
 

@@ -74,8 +74,8 @@ func newNemotronH(w *model.Weights) (model.Model, error) {
 		switch {
 		case c.NFF > 0:
 			l.ffn = b.PlainFFN(nn.SquaredReLU)
-		case c.Recurrent(i):
-			l.recur = b.Mamba2()
+		case c.IsRecurrent(i):
+			l.recurrent = b.Mamba2()
 		default:
 			l.attn = b.Heads(nn.AttnBlock{Attn: attn})
 		}
@@ -87,7 +87,7 @@ func newNemotronH(w *model.Weights) (model.Model, error) {
 func (m nemotronH) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
 	b := &m.blk[i]
 	h := f.Norm(x, b.attnNorm)
-	if b.feeds() {
+	if b.hasFFN() {
 		m.add(f, x, b.feed(f, h))
 	} else {
 		m.add(f, x, b.attend(f, h))

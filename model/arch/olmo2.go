@@ -27,14 +27,14 @@ func newOLMo2(w *model.Weights) (model.Model, error) {
 	full, local := w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		attn := full
-		if c.Local(i, 4) { // of OLMo 3
+		if c.IsSWA(i, 4) { // of OLMo 3
 			attn = local
 		}
 		return block{
 			attn:     b.Heads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
-			attnPost: b.Norm("post_attention_norm", c.NEmbd),
+			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
-			ffnPost:  b.Norm("post_ffw_norm", c.NEmbd),
+			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})
 	return m, w.Err()

@@ -62,8 +62,8 @@ func qwen3NextOf(w *model.Weights, interleaved bool) (model.Model, error) {
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), ffnNorm: b.Norm("post_attention_norm", c.NEmbd)}
-		if c.Recurrent(i) || c.Recurs == nil && i%4 != 3 {
-			l.recur = b.DeltaNet(interleaved)
+		if c.IsRecurrent(i) || c.RecurrentLayers == nil && i%4 != 3 {
+			l.recurrent = b.DeltaNet(interleaved)
 		} else {
 			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, GateInQ: true}))
 		}

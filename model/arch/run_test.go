@@ -68,7 +68,7 @@ func fitting(t *testing.T, name string, data []byte, optional byte) (file []byte
 	if c, err = model.ReadConfig(model.GGUF(f)); err != nil || c.NLayer > 5 || c.NVocab > small {
 		return nil, c, false
 	}
-	wanted := model.Declare(c, func(name string) bool {
+	wanted := model.BindShapes(c, func(name string) bool {
 		h := fnv.New32a()
 		h.Write([]byte(name))
 		return optional == 1 || optional > 1 && (h.Sum32()>>(optional%24))&1 == 1

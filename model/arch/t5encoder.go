@@ -17,7 +17,7 @@ func newT5Encoder(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	nQ, nKV, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	w.Ignore("output.") // which only the decoder reads
-	enc := w.Under("enc.")
+	enc := w.WithPrefix("enc.")
 	var first [][]float32
 	m := newEncoder(w, func(_ *model.Weights, i int) block {
 		b := enc.Block(i)

@@ -82,7 +82,7 @@ func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
 	if err != nil {
 		return c, nil, nil, err
 	}
-	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
+	w := model.BindShapes(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
 	m, err := arch.Build(w)
 	if err != nil {
 		return c, nil, nil, fmt.Errorf("shape %s: %w", s.Name, err)
@@ -138,7 +138,7 @@ func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]m
 	for i, t := range ts {
 		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
 	}
-	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
+	types, recipe, err := quant.ChooseTypes(name, pure, c.ModelInfo(), ask)
 	if err != nil {
 		return nil, 0, err
 	}

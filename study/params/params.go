@@ -111,7 +111,7 @@ func OpenBytes(name string, data []byte) (*Model, error) {
 func Header(f *gguf.File) (_ *Model, err error) {
 	defer fault.Guard(&err)()
 	m, err := outline(f, func(c model.Config) *model.Weights {
-		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+		return model.BindHeader(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)
@@ -178,7 +178,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Model, error) {
 		if traits.AttentionBias {
 			has = append(has, "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias")
 		}
-		return model.Declare(c, func(name string) bool { return slices.Contains(has, catalog.AnyBlock(name)) })
+		return model.BindShapes(c, func(name string) bool { return slices.Contains(has, catalog.AnyBlock(name)) })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)
