@@ -66,8 +66,8 @@ func parseConfig(path string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-// modelConfig reads config.json of a model. Of one with several parts it is the part about text, over
-// what the whole says.
+// modelConfig reads config.json of a model. Of one with several parts it is the part about text,
+// over what the whole says.
 func modelConfig(dir string) (*Config, error) {
 	c, err := readConfig(filepath.Join(dir, "config.json"))
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write the table in docs/FORMATS.md")
 
-// TestDocs: the table of architectures in the documentation is that of the package. -update writes it.
+// TestDocs: the table of architectures in the documentation is that of the package. -update writes
+// it.
 func TestDocs(t *testing.T) {
 	made := map[string]bool{}
 	for _, p := range checkpoints {

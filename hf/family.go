@@ -16,8 +16,9 @@ import (
 type Family struct {
 	Arch  string   // in GGUF
 	Names []string // in config.json, under architectures or model_type
-	// Act is the activation function, silu where empty: another one in config.json is an error.
-	Act string
+	// Activation is the activation function, silu where empty: another one in config.json is an
+	// error.
+	Activation string
 	// NoAttention says that no layer attends.
 	NoAttention bool
 	// Defaults are what config.json may leave out since the model's code has it.
@@ -69,7 +70,7 @@ func (f *Family) complete(c *Config) {
 
 // check makes sure that the activation function is that of the architecture.
 func (f *Family) check(c *Config) error {
-	want, found := f.Act, c.Text("hidden_activation", "hidden_act", "activation_function", "activation")
+	want, found := f.Activation, c.Text("hidden_activation", "hidden_act", "activation_function", "activation")
 	if want == "" {
 		want = "silu"
 	}

@@ -44,7 +44,8 @@ func readAll(f *gguf.File) {
 	}
 }
 
-// TestTwisted: tensors of other shapes than a family expects, and missing ones, are errors in one line or files that can be read, and nothing else.
+// TestTwisted: tensors of other shapes than a family expects, and missing ones, are errors in one
+// line or files that can be read, and nothing else.
 func TestTwisted(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	turn, every := 0, 16
@@ -95,7 +96,8 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// layout is a header of safetensors with tensors of these types and shapes, one after the other: "name": "F32 2 3".
+// layout is a header of safetensors with tensors of these types and shapes, one after the other:
+// "name": "F32 2 3".
 func layout(tensors map[string]string) []byte {
 	header, end := map[string]any{}, 0
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
@@ -113,10 +115,11 @@ func layout(tensors map[string]string) []byte {
 	return b
 }
 
-// FuzzTensors: a config.json and a header of tensors that do not fit each other are one error in a line, or a file that can be read.
+// FuzzTensors: a config.json and a header of tensors that do not fit each other are one error in a
+// line, or a file that can be read.
 func FuzzTensors(f *testing.F) {
-	base := func(class, more string) []byte {
-		return []byte(`{"architectures":["` + class + `"],"hidden_size":64,"num_hidden_layers":1,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":64,"rms_norm_eps":1e-6` + more + `}`)
+	base := func(class, extra string) []byte {
+		return []byte(`{"architectures":["` + class + `"],"hidden_size":64,"num_hidden_layers":1,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":64,"rms_norm_eps":1e-6` + extra + `}`)
 	}
 	const layer = "model.layers.0."
 	f.Add(base("LlamaForCausalLM", ""), layout(map[string]string{

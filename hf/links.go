@@ -7,8 +7,10 @@ import (
 	"strings"
 )
 
-// unreadLinks are the files of a checkpoint's folder, weights apart, that are links to what is outside of it, a note each: what they lead to becomes part of a file that is made of the
-// folder, and whoever made the folder may have meant to get at it. In the cache of Hugging Face's own tools a folder is a view of the one two above.
+// unreadLinks are the files of a checkpoint's folder, weights apart, that are links to what is
+// outside of it, a note each: what they lead to becomes part of a file that is made of the folder,
+// and whoever made the folder may have meant to get at it. In the cache of Hugging Face's own tools
+// a folder is a view of the one two above.
 func unreadLinks(dir string) []string {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {

@@ -16,7 +16,7 @@ type Meta struct {
 
 	NLayer, NEmbd, NHead, NHeadKV, HeadDim int
 	NGroup                                 int       // of heads, in Mamba-2
-	rotary                                 int       // elements of a head that RoPE turns
+	rotary                                 int       // elements of a head that RoPE rotates
 	factors                                []named   // of RoPE, as tensors
 	Scaling                                *Config   // its parameters
 	theta                                  float64   // its base, 0 where config.json does not say
@@ -145,7 +145,7 @@ func (m *Meta) SameInt(key string) (int, bool) {
 	return int(xs[0]), true
 }
 
-// Routing sets how the experts of DeepSeek and its kin are laid out and weighed.
+// Routing sets how the experts of DeepSeek and its kin are laid out and weighted.
 func (m *Meta) Routing() {
 	m.CopyInt("leading_dense_block_count", "first_k_dense_replace")
 	m.CopyInt("expert_shared_count", "n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
@@ -156,7 +156,8 @@ func (m *Meta) Routing() {
 	}
 }
 
-// RequireRenormalised checks a truth about the weights of experts that the architecture takes for granted.
+// RequireRenormalised checks a truth about the weights of experts that the architecture takes for
+// granted.
 func (m *Meta) RequireRenormalised(want bool) {
 	if got := m.Flag(want, "norm_topk_prob"); got != want {
 		m.Fail("key %q: want %v, found %v: %w", "norm_topk_prob", want, got, ErrUnsupported)
@@ -178,10 +179,12 @@ func (m *Meta) Multipliers() {
 	m.CopyFloat("logit_scale", "logits_scaling")
 }
 
-// Rope sets what RoPE needs. part is the share of a head that it turns where config.json does not say.
+// Rope sets what RoPE needs. part is the share of a head that it rotates where config.json does not
+// say.
 func (m *Meta) Rope(part float64) {
 	m.Scaling = m.Object("rope_parameters", "rope_scaling")
-	if full := m.Scaling.Object("full_attention"); full.values != nil { // newer files have one for each kind of layer
+	// newer files have one for each kind of layer
+	if full := m.Scaling.Object("full_attention"); full.values != nil {
 		if local := m.Scaling.Object("sliding_attention"); local.values != nil {
 			m.copyTheta("rope.freq_base_swa", local)
 		}
@@ -252,13 +255,15 @@ func (m *Meta) yarn(factor float64, origin int) {
 			m.Put("rope.scaling.yarn_"+k.key, float32(x))
 		}
 	}
-	// A checkpoint gives what queries and keys are multiplied by, a GGUF file what that is multiplied by in turn.
+	// A checkpoint gives what queries and keys are multiplied by, a GGUF file what that is
+	// multiplied by itself.
 	if x, ok := m.Scaling.Float("attention_factor", "attn_factor"); ok && factor > 1 {
 		m.Put("rope.scaling.attn_factor", float32(x/(1+float64(0.1*math.Log(factor)))))
 	}
 }
 
-// llama3 makes the factors of frequencies of Llama 3.1: those of long waves are divided by the factor, those of short ones left, and the ones in between blended.
+// llama3 makes the factors of frequencies of Llama 3.1: those of long waves are divided by the
+// factor, those of short ones left, and the ones in between blended.
 func (m *Meta) llama3(factor float64, origin int) {
 	low, okLow := m.Scaling.Float("low_freq_factor")
 	high, okHigh := m.Scaling.Float("high_freq_factor")
@@ -313,7 +318,8 @@ func singles(xs []float64) []float32 {
 	return out
 }
 
-// RopeAlpha sets RoPE as Hunyuan has it: its base grown for a longer context once and for all (NTK-aware scaling). usual is the factor where config.json does not say.
+// RopeAlpha sets RoPE as Hunyuan has it: its base grown for a longer context once and for all
+// (NTK-aware scaling). usual is the factor where config.json does not say.
 func (m *Meta) RopeAlpha(usual float64) {
 	rope := m.Object("rope_scaling", "rope_parameters")
 	kind := rope.Text("rope_type", "type")
@@ -339,7 +345,8 @@ func (m *Meta) RopeAlpha(usual float64) {
 	}
 }
 
-// RopeSections sets how positions in time, height and width share the elements of a head. For text they are all the same.
+// RopeSections sets how positions in time, height and width share the elements of a head. For text
+// they are all the same.
 func (m *Meta) RopeSections() {
 	xs, ok := m.Scaling.Floats("mrope_section")
 	if !ok {
@@ -360,7 +367,8 @@ func (m *Meta) RopeSections() {
 	m.Put("rope.dimension_sections", out)
 }
 
-// QueryScale sets the factor of scores where it is not that of the architecture: the root of a head's length, or in a model of so many layers that of the width per head.
+// QueryScale sets the factor of scores where it is not that of the architecture: the root of a
+// head's length, or in a model of so many layers that of the width per head.
 func (m *Meta) QueryScale(layers int) {
 	x, ok := m.Float("query_pre_attn_scalar")
 	if !ok || x <= 0 || m.NHead == 0 {
@@ -384,7 +392,8 @@ func (m *Meta) slidingWindow() int {
 	return n
 }
 
-// AlternatingWindow sets the window of families in which all but the last of every period layers have it, and checks that config.json says the same.
+// AlternatingWindow sets the window of families in which all but the last of every period layers
+// have it, and checks that config.json says the same.
 func (m *Meta) AlternatingWindow(period int) {
 	if n := m.slidingWindow(); n > 0 {
 		m.Put("attention.sliding_window", uint32(n))
@@ -401,7 +410,8 @@ func (m *Meta) AlternatingWindow(period int) {
 	}
 }
 
-// Window sets the sliding window, and which layers have it where config.json says so layer by layer.
+// Window sets the sliding window, and which layers have it where config.json says so layer by
+// layer.
 func (m *Meta) Window() {
 	n := m.slidingWindow()
 	if n == 0 {
@@ -475,7 +485,8 @@ func (m *Meta) AttentionLayers(kind string) {
 	m.Put("attention.head_count_kv", heads)
 }
 
-// Pooling sets how one embedding is made of those of all tokens, as sentence-transformers have it in a file of its own.
+// Pooling sets how one embedding is made of those of all tokens, as sentence-transformers have it
+// in a file of its own.
 func (m *Meta) Pooling() {
 	const mean, first, last = 1, 2, 3
 	path := filepath.Join(filepath.Dir(m.path), "1_Pooling", "config.json")

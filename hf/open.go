@@ -18,7 +18,7 @@ import (
 )
 
 // ErrUnsupported marks checkpoints that are sound but of a kind that this package does not read. It
-// is gguf's, so that callers need not tell them apart.
+// is gguf's, so that callers need not distinguish them.
 var ErrUnsupported = gguf.ErrUnsupported
 
 // Open opens a model: a GGUF file, or a checkpoint of one of the families by its folder, which is
@@ -33,8 +33,9 @@ func Open(path string, families []Family, o gguf.Options) (_ *gguf.File, err err
 
 // Traits are what a config.json says of tensors that a model of its architecture may have or lack.
 type Traits struct {
-	Tied          *bool // the output matrix is the embedding; nil where the file leaves it to the architecture
-	AttentionBias bool  // queries, keys and values have biases
+	// the output matrix is the embedding; nil where the file leaves it to the architecture
+	Tied          *bool
+	AttentionBias bool // queries, keys and values have biases
 }
 
 // ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a
@@ -166,7 +167,7 @@ func nameOf(dir string) string {
 
 // bind brings weights to their places.
 func (b *binding) bind(ws []named) error {
-	var foreign []named // weights that have no place
+	var unmapped []named // weights that have no place
 	for _, w := range ws {
 		p, ok := b.family.locate(w.name)
 		switch layer, _ := strconv.Atoi(p.layer); {
@@ -174,7 +175,7 @@ func (b *binding) bind(ws []named) error {
 		case ok && p.layer == "" && p.base == "output" && b.meta.Flag(false, "tie_word_embeddings"):
 			// The embedding serves; what stands here repeats it.
 		case !ok || p.layer != "" && layer >= b.meta.NLayer:
-			foreign = append(foreign, w)
+			unmapped = append(unmapped, w)
 		default:
 			if err := b.place(p, w); err != nil {
 				return fmt.Errorf("tensor %s: %w", quoted(w.name), err)
@@ -191,8 +192,8 @@ func (b *binding) bind(ws []named) error {
 		b.add(f)
 	}
 	slices.SortStableFunc(b.parts, func(x, y gguf.Part) int { return compare(x.Name, y.Name) })
-	if len(foreign) > 0 {
-		b.notes = append(b.notes, fmt.Sprintf("%d tensors of the folder take no part in this architecture, the first is %s", len(foreign), foreign[0].name))
+	if len(unmapped) > 0 {
+		b.notes = append(b.notes, fmt.Sprintf("%d tensors of the folder take no part in this architecture, the first is %s", len(unmapped), unmapped[0].name))
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ func as(t testing.TB, f *gguf.File, typ string) *gguf.File {
 	return g
 }
 
-// TestSameAsFile: the folders of trained models, in the type of the files that other tools made of them, have the same tensors, bit for bit, and the same configuration.
+// TestSameAsFile: the folders of trained models, in the type of the files that other tools made of
+// them, have the same tensors, bit for bit, and the same configuration.
 func TestSameAsFile(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for name, typ := range map[string]string{"stories260K": "f32", "tiny-dense": "f16", "tiny-moe": "f16"} {
@@ -62,7 +63,8 @@ func TestSameAsFile(t *testing.T) {
 	}
 }
 
-// TestOtherParts: layers of a vision tower, and those that predict further tokens, are not taken for layers of the model, and a note says that they are left out.
+// TestOtherParts: layers of a vision tower, and those that predict further tokens, are not taken
+// for layers of the model, and a note says that they are left out.
 func TestOtherParts(t *testing.T) {
 	f, err := gguf.Open(filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf"), gguf.Options{})
 	require.NoError(t, err)
@@ -104,7 +106,8 @@ func TestLacking(t *testing.T) {
 	require.ErrorContains(t, err, `no tensor "blk.1.ffn_up.weight"`)
 }
 
-// TestConfigFaults: what a config.json says and cannot mean is an error in a line that names the key.
+// TestConfigFaults: what a config.json says and cannot mean is an error in a line that names the
+// key.
 func TestConfigFaults(t *testing.T) {
 	const qwen2vl = `{"architectures": ["Qwen2VLForConditionalGeneration"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "rope_scaling": {"type": "mrope", "mrope_section": `
 	const bert = `{"architectures": ["BertModel"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}`

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Op makes of a weight that is to go to a place what a GGUF file has for it. What goes to another place may meet another op there.
+// Op makes of a weight that is to go to a place what a GGUF file has for it. What goes to another
+// place may meet another op there.
 type Op func(m *Meta, p place, w weight) ([]placed, error)
 
 // placed is a weight and where it goes.
@@ -20,7 +21,8 @@ func (p place) as(base string) place {
 	return p
 }
 
-// common are the ops of names that no GGUF file has: they say how a checkpoint holds what GGUF holds otherwise.
+// common are the ops of names that no GGUF file has: they say how a checkpoint holds what GGUF
+// holds otherwise.
 var common = map[string]Op{
 	"qkv":                       SplitQKV,
 	"qkv_by_group":              ungroupQKV,
@@ -37,7 +39,8 @@ var common = map[string]Op{
 	"down_shared":               sharedExpert("ffn_down"),
 }
 
-// PermuteQK brings rows of queries or keys from the order of checkpoints, in which RoPE turns row i of a head with row i + n/2, to that in which it turns rows 2i and 2i+1.
+// PermuteQK brings rows of queries or keys from the order of checkpoints, in which RoPE rotates row
+// i of a head with row i + n/2, to that in which it rotates rows 2i and 2i+1.
 func PermuteQK(m *Meta, p place, w weight) ([]placed, error) {
 	n := m.HeadDim
 	if len(w.Shape) > 2 || n < 2 || n%2 != 0 || w.Shape[0]%n != 0 {
@@ -88,7 +91,8 @@ func splitEvenOdd(even, odd string) Op {
 	return splitPairs(even, odd, func(i, _ int) (int, int) { return 2 * i, 2*i + 1 })
 }
 
-// splitPairs makes two weights of one whose rows, or a bias's elements, are those of both; from says which rows are number i of the first and of the second, of half as many each.
+// splitPairs makes two weights of one whose rows, or a bias's elements, are those of both; from
+// says which rows are number i of the first and of the second, of half as many each.
 func splitPairs(first, second string, from func(i, half int) (int, int)) Op {
 	return func(_ *Meta, p place, w weight) ([]placed, error) {
 		vectors := p.suffix == ".bias" || len(w.Shape) < 2
@@ -117,7 +121,8 @@ func SplitQKV(m *Meta, p place, w weight) ([]placed, error) {
 	}, nil
 }
 
-// ungroupQKV brings rows that are, for each head of keys, its queries, its key and its value, into the order of all queries, all keys, all values.
+// ungroupQKV brings rows that are, for each head of keys, its queries, its key and its value, into
+// the order of all queries, all keys, all values.
 func ungroupQKV(m *Meta, p place, w weight) ([]placed, error) {
 	n, groups := m.HeadDim, m.NHeadKV
 	if len(w.Shape) > 2 || n < 1 || groups < 1 || m.NHead%groups != 0 || w.Shape[0] != (m.NHead+2*groups)*n {
@@ -135,7 +140,8 @@ func ungroupQKV(m *Meta, p place, w weight) ([]placed, error) {
 	return []placed{{p.as("attn_qkv"), rearrange(w, from, w.Shape[0])}}, nil
 }
 
-// splitLatent cuts what makes keys and values of the latent apart, for each head: the keys' part turned over, so that queries can be multiplied with it instead.
+// splitLatent cuts what makes keys and values of the latent apart, for each head: the keys' part
+// transposed, so that queries can be multiplied with it instead.
 func splitLatent(m *Meta, p place, w weight) ([]placed, error) {
 	nope, value := m.Must("qk_nope_head_dim"), m.Must("v_head_dim")
 	per := nope + value

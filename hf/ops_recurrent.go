@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// NegExp turns the logarithm of how fast a state is forgotten into that with its sign.
+// NegExp converts the logarithm of how fast a state is forgotten into that with its sign.
 func NegExp(_ *Meta, p place, w weight) ([]placed, error) {
 	if !w.Type.IsWeight() || w.Type.Group() != 0 {
 		return nil, fmt.Errorf("type %s: want numbers", w.Type)
@@ -34,7 +34,8 @@ func PerHead(f Op) Op {
 	}
 }
 
-// ConvKernel makes a matrix of the weights of a convolution for each channel, [channels][1][taps]; a bias stays.
+// ConvKernel makes a matrix of the weights of a convolution for each channel, [channels][1][taps];
+// a bias stays.
 func ConvKernel(_ *Meta, p place, w weight) ([]placed, error) {
 	if len(w.Shape) == 3 && w.Shape[1] == 1 {
 		w.Shape = []int{w.Shape[0], w.Shape[2]}
@@ -52,7 +53,8 @@ func PerGroup(m *Meta, p place, w weight) ([]placed, error) {
 	return []placed{{p, weight{w.Type, []int{n, w.Shape[0] / n}, lines{tall, w.Shape[0] / n}}}}, nil
 }
 
-// splitDelta brings rows that are, for each head of keys of a delta net, its query, its key, its values and their gates, into the order of all queries, keys and values, and all gates apart.
+// splitDelta brings rows that are, for each head of keys of a delta net, its query, its key, its
+// values and their gates, into the order of all queries, keys and values, and all gates apart.
 func splitDelta(m *Meta, p place, w weight) ([]placed, error) {
 	heads, key := m.Must("linear_num_key_heads"), m.Must("linear_key_head_dim")
 	values := m.Must("linear_num_value_heads") * m.Must("linear_value_head_dim")
@@ -61,7 +63,8 @@ func splitDelta(m *Meta, p place, w weight) ([]placed, error) {
 	}
 	value := values / heads
 	per := 2 * (key + value)
-	at := func(i, n, first int) int { return i/n*per + first + i%n } // row i of those of n for each head that begin at first
+	// row i of those of n for each head that begin at first
+	at := func(i, n, first int) int { return i/n*per + first + i%n }
 	qkv := func(i int) int {
 		switch all := heads * key; {
 		case i < all:
@@ -78,7 +81,8 @@ func splitDelta(m *Meta, p place, w weight) ([]placed, error) {
 	}, nil
 }
 
-// valueHeadOrder is where head i/n of values, in the order in which heads of keys take turns, stands in the order of heads of keys; of n rows, or elements, each.
+// valueHeadOrder is where head i/n of values, in the order in which heads of keys alternate, stands
+// in the order of heads of keys; of n rows, or elements, each.
 func (m *Meta) valueHeadOrder(n int) (from func(i int) int, err error) {
 	keys, values := m.Must("linear_num_key_heads"), m.Must("linear_num_value_heads")
 	if keys < 1 || values < 1 || values%keys != 0 || n < 1 {
@@ -91,7 +95,8 @@ func (m *Meta) valueHeadOrder(n int) (from func(i int) int, err error) {
 	}, nil
 }
 
-// InterleaveHeads brings the rows of heads of values into their order: all, or behind those of queries and keys; of whole heads, or one for each head.
+// InterleaveHeads brings the rows of heads of values into their order: all, or after those of
+// queries and keys; of whole heads, or one for each head.
 func InterleaveHeads(behind, whole bool) Op {
 	return func(m *Meta, p place, w weight) ([]placed, error) {
 		first, n := 0, 1
@@ -164,7 +169,8 @@ func Then(first, second Op) Op {
 	}
 }
 
-// sharedExpert gives the parts of a shared expert their places, which in a model without others are those of the feed-forward block.
+// sharedExpert gives the parts of a shared expert their places, which in a model without others are
+// those of the feed-forward block.
 func sharedExpert(bases ...string) Op {
 	return func(m *Meta, p place, w weight) ([]placed, error) {
 		suffix := ""

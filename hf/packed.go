@@ -22,7 +22,8 @@ func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 	}
 	q := c.Object("quantization_config", "compression_config")
 	method := q.Text("quant_method")
-	var unpack func(name string) (weight, []string, error) // of a tensor with that name, if it is the first of a group; with the names of the others
+	// of a tensor with that name, if it is the first of a group; with the names of the others
+	var unpack func(name string) (weight, []string, error)
 	switch method {
 	case "gptq", "awq":
 		g, err := readGroups(q, method, by)
@@ -41,7 +42,7 @@ func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 	if *c.err != nil {
 		return nil, *c.err
 	}
-	taken := map[string]bool{}
+	consumed := map[string]bool{}
 	made := map[string]named{}
 	for i := range ts {
 		w, parts, err := unpack(ts[i].Name)
@@ -57,7 +58,7 @@ func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 		}
 		made[ts[i].Name] = named{name, w}
 		for _, p := range parts {
-			taken[p] = true
+			consumed[p] = true
 		}
 	}
 	var ws []named
@@ -66,7 +67,7 @@ func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 		switch {
 		case isMade:
 			ws = append(ws, n)
-		case taken[ts[i].Name]:
+		case consumed[ts[i].Name]:
 		case isActivationScale(ts[i].Name): // activations are not rounded here
 		default:
 			if w, ok := plain(&ts[i]); ok {

@@ -105,7 +105,7 @@ func TestOps(t *testing.T) {
 	}, do(splitLatent, p, numbered(6, 2)))
 }
 
-// TestTurns: three heads of values for each of two heads of keys come to take turns.
+// TestTurns: three heads of values for each of two heads of keys come to alternate.
 func TestTurns(t *testing.T) {
 	m := &Meta{Config: &Config{err: new(error), values: map[string]any{
 		"linear_num_key_heads": json.Number("2"), "linear_num_value_heads": json.Number("6"), "linear_value_head_dim": json.Number("1"), "linear_key_head_dim": json.Number("1"),
@@ -129,7 +129,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestMicroscaled compares with the definition: values of E2M1, two in a byte, times a power of two.
+// TestMicroscaled compares with the definition: values of E2M1, two in a byte, times a power of
+// two.
 func TestMicroscaled(t *testing.T) {
 	values := []float64{0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6}
 	const rows, blocks = 3, 2
@@ -201,7 +202,8 @@ func (c costly) readPart(dst []byte, row, from int) {
 	putFloats(dst, x)
 }
 
-// TestCost: however weights that must be made are arranged, each element is made once each time that all are read.
+// TestCost: however weights that must be made are arranged, each element is made once each time
+// that all are read.
 func TestCost(t *testing.T) {
 	for _, c := range []struct {
 		name  string

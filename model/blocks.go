@@ -14,8 +14,10 @@ const (
 	RopeNeoX        = nn.RopeNeoX
 )
 
-// Rope makes the position embedding of the configuration, with the frequency factors of the file where it has any: rope_freqs (Llama 3.1), or rope_factors_long and
-// rope_factors_short (LongRoPE, Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer than the original one.
+// Rope makes the position embedding of the configuration, with the frequency factors of the file
+// where it has any: rope_freqs (Llama 3.1), or rope_factors_long and rope_factors_short (LongRoPE,
+// Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer
+// than the original one.
 func (w *Weights) Rope(layout nn.RopeLayout) *nn.Rope {
 	return w.RopeBase(layout, w.cfg.Rope.Base, w.cfg.Rope.Factor)
 }
@@ -27,7 +29,8 @@ func (w *Weights) RopeBase(layout nn.RopeLayout, base, factor float64) *nn.Rope 
 	return w.ropeOf(layout, c)
 }
 
-// RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file does not say, and another factor of stretching.
+// RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file
+// does not say, and another factor of stretching.
 func (w *Weights) RopeLocal(layout nn.RopeLayout, usual, factor float64) *nn.Rope {
 	base := w.cfg.RopeBaseSWA
 	if base == 0 {
@@ -71,7 +74,8 @@ func (w *Weights) ropeFactors(name string, f []float32) []float32 {
 // Attention makes the attention of the configuration, over all positions.
 func (w *Weights) Attention() *nn.Attention { return w.AttentionOf(nn.AttentionConfig{}) }
 
-// AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and tempering is that of the configuration.
+// AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and
+// tempering is that of the configuration.
 func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 	if c.NHead == 0 {
 		c.NHead, c.NHeadKV, c.HeadDim, c.HeadDimV = w.cfg.NHead, w.cfg.NHeadKV, w.cfg.HeadDim, w.cfg.HeadDimV
@@ -117,8 +121,9 @@ func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
 	return f
 }
 
-// Heads makes the queries, keys, values and output of an attention block, from attn_q, attn_k and attn_v or from attn_qkv with all three, and attn_output.
-func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
+// AttnHeads makes the queries, keys, values and output of an attention block, from attn_q, attn_k
+// and attn_v or from attn_qkv with all three, and attn_output.
+func (w *Weights) AttnHeads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	if h.GateInQ {
@@ -201,8 +206,10 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	return usual
 }
 
-// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]; ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files
-// of early 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
+// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in];
+// ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files of early
+// 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says
+// how the router works; numbers are those of the configuration.
 func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, true) }
 
 // PlainMoE is MoE of experts without gates.
@@ -317,7 +324,8 @@ func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Lin
 	return as, bs
 }
 
-// matrixAt is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
+// matrixAt is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the
+// other. Only its bytes are asked for.
 func (w *Weights) matrixAt(name string, t SourceTensor, i, in, out int) tensor.Weight {
 	name = w.prefix + name + ".weight"
 	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.view(name, i*out, out)}

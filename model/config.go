@@ -48,41 +48,47 @@ type Config struct {
 	MLA
 	SSM
 
-	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
+	// Window is how many positions the layers see that do not see all, 0 where there are none such;
+	// WindowPattern lists those layers where the file does.
 	Window        int
 	WindowPattern []bool
-	RopePattern   []bool     // the layers whose heads turn; nil for all
-	RopeUntrained bool       // the file says that the model was not trained with positions, which Granite takes for none
-	RopeBaseSWA   float64    // RoPE base of those layers, 0 where it is the others'
-	NNextN        int        // layers at the end that predict further tokens and take no part in the next one's logits
-	Pooling       Pooling    // how a text's embedding is made, as far as the file says
-	NTokenTypes   int        // sentences that tokens may belong to, in encoders
-	NBuckets      int        // of distances that attention tells apart, in T5
-	HiddenAct     string     // the activation, where a file may choose
-	XIELU         []nn.XIELU // of each layer, for models with that activation
+	RopePattern   []bool // the layers whose heads rotate; nil for all
+	// the file says that the model was not trained with positions, which Granite takes for none
+	RopeUntrained bool
+	RopeBaseSWA   float64 // RoPE base of those layers, 0 where it is the others'
+	// layers at the end that predict further tokens and take no part in the next one's logits
+	NNextN      int
+	Pooling     Pooling    // how a text's embedding is made, as far as the file says
+	NTokenTypes int        // sentences that tokens may belong to, in encoders
+	NBuckets    int        // of distances that attention distinguishes, in T5
+	HiddenAct   string     // the activation, where a file may choose
+	XIELU       []nn.XIELU // of each layer, for models with that activation
 	// Parallel has attention and the feed-forward block read the same stream.
 	Parallel bool
 }
 
 // SSM are the hyper-parameters of recurrent layers, 0 in models without any.
 type SSM struct {
-	DConv  int    // positions that a convolution sees
-	DInner  int    // channels of all heads together
-	DState int    // numbers that a channel keeps; the length of a key in a delta net
-	DTRank  int    // heads, or in Mamba-1 the rank of the step
-	NSSMGroup int    // groups of heads that share what they take in and read; heads of keys in a delta net
-	RecurrentLayers    []bool // the layers that are recurrent, as far as the file tells; nil otherwise
+	DConv  int // positions that a convolution sees
+	DInner int // channels of all heads together
+	DState int // numbers that a channel keeps; the length of a key in a delta net
+	DTRank int // heads, or in Mamba-1 the rank of the step
+	// groups of heads that share what they take in and read; heads of keys in a delta net
+	NSSMGroup int
+	// the layers that are recurrent, as far as the file says; nil otherwise
+	RecurrentLayers []bool
 }
 
 // Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
 type Experts struct {
-	NExpert      int
-	NExpertUsed  int
-	NFFExpert    int // inner width of an expert
-	NFFShared    int // inner width of the shared experts together
-	NLeadDense   int // layers before the first with experts
-	MoEStep      int // every so many layers have experts
-	ExpertGating int // 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	NExpert     int
+	NExpertUsed int
+	NFFExpert   int // inner width of an expert
+	NFFShared   int // inner width of the shared experts together
+	NLeadDense  int // layers before the first with experts
+	MoEStep     int // every so many layers have experts
+	// 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	ExpertGating int
 	ExpertNorm   bool
 	ExpertScale  float32 // multiplies the weights of experts
 	NGroup       int
@@ -91,17 +97,17 @@ type Experts struct {
 
 // Scales are factors and bounds between the blocks. 0 means that there is none.
 type Scales struct {
-	EmbdScale     float32 // multiplies embeddings
-	ResidualScale float32 // multiplies what a block adds to the residual stream
-	LogitScale    float32
-	AttnScale     float32 // of scores, in place of 1/√HeadDim
-	AttnCap       float32 // bound of scores
-	LogitCap      float32
-	ClampQKV      float32
-	ALiBi         float32            // the largest bias of ALiBi, usually 8
-	AttnOutScale  float32            // of scores before their bound, in Grok
-	ValueScale    float32            // multiplies what attention adds
-	AttnTemperature    nn.AttnTemperature // of queries
+	EmbdScale       float32 // multiplies embeddings
+	ResidualScale   float32 // multiplies what a block adds to the residual stream
+	LogitScale      float32
+	AttnScale       float32 // of scores, in place of 1/√HeadDim
+	AttnCap         float32 // bound of scores
+	LogitCap        float32
+	ClampQKV        float32
+	ALiBi           float32            // the largest bias of ALiBi, usually 8
+	AttnOutScale    float32            // of scores before their bound, in Grok
+	ValueScale      float32            // multiplies what attention adds
+	AttnTemperature nn.AttnTemperature // of queries
 }
 
 // Pooling is how an embedding is made of the hidden states of a text.
@@ -118,12 +124,16 @@ const (
 
 // MLA are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
 type MLA struct {
-	NLoraQ, NLoraKV int // widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not compressed
-	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's mscale.
+	// widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not
+	// compressed
+	NLoraQ, NLoraKV int
+	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's
+	// mscale.
 	YarnLogMul float64
 }
 
-// IsSWA reports whether layer i sees a window only: as the file says, or else all but the last of every period layers, where the model has a window at all.
+// IsSWA reports whether layer i sees a window only: as the file says, or else all but the last of
+// every period layers, where the model has a window at all.
 func (c Config) IsSWA(i, period int) bool {
 	switch {
 	case c.Window == 0:
@@ -134,10 +144,10 @@ func (c Config) IsSWA(i, period int) bool {
 	return i%period < period-1
 }
 
-// IsRecurrent reports whether layer i is, as far as the file tells layers apart.
+// IsRecurrent reports whether layer i is, as far as the file says.
 func (c Config) IsRecurrent(i int) bool { return c.RecurrentLayers != nil && c.RecurrentLayers[i] }
 
-// HasRope reports whether the heads of layer i have positions, as far as the file tells layers apart.
+// HasRope reports whether the heads of layer i have positions, as far as the file says.
 func (c Config) HasRope(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
 
 // HasExperts reports whether layer i has experts.
@@ -150,7 +160,8 @@ func (c Config) ModelInfo() quant.ModelInfo {
 	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
-// Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.
+// Bounds on what a file may claim, far above any model. They keep products of two dimensions within
+// an int.
 const (
 	maxDim   = 1 << 24
 	maxLayer = 1 << 16
@@ -158,13 +169,15 @@ const (
 
 // Metadata is a file's key-value store.
 type Metadata interface {
-	// Uint returns the number under key; ok is false where the key is absent, err says that it holds something else.
+	// Uint returns the number under key; ok is false where the key is absent, err says that it
+	// holds something else.
 	Uint(key string) (v uint64, ok bool, err error)
 	Float(key string) (v float64, ok bool, err error)
 	// Floats returns an array of numbers, or a single number as an array of one.
 	Floats(key string) (v []float64, ok bool, err error)
 	Text(key string) (v string, ok bool, err error)
-	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0 and 1.
+	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0
+	// and 1.
 	Uints(key string) (v []uint64, ok bool, err error)
 	// Len returns the length of an array of strings.
 	Len(key string) (n int, ok bool, err error)
@@ -185,7 +198,8 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NEmbd = r.dim("embedding_length", 1, maxDim, 0)
 	c.NCtx = r.dim("context_length", 1, math.MaxInt32, 0)
 	c.SSM = r.ssm(c.NLayer)
-	if c.DState == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
+	// Mamba has no attention, and no feed-forward block either
+	if c.DState == 0 || !r.none("attention.head_count") {
 		c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 		c.NHeadKV = r.headsKV(&c)
 		c.NFF, c.LayerFF = r.feedForward(c.NLayer)
@@ -206,7 +220,8 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NNextN = r.count("nextn_predict_layers")
 	c.Parallel = r.flag("use_parallel_residual")
 	c.XIELU = r.xielu(c.NLayer)
-	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank { // rankers, and what has not been named yet
+	// rankers, and what has not been named yet
+	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank {
 		c.Pooling = PoolNone
 	}
 	c.NBuckets = r.count("attention.relative_buckets_count")
@@ -288,7 +303,8 @@ func (r *reader) ssm(layers int) SSM {
 	return c
 }
 
-// headsKV reads the heads of keys and values. Where a model has recurrent layers too, those are the layers without any.
+// headsKV reads the heads of keys and values. Where a model has recurrent layers too, those are the
+// layers without any.
 func (r *reader) headsKV(c *Config) int {
 	const key = "attention.head_count_kv"
 	vs, _, err := r.m.Uints(r.prefix + key)
@@ -367,12 +383,13 @@ func (r *reader) scales() Scales {
 		EmbdScale: f("embedding_scale"), ResidualScale: f("residual_scale"), LogitScale: f("logit_scale"),
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
 		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), ValueScale: f("attention.value_scale"),
-		AttnOutScale: f("attention.output_scale"),
-		AttnTemperature:   nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
+		AttnOutScale:    f("attention.output_scale"),
+		AttnTemperature: nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
 	}
 }
 
-// xielu reads the parameters of each layer's activation, whose keys have no prefix. What the file holds of the two factors goes through a softplus.
+// xielu reads the parameters of each layer's activation, whose keys have no prefix. What the file
+// holds of the two factors goes through a softplus.
 func (r *reader) xielu(layers int) []nn.XIELU {
 	if _, ok, err := r.m.Floats("xielu.alpha_p"); !ok && err == nil {
 		return nil
@@ -410,7 +427,8 @@ func (r *reader) floats(key string, layers int) []float64 {
 	return vs[:layers]
 }
 
-// window reads the sliding window and which layers have it: a flag for each, or the number of layers of which the last sees everything.
+// window reads the sliding window and which layers have it: a flag for each, or the number of
+// layers of which the last sees everything.
 func (r *reader) window(layers int) (int, []bool) {
 	window := max(0, r.dim("attention.sliding_window", 0, math.MaxInt32, -1))
 	key := "attention.sliding_window_pattern"
@@ -478,8 +496,9 @@ func (r *reader) rope(c *Config) nn.RopeConfig {
 			BetaSlow: r.positive("rope.scaling.yarn_beta_slow", 1),
 			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }),
 		}
-		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor. The log multiplier of later models divides it out again; those with latent
-		// attention have the scores grow instead.
+		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor. The log
+		// multiplier of later models divides it out again; those with latent attention have the
+		// scores grow instead.
 		grow := func(m float64) float64 {
 			if factor <= 1 {
 				return 1
@@ -531,7 +550,8 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes the key required.
+// dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes
+// the key required.
 func (r *reader) dim(key string, lo, hi uint64, def int) int {
 	v, ok, err := r.m.Uint(r.prefix + key)
 	r.keepErr(err)
@@ -609,7 +629,8 @@ func (r *reader) same(key string, vs []uint64) int {
 	return 0
 }
 
-// float reads a number that is within bounds, which want describes. Where the key is absent the result is def; a def of -1 makes the key required.
+// float reads a number that is within bounds, which want describes. Where the key is absent the
+// result is def; a def of -1 makes the key required.
 func (r *reader) float(key string, def float64, want string, within func(float64) bool) float64 {
 	v, ok, err := r.m.Float(r.prefix + key)
 	r.keepErr(err)

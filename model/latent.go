@@ -13,7 +13,8 @@ import (
 // MLARopes are the position embeddings of latent attention.
 type MLARopes struct{ q, k *nn.Rope }
 
-// MLARopes makes them: of a query's head the last n_rot elements turn, and of a key a part that has only these.
+// MLARopes makes them: of a query's head the last n_rot elements rotate, and of a key a part that
+// has only these.
 func (w *Weights) MLARopes(layout nn.RopeLayout) MLARopes {
 	n := w.cfg.Rope.Dim
 	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
@@ -26,8 +27,9 @@ func (w *Weights) MLARopes(layout nn.RopeLayout) MLARopes {
 	return MLARopes{w.ropeOf(layout, q), w.ropeOf(layout, k)}
 }
 
-// MLA makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of
-// the older layout attn_kv_b, which has both.
+// MLA makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are
+// compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of the older layout attn_kv_b,
+// which has both.
 func (w *Weights) MLA(r MLARopes, scale float32) *nn.MLA {
 	c := w.cfg
 	rope := c.Rope.Dim
@@ -69,8 +71,9 @@ func (w *Weights) headMatrices(name string, in, out int) []*nn.Linear {
 	return ls
 }
 
-// splitKVB makes the matrices of each head of NAME.weight, whose rows are for each head those of the key, then those of the value. The keys' part is turned over, since
-// products take rows: a copy, as wide as the file's weights where they are floats, and F16 where they are blocks.
+// splitKVB makes the matrices of each head of NAME.weight, whose rows are for each head those of
+// the key, then those of the value. The keys' part is transposed, since products take rows: a copy,
+// as wide as the file's weights where they are floats, and F16 where they are blocks.
 func (w *Weights) splitKVB(name string, nope int) (keys, values []*nn.Linear) {
 	heads, lora, v := w.cfg.NHead, w.cfg.NLoraKV, w.cfg.HeadDimV
 	t, ok := w.matrix(name+".weight", heads*(nope+v), lora)
@@ -92,7 +95,7 @@ func (w *Weights) splitKVB(name string, nope int) (keys, values []*nn.Linear) {
 	return keys, values
 }
 
-// transpose turns a matrix over.
+// transpose exchanges the rows and columns of a matrix.
 func transpose(t tensor.Weight) tensor.Weight {
 	values := make([]float32, t.Rows*t.Cols)
 	for i := range t.Rows {

@@ -9,7 +9,8 @@ import (
 // maxState bounds the numbers that a recurrent layer carries, far above any model.
 const maxState = 1 << 30
 
-// Conv makes a causal convolution of n channels from NAME.weight, [n][taps], and NAME.bias where the file has it.
+// Conv makes a causal convolution of n channels from NAME.weight, [n][taps], and NAME.bias where
+// the file has it.
 func (w *Weights) Conv(name string, n int, silu bool) *nn.Conv {
 	taps := w.cfg.DConv
 	if taps < 1 || int64(taps)*int64(n) > maxState {
@@ -40,8 +41,8 @@ func (w *Weights) ssm(heads, groups int) bool {
 	return w.err == nil
 }
 
-// Mamba makes a block of selective state spaces from ssm_in, ssm_conv1d, ssm_x, ssm_dt, ssm_a, ssm_d and ssm_out, with the norms ssm_dt_norm, ssm_b_norm and ssm_c_norm where the
-// file has them.
+// Mamba makes a block of selective state spaces from ssm_in, ssm_conv1d, ssm_x, ssm_dt, ssm_a,
+// ssm_d and ssm_out, with the norms ssm_dt_norm, ssm_b_norm and ssm_c_norm where the file has them.
 func (w *Weights) Mamba() *nn.Mamba {
 	c := w.cfg
 	rank := c.DTRank
@@ -65,7 +66,8 @@ func (w *Weights) Mamba() *nn.Mamba {
 	return m
 }
 
-// Mamba2 makes a block of state spaces by heads from ssm_in, ssm_conv1d, ssm_dt, ssm_a, ssm_d and ssm_out, with the norm ssm_norm where the file has it.
+// Mamba2 makes a block of state spaces by heads from ssm_in, ssm_conv1d, ssm_dt, ssm_a, ssm_d and
+// ssm_out, with the norm ssm_norm where the file has it.
 func (w *Weights) Mamba2() *nn.Mamba2 {
 	c := w.cfg
 	if !w.ssm(c.DTRank, c.NSSMGroup) {
@@ -85,8 +87,10 @@ func (w *Weights) Mamba2() *nn.Mamba2 {
 	return m
 }
 
-// DeltaNet makes a gated delta net from attn_qkv, attn_gate, ssm_conv1d, ssm_dt, ssm_a, ssm_norm and ssm_out, and the strength and the rate of heads: from ssm_beta and ssm_alpha, or from
-// ssm_ba with those of each group of heads in turn. tiled says that heads of values are spread over those of keys instead of standing by them.
+// DeltaNet makes a gated delta net from attn_qkv, attn_gate, ssm_conv1d, ssm_dt, ssm_a, ssm_norm
+// and ssm_out, and the strength and the rate of heads: from ssm_beta and ssm_alpha, or from ssm_ba
+// with those of each group of heads alternating. tiled says that heads of values are spread over
+// those of keys instead of standing by them.
 func (w *Weights) DeltaNet(tiled bool) *nn.DeltaNet {
 	c := w.cfg
 	if !w.ssm(c.DTRank, c.NSSMGroup) {
@@ -112,7 +116,8 @@ func (w *Weights) DeltaNet(tiled bool) *nn.DeltaNet {
 	return m
 }
 
-// ShortConv makes the gated convolution of LFM2 from shortconv.in_proj, shortconv.conv and shortconv.out_proj.
+// ShortConv makes the gated convolution of LFM2 from shortconv.in_proj, shortconv.conv and
+// shortconv.out_proj.
 func (w *Weights) ShortConv() *nn.ShortConv {
 	n := w.cfg.NEmbd
 	in := w.Split("shortconv.in_proj", n, Part{"shortconv.b", n}, Part{"shortconv.c", n}, Part{"shortconv.x", n})

@@ -56,7 +56,7 @@ type SourceTensor struct {
 	Data  []byte
 }
 
-// rows is the number of stretches of Shape[0] elements.
+// rows is the number of rows, of Shape[0] elements each.
 func (t SourceTensor) rows() int {
 	n := 1
 	for _, s := range t.Shape[1:] {
@@ -68,7 +68,7 @@ func (t SourceTensor) rows() int {
 // Source is where weights come from: a file, or a generator.
 type Source interface {
 	Tensor(name string) (SourceTensor, bool)
-	// Rows is n rows from first on of the tensor NAME, which exists: stretches of Shape[0]
+	// Rows is n rows from first on of the tensor NAME, which exists: each of Shape[0]
 	// elements, counted over all other dimensions.
 	Rows(name string, first, n int) []byte
 	// Names lists all tensors.
@@ -128,7 +128,7 @@ type binding struct {
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
 	optional func(name string) bool
-	strict    bool // optional knows required tensors too
+	strict   bool // optional knows required tensors too
 }
 
 // NewWeights returns a builder over the tensors of src.
@@ -136,18 +136,18 @@ func NewWeights(c Config, src Source, o Options) *Weights {
 	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 
-// BindShapes returns a builder without weights, which an architecture is given to learn what it takes:
-// every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a model
-// may have or not (output.weight, biases), it has those for whose full names has returns true. Of
-// the model that the architecture makes of it, State alone may be used.
+// BindShapes returns a builder without weights, which an architecture is given to learn what it
+// takes: every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a
+// model may have or not (output.weight, biases), it has those for whose full names has returns
+// true. Of the model that the architecture makes of it, State alone may be used.
 func BindShapes(c Config, has func(name string) bool) *Weights {
 	w := NewWeights(c, emptySource{}, Options{})
 	w.optional = has
 	return w
 }
 
-// BindHeader is Declare for a file whose tensors has knows: that one is missing which the model must
-// have is an error at once, before a false number of layers takes memory.
+// BindHeader is Declare for a file whose tensors has knows: that one is missing which the model
+// must have is an error at once, before a false number of layers takes memory.
 func BindHeader(c Config, has func(name string) bool) *Weights {
 	w := BindShapes(c, has)
 	w.strict = true
@@ -339,13 +339,13 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	return e
 }
 
-// Norm makes a root-mean-square norm of stretches of n, with the weights NAME.weight, [n], and the
+// Norm makes a root-mean-square norm of rows of n, with the weights NAME.weight, [n], and the
 // bias NAME.bias where the file has it.
 func (w *Weights) Norm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n})
 }
 
-// LayerNorm makes a LayerNorm of stretches of n, with the weights NAME.weight, [n], and the bias
+// LayerNorm makes a LayerNorm of rows of n, with the weights NAME.weight, [n], and the bias
 // NAME.bias where the file has it.
 func (w *Weights) LayerNorm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n, Layer: true})
@@ -363,7 +363,7 @@ func (w *Weights) GroupNorm(name string, groups, n int) *nn.Norm {
 	return w.norm(name, groups*n, nn.NormConfig{N: n})
 }
 
-// PlainNorm makes a norm of stretches of n without weights.
+// PlainNorm makes a norm of rows of n without weights.
 func (w *Weights) PlainNorm(name string, n int, layer bool) *nn.Norm {
 	norm, err := nn.NewNorm(name, nn.NormConfig{N: n, Layer: layer, Eps: w.cfg.NormEps})
 	w.Fail(err)

@@ -10,8 +10,10 @@ var afmoeSheet = Sheet{
 	Build: newAFMoE,
 }
 
-// newAFMoE makes Arcee's Trinity: what heads read is gated, heads are normed, three of four layers see a window, the others have no positions; norms stand before and after each block, and
-// experts are scored by sigmoids behind some dense layers. Arcee AI 2025, https://www.arcee.ai/blog/the-trinity-manifesto.
+// newAFMoE makes Arcee's Trinity: what heads read is gated, heads are normed, three of four layers
+// see a window, the others have no positions; norms stand before and after each block, and experts
+// are scored by sigmoids after some dense layers. Arcee AI 2025,
+// https://www.arcee.ai/blog/the-trinity-manifesto.
 func newAFMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.RequireGateLen()
@@ -26,10 +28,10 @@ func newAFMoE(w *model.Weights) (model.Model, error) {
 			h.Rope = nil
 		}
 		l := block{
-			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(h)),
+			attnNorm:     b.Norm("attn_norm", c.NEmbd),
+			attn:         b.AttnHeads(b.QKNorm(h)),
 			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
-			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			ffnNorm:      b.Norm("ffn_norm", c.NEmbd),
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {

@@ -1,8 +1,11 @@
-// Package arch holds the architectures, one file each, and the table that finds them by the name in a file's general.architecture.
+// Package arch holds the architectures, one file each, and the table that finds them by the name in
+// a file's general.architecture.
 //
-// An architecture is a builder, which takes its parts by name and shape from model.Weights, and a type with State, Forward and Logits. Most are the type decoder, in
-// decoder.go, and their files say of which parts it is made. An architecture branches on its configuration and its layer number only and never touches an element, so that one
-// Forward serves to run, to measure memory, and to be observed. Begin with decoder.go and llama.go; docs/ADDING_A_MODEL.md walks through a file.
+// An architecture is a builder, which takes its parts by name and shape from model.Weights, and a
+// type with State, Forward and Logits. Most are the type decoder, in decoder.go, and their files
+// say of which parts it is made. An architecture branches on its configuration and its layer number
+// only and never touches an element, so that one Forward serves to run, to measure memory, and to
+// be observed. Begin with decoder.go and llama.go; docs/ADDING_A_MODEL.md walks through a file.
 package arch
 
 import (
@@ -154,7 +157,8 @@ func Build(w *model.Weights) (model.Model, error) {
 	return s.Build(w)
 }
 
-// Check returns an error that names what is supported, nearest first, if there is no architecture of that name.
+// Check returns an error that names what is supported, nearest first, if there is no architecture
+// of that name.
 func Check(name string) error {
 	if Find(name) != nil {
 		return nil
@@ -163,7 +167,8 @@ func Check(name string) error {
 	return fmt.Errorf("%w architecture %.60q: the nearest in name is %s; supported are %s", model.ErrUnsupported, name, nearest, strings.Join(Names(), ", "))
 }
 
-// distance is the number of letters to insert, delete or replace between two names (Levenshtein 1966); of a long name it looks at the beginning.
+// distance is the number of letters to insert, delete or replace between two names (Levenshtein
+// 1966); of a long name it looks at the beginning.
 func distance(a, b string) int {
 	a = a[:min(len(a), 60)]
 	row := make([]int, len(b)+1)

@@ -29,7 +29,7 @@ func newBailing(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Renormalise: c.ExpertNorm}),
 		}

@@ -31,8 +31,9 @@ var dots1Sheet = Sheet{
 	}},
 }
 
-// newBailing2 makes Ling and Ring v2, and dots.llm1, which has no groups: normed heads, and experts in groups, scored by sigmoids, behind some dense layers.
-// Ling Team 2025, arXiv:2510.22115; Huo et al. 2025, arXiv:2506.05767.
+// newBailing2 makes Ling and Ring v2, and dots.llm1, which has no groups: normed heads, and experts
+// in groups, scored by sigmoids, after some dense layers. Ling Team 2025, arXiv:2510.22115; Huo et
+// al. 2025, arXiv:2506.05767.
 func newBailing2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
@@ -40,7 +41,7 @@ func newBailing2(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
+			attn:     b.AttnHeads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {

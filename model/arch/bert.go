@@ -13,7 +13,7 @@ var bertSheet = Sheet{
 	Build:   newBERT,
 	Encoder: true,
 	Folders: []hf.Family{{
-		Names: []string{"BertModel", "BertForMaskedLM", "bert"}, Act: "gelu",
+		Names: []string{"BertModel", "BertForMaskedLM", "bert"}, Activation: "gelu",
 		Tensors: map[string]string{
 			"embeddings.word_embeddings": "token_embd", "embeddings.position_embeddings": "position_embd", "embeddings.token_type_embeddings": "token_types",
 			"embeddings.LayerNorm": "token_embd_norm", "embeddings.position_ids": "",
@@ -64,8 +64,8 @@ func newBERT(w *model.Weights) (model.Model, error) {
 	return m, w.Err()
 }
 
-// newRopeBERT makes Jina's third model, with RoPE (Sturua et al. 2024, arXiv:2409.10173), and Nomic's
-// with experts in every second layer (Nussbaum and Duderstadt 2025, arXiv:2502.07972).
+// newRopeBERT makes Jina's third model, with RoPE (Sturua et al. 2024, arXiv:2409.10173), and
+// Nomic's with experts in every second layer (Nussbaum and Duderstadt 2025, arXiv:2502.07972).
 func newRopeBERT(w *model.Weights) (model.Model, error) {
 	return bertOf(w, nn.AttentionConfig{}, w.Rope(model.RopeNeoX), plainBERT), w.Err()
 }
@@ -106,7 +106,7 @@ func bertOf(w *model.Weights, a nn.AttentionConfig, rope *nn.Rope, dense func(b 
 			h.KNorm = b.LayerNorm("attn_k_norm", c.NHeadKV*c.HeadDim)
 		}
 		l := block{
-			attn:     b.Heads(h),
+			attn:         b.AttnHeads(h),
 			attnPostNorm: b.LayerNorm("attn_output_norm", c.NEmbd),
 			ffnPostNorm:  b.LayerNorm("layer_output_norm", c.NEmbd),
 		}

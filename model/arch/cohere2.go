@@ -20,8 +20,9 @@ var cohere2Sheet = Sheet{
 	}},
 }
 
-// newCohere2 makes Command R7B and Command A: as Command-R, but of four layers three see a window and turn by position, and the fourth sees all and has no positions.
-// Cohere 2025, arXiv:2504.00698.
+// newCohere2 makes Command R7B and Command A: as Command-R, but of four layers three see a window
+// and rotate by position, and the fourth sees all and has no positions. Cohere 2025,
+// arXiv:2504.00698.
 func newCohere2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, full, local := w.Rope(model.RopeInterleaved), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
@@ -30,7 +31,7 @@ func newCohere2(w *model.Weights) (model.Model, error) {
 		if c.IsSWA(i, 4) {
 			h = nn.AttnBlock{Rope: rope, Attn: local}
 		}
-		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.AttnHeads(h), ffn: b.FFN(nn.SiLU)}
 	})
 	m.logitScale = c.LogitScale
 	return parallel{m}, w.Err()

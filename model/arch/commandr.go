@@ -20,8 +20,9 @@ var commandRSheet = Sheet{
 	}},
 }
 
-// newCommandR makes Command-R: both blocks read the same normed stream, and logits are scaled. The larger model norms each head by weights of its own.
-// Cohere 2024, https://docs.cohere.com/docs/command-r.
+// newCommandR makes Command-R: both blocks read the same normed stream, and logits are scaled. The
+// larger model norms each head by weights of its own. Cohere 2024,
+// https://docs.cohere.com/docs/command-r.
 func newCommandR(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
@@ -30,7 +31,7 @@ func newCommandR(w *model.Weights) (model.Model, error) {
 		if b.Has("attn_q_norm") {
 			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
 		}
-		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+		return block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.AttnHeads(h), ffn: b.FFN(nn.SiLU)}
 	})
 	m.logitScale = c.LogitScale
 	return parallel{m}, w.Err()

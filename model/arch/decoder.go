@@ -7,35 +7,38 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// decoder is what most architectures are: layers of attention, or of something recurrent, and a feed-forward block, one after the other, each with a norm before it, after it, or both.
-// What a part is made of is said by the architecture's file; a part that it leaves out is nil, or a factor of 0, and not computed.
+// decoder is what most architectures are: layers of attention, or of something recurrent, and a
+// feed-forward block, one after the other, each with a norm before it, after it, or both. What a
+// part is made of is defined by the architecture's file; a part that it leaves out is nil, or a
+// factor of 0, and not computed.
 type decoder struct {
-	cfg    model.Config
-	embd   *nn.Embedding
-	pos    *nn.Embedding // of positions, for models that have learnt some
+	cfg        model.Config
+	embd       *nn.Embedding
+	pos        *nn.Embedding // of positions, for models that have learnt some
 	embdScale  float32       // of embeddings
-	embdNorm  *nn.Norm      // of embeddings
-	blk    []block
-	norm   *nn.Norm
-	head   *nn.Linear
+	embdNorm   *nn.Norm      // of embeddings
+	blk        []block
+	norm       *nn.Norm
+	head       *nn.Linear
 	logitScale float32 // what logits are multiplied by
 }
 
 // block is one layer.
 type block struct {
-	attnNorm  *nn.Norm
-	attn      *nn.AttnBlock
-	recurrent     nn.RecurrentBlock // in place of attn, or beside it
-	attnScale float32           // multiplies what attention has made
-	attnPostNorm  *nn.Norm          // of what attention adds to the stream
-	ffnNorm   *nn.Norm
-	ffn       *nn.FFN
-	moe       *nn.MoE // in place of ffn
-	ffnScale  float32 // multiplies what the feed-forward block has made
-	ffnPostNorm   *nn.Norm
+	attnNorm     *nn.Norm
+	attn         *nn.AttnBlock
+	recurrent    nn.RecurrentBlock // in place of attn, or beside it
+	attnScale    float32           // multiplies what attention has made
+	attnPostNorm *nn.Norm          // of what attention adds to the stream
+	ffnNorm      *nn.Norm
+	ffn          *nn.FFN
+	moe          *nn.MoE // in place of ffn
+	ffnScale     float32 // multiplies what the feed-forward block has made
+	ffnPostNorm  *nn.Norm
 }
 
-// normed makes a norm of n elements of the name: model.Weights.Norm or LayerNorm as a method expression.
+// normed makes a norm of n elements of the name: model.Weights.Norm or LayerNorm as a method
+// expression.
 type normed func(w *model.Weights, name string, n int) *nn.Norm
 
 // newDecoder makes what stands before and after the layers, and the layers by a function for each.
@@ -131,7 +134,8 @@ func (m *decoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor {
 	return y
 }
 
-// parallel is a decoder whose attention and feed-forward blocks both read the stream as it enters the layer (Wang and Komatsuzaki 2021, GPT-J).
+// parallel is a decoder whose attention and feed-forward blocks both read the stream as it enters
+// the layer (Wang and Komatsuzaki 2021, GPT-J).
 type parallel struct{ *decoder }
 
 func (m parallel) Layer(f *nn.Pass, i int, x *tensor.Tensor) {

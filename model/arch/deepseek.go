@@ -15,14 +15,15 @@ var deepseekSheet = Sheet{
 	}},
 }
 
-// newDeepSeek makes the first DeepSeek of experts: fine-grained ones, shared ones beside them, and dense layers before them. Dai et al. 2024, arXiv:2401.06066.
+// newDeepSeek makes the first DeepSeek of experts: fine-grained ones, shared ones beside them, and
+// dense layers before them. Dai et al. 2024, arXiv:2401.06066.
 func newDeepSeek(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {

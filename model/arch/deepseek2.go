@@ -22,7 +22,8 @@ var deepseek2Sheet = Sheet{
 			m.Routing()
 			m.CopyInt("attention.q_lora_rank", "q_lora_rank")
 			m.Put("attention.kv_lora_rank", uint32(lora))
-			// What is cached is one head of the latent and the part that turns; the heads that it stands for come under keys of their own.
+			// What is cached is one head of the latent and the rotated part; the heads that it
+			// stands for come under keys of their own.
 			m.Put("attention.head_count_kv", uint32(1))
 			m.Put("attention.key_length", uint32(lora+rope))
 			m.Put("attention.value_length", uint32(lora))
@@ -35,8 +36,9 @@ var deepseek2Sheet = Sheet{
 	}},
 }
 
-// deepseek2 is DeepSeek-V2, V3 and R1: latent attention, and experts behind some dense layers. Those of V2 are scored by a softmax and a group of them by its best; those of V3 by
-// sigmoids and a group by its two best. DeepSeek-AI 2024, arXiv:2405.04434 and arXiv:2412.19437.
+// deepseek2 is DeepSeek-V2, V3 and R1: latent attention, and experts after some dense layers. Those
+// of V2 are scored by a softmax and a group of them by its best; those of V3 by sigmoids and a
+// group by its two best. DeepSeek-AI 2024, arXiv:2405.04434 and arXiv:2412.19437.
 type deepseek2 struct {
 	*decoder
 	attn []*nn.MLA // by layer, in place of block.attn
@@ -65,7 +67,8 @@ func newDeepSeek2(w *model.Weights) (model.Model, error) {
 	return m, w.Err()
 }
 
-// deepseek2Scale is the scale of scores: they grow with the square of what YaRN has queries and keys grow by elsewhere.
+// deepseek2Scale is the scale of scores: they grow with the square of what YaRN has queries and
+// keys grow by elsewhere.
 func deepseek2Scale(c model.Config) float32 {
 	scale := 1 / math.Sqrt(float64(c.HeadDim))
 	if c.Rope.Yarn != nil && c.Rope.Factor > 1 {

@@ -15,8 +15,9 @@ var exaone4Sheet = Sheet{
 	}},
 }
 
-// newEXAONE4 makes EXAONE 4.0: norms stand behind the blocks alone, heads are normed, and in the model of 64 layers, and in no other, three of four layers see a window and the
-// others have no positions. LG AI Research 2025, arXiv:2507.11407.
+// newEXAONE4 makes EXAONE 4.0: norms stand after the blocks alone, heads are normed, and in the
+// model of 64 layers, and in no other, three of four layers see a window and the others have no
+// positions. LG AI Research 2025, arXiv:2507.11407.
 func newEXAONE4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, full, local := w.Rope(model.RopeNeoX), w.Attention(), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
@@ -30,9 +31,9 @@ func newEXAONE4(w *model.Weights) (model.Model, error) {
 			h.Rope = nil
 		}
 		return block{
-			attn:     b.Heads(b.QKNorm(h)),
+			attn:         b.AttnHeads(b.QKNorm(h)),
 			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
-			ffn:      b.FFN(nn.SiLU),
+			ffn:          b.FFN(nn.SiLU),
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})

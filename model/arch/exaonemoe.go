@@ -20,8 +20,9 @@ var exaoneMoeSheet = Sheet{
 	}},
 }
 
-// newEXAONEMoE makes K-EXAONE: experts scored by sigmoids behind some dense layers, a shared one, normed heads, and three of four layers see a window; the others have no positions.
-// LG AI Research 2026, arXiv:2601.01739.
+// newEXAONEMoE makes K-EXAONE: experts scored by sigmoids after some dense layers, a shared one,
+// normed heads, and three of four layers see a window; the others have no positions. LG AI Research
+// 2026, arXiv:2601.01739.
 func newEXAONEMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
@@ -33,7 +34,7 @@ func newEXAONEMoE(w *model.Weights) (model.Model, error) {
 		}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(h)),
+			attn:     b.AttnHeads(b.QKNorm(h)),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {

@@ -4,15 +4,18 @@ import (
 	"github.com/goinfer/goinfer/hf"
 )
 
-// permuteQK are the ops of families whose RoPE turns neighbours in GGUF, and halves in checkpoints. Where both turn the same, nothing is done.
+// permuteQK are the ops of families whose RoPE rotates neighbours in GGUF, and halves in
+// checkpoints. Where both rotate the same, nothing is done.
 var permuteQK = map[string]hf.Op{"attn_q": hf.PermuteQK, "attn_k": hf.PermuteQK}
 
-// addOneToNorms are the ops of families whose norms multiply by one more than what checkpoints hold.
+// addOneToNorms are the ops of families whose norms multiply by one more than what checkpoints
+// hold.
 var addOneToNorms = map[string]hf.Op{
 	"attn_norm": hf.AddOne, "ffn_norm": hf.AddOne, "post_attention_norm": hf.AddOne, "post_ffw_norm": hf.AddOne, "attn_q_norm": hf.AddOne, "attn_k_norm": hf.AddOne, "output_norm": hf.AddOne,
 }
 
-// postNorms are the names of norms that stand behind attention and feed-forward block, or before and behind both.
+// postNorms are the names of norms that stand after attention and feed-forward block, or before and
+// after both.
 var postNorms = map[string]string{
 	"post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm",
 }
@@ -23,7 +26,8 @@ var gateUpNames = map[string]string{"mlp.gate_up_proj": "ffn_up"}
 // gptNames are the names of GPT-2.
 var gptNames = map[string]string{
 	"ln_1": "attn_norm", "ln_2": "ffn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down",
-	"attn.bias": "", "attn.masked_bias": "", "attn.rotary_emb.inv_freq": "", // constants of the computation
+	// constants of the computation
+	"attn.bias": "", "attn.masked_bias": "", "attn.rotary_emb.inv_freq": "",
 }
 
 // bloomNames are names that BLOOM, Falcon and GPT-NeoX have in common.
@@ -33,7 +37,8 @@ var bloomNames = map[string]string{
 	"attention.bias": "", "attention.masked_bias": "", // constants of the computation
 }
 
-// ffn4x sets the width of feed-forward blocks, which are four times as wide as the stream where config.json does not say.
+// ffn4x sets the width of feed-forward blocks, which are four times as wide as the stream where
+// config.json does not say.
 func ffn4x(m *hf.Meta) {
 	m.Put("feed_forward_length", uint32(m.Or(4*m.NEmbd, "n_inner", "ffn_hidden_size", "intermediate_size")))
 }
@@ -49,7 +54,7 @@ var sharedExperts = map[string]string{
 // fusedExperts are the names of all experts in one tensor.
 var fusedExperts = map[string]string{"mlp.experts.gate_up_proj": "gate_up_exps", "mlp.experts.down_proj": "ffn_down_exps"}
 
-// expertBias is the name of the bias by which experts are chosen, but not weighed.
+// expertBias is the name of the bias by which experts are chosen, but not weighted.
 var expertBias = map[string]string{
 	"mlp.gate.e_score_correction_bias": "exp_probs_b.bias", "mlp.gate.expert_bias": "exp_probs_b.bias", "mlp.moe_statics.e_score_correction_bias": "exp_probs_b.bias",
 	"block_sparse_moe.e_score_correction_bias": "exp_probs_b.bias", "mlp.e_score_correction_bias": "exp_probs_b.bias",
@@ -64,7 +69,7 @@ var latentAttention = map[string]string{
 // recurrentOps are the ops of recurrent layers.
 var recurrentOps = map[string]hf.Op{"ssm_a": hf.NegExp, "ssm_conv1d": hf.ConvKernel}
 
-// mambaNames are the names of Mamba's tensors behind "mixer." or "mamba.".
+// mambaNames are the names of Mamba's tensors after "mixer." or "mamba.".
 func mambaNames(prefix string) map[string]string {
 	return map[string]string{
 		prefix + "in_proj": "ssm_in", prefix + "conv1d": "ssm_conv1d", prefix + "x_proj": "ssm_x", prefix + "dt_proj": "ssm_dt", prefix + "dt_bias": "ssm_dt.bias",

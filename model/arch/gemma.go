@@ -12,19 +12,19 @@ var gemmaSheet = Sheet{
 	Name:  "gemma",
 	Build: newGemma,
 	Folders: []hf.Family{{
-		Names: []string{"GemmaForCausalLM", "gemma"}, Act: "gelu", Keys: ropeOnly, Ops: addOneToNorms, Tensors: map[string]string{"lm_head": ""},
+		Names: []string{"GemmaForCausalLM", "gemma"}, Activation: "gelu", Keys: ropeOnly, Ops: addOneToNorms, Tensors: map[string]string{"lm_head": ""},
 	}},
 }
 
-// newGemma makes Gemma 1: embeddings grow by the root of their length, and gates go through GELU. Its norms' weights have one added in the file.
-// Gemma Team 2024, arXiv:2403.08295.
+// newGemma makes Gemma 1: embeddings grow by the root of their length, and gates go through GELU.
+// Its norms' weights have one added in the file. Gemma Team 2024, arXiv:2403.08295.
 func newGemma(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.GELU),
 		}

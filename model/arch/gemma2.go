@@ -12,7 +12,7 @@ var gemma2Sheet = Sheet{
 	Name:  "gemma2",
 	Build: newGemma2,
 	Folders: []hf.Family{{
-		Names: []string{"Gemma2ForCausalLM", "gemma2"}, Act: "gelu", Ops: addOneToNorms, Tensors: hf.Merge(postNorms, map[string]string{"lm_head": ""}),
+		Names: []string{"Gemma2ForCausalLM", "gemma2"}, Activation: "gelu", Ops: addOneToNorms, Tensors: hf.Merge(postNorms, map[string]string{"lm_head": ""}),
 		Keys: func(m *hf.Meta) {
 			m.Rope(1)
 			m.AlternatingWindow(2)
@@ -23,8 +23,8 @@ var gemma2Sheet = Sheet{
 	}},
 }
 
-// newGemma2 makes Gemma 2: norms before and after each block, scores and logits bounded by tanh, and every second layer sees a window only.
-// Gemma Team 2024, arXiv:2408.00118.
+// newGemma2 makes Gemma 2: norms before and after each block, scores and logits bounded by tanh,
+// and every second layer sees a window only. Gemma Team 2024, arXiv:2408.00118.
 func newGemma2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	scale := c.AttnScale
@@ -39,11 +39,11 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 			attn = local
 		}
 		return block{
-			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attnNorm:     b.Norm("attn_norm", c.NEmbd),
+			attn:         b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
-			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
-			ffn:      b.FFN(nn.GELU),
+			ffnNorm:      b.Norm("ffn_norm", c.NEmbd),
+			ffn:          b.FFN(nn.GELU),
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})

@@ -19,7 +19,7 @@ var gemma3Sheet = Sheet{
 	Name:  "gemma3",
 	Build: newGemma3,
 	Folders: []hf.Family{{
-		Names: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "gemma3_text", "gemma3"}, Act: "gelu", Ops: addOneToNorms,
+		Names: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "gemma3_text", "gemma3"}, Activation: "gelu", Ops: addOneToNorms,
 		Tensors: hf.Merge(postNorms, map[string]string{"lm_head": ""}),
 		Defaults: map[string]float64{
 			"max_position_embeddings": 131072, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
@@ -35,8 +35,8 @@ var gemma3Sheet = Sheet{
 	}},
 }
 
-// newGemma3 makes Gemma 3: of six layers five see a window and turn by a base of their own, without the long context's scaling; heads are normed.
-// Gemma Team 2025, arXiv:2503.19786.
+// newGemma3 makes Gemma 3: of six layers five see a window and rotate by a base of their own,
+// without the long context's scaling; heads are normed. Gemma Team 2025, arXiv:2503.19786.
 func newGemma3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	scale := c.AttnScale
@@ -48,7 +48,8 @@ func newGemma3(w *model.Weights) (model.Model, error) {
 	return m, w.Err()
 }
 
-// newGemmaEmbedding makes EmbeddingGemma: Gemma 3 as an encoder. Schechter Vera et al. 2025, arXiv:2509.20354.
+// newGemmaEmbedding makes EmbeddingGemma: Gemma 3 as an encoder. Schechter Vera et al. 2025,
+// arXiv:2509.20354.
 func newGemmaEmbedding(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	if w.Has("dense_2") || w.Has("dense_3") {
@@ -73,11 +74,11 @@ func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, 
 			h = nn.AttnBlock{Rope: ropeLocal, Attn: local}
 		}
 		return block{
-			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(h)),
+			attnNorm:     b.Norm("attn_norm", c.NEmbd),
+			attn:         b.AttnHeads(b.QKNorm(h)),
 			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
-			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
-			ffn:      b.FFN(nn.GELU),
+			ffnNorm:      b.Norm("ffn_norm", c.NEmbd),
+			ffn:          b.FFN(nn.GELU),
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	}

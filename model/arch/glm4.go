@@ -36,8 +36,8 @@ var glm4Sheet = Sheet{
 	}},
 }
 
-// newGLM4 makes GLM-4-0414: norms before and after each block, gate and up in one matrix, and RoPE on
-// a part of each head. GLM Team 2024, arXiv:2406.12793.
+// newGLM4 makes GLM-4-0414: norms before and after each block, gate and up in one matrix, and RoPE
+// on a part of each head. GLM Team 2024, arXiv:2406.12793.
 func newGLM4(w *model.Weights) (model.Model, error) { return glmOf(w, true) }
 
 // newChatGLM makes the models before it, without norms after the blocks.
@@ -49,7 +49,7 @@ func glmOf(w *model.Weights, postNorms bool) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FusedFFN(nn.SiLU),
 		}

@@ -20,8 +20,9 @@ var glm4moeSheet = Sheet{
 	}},
 }
 
-// newGLM4MoE makes GLM-4.5: experts scored by sigmoids behind some dense layers, a shared one, RoPE on half of each head. GLM-4.5 Team 2025, arXiv:2508.06471.
-// The layer that predicts a further token is left alone.
+// newGLM4MoE makes GLM-4.5: experts scored by sigmoids after some dense layers, a shared one, RoPE
+// on half of each head. GLM-4.5 Team 2025, arXiv:2508.06471. The layer that predicts a further
+// token is left alone.
 func newGLM4MoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
@@ -33,7 +34,7 @@ func newGLM4MoE(w *model.Weights) (model.Model, error) {
 		}
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.Norm("post_attention_norm", c.NEmbd),
 		}
 		if c.HasExperts(i) {

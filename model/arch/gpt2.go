@@ -10,8 +10,9 @@ var gpt2Sheet = Sheet{
 	Name:  "gpt2",
 	Build: newGPT2,
 	Folders: []hf.Family{{
-		Names: []string{"GPT2LMHeadModel", "gpt2"}, Act: "gelu", Tensors: gptNames, Keys: ffn4x,
-		Ops: map[string]hf.Op{"attn_qkv": hf.Transpose, "attn_output": hf.Transpose, "ffn_up": hf.Transpose, "ffn_down": hf.Transpose}, // [in][out] there
+		Names: []string{"GPT2LMHeadModel", "gpt2"}, Activation: "gelu", Tensors: gptNames, Keys: ffn4x,
+		// [in][out] there
+		Ops: map[string]hf.Op{"attn_qkv": hf.Transpose, "attn_output": hf.Transpose, "ffn_up": hf.Transpose, "ffn_down": hf.Transpose},
 	}},
 }
 
@@ -19,7 +20,7 @@ var starcoderSheet = Sheet{
 	Name:  "starcoder",
 	Build: newGPT2,
 	Folders: []hf.Family{{
-		Names: []string{"GPTBigCodeForCausalLM", "gpt_bigcode"}, Act: "gelu", Tensors: gptNames,
+		Names: []string{"GPTBigCodeForCausalLM", "gpt_bigcode"}, Activation: "gelu", Tensors: gptNames,
 		Keys: func(m *hf.Meta) {
 			ffn4x(m)
 			if m.NHeadKV = 1; !m.Flag(true, "multi_query") {
@@ -30,15 +31,15 @@ var starcoderSheet = Sheet{
 	}},
 }
 
-// newGPT2 makes GPT-2 and StarCoder, which has one head of keys for all: learnt positions instead of RoPE, LayerNorms, biases, GELU.
-// Radford et al. 2019; Li et al. 2023, arXiv:2305.06161.
+// newGPT2 makes GPT-2 and StarCoder, which has one head of keys for all: learnt positions instead
+// of RoPE, LayerNorms, biases, GELU. Radford et al. 2019; Li et al. 2023, arXiv:2305.06161.
 func newGPT2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	attn := w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}

@@ -24,8 +24,8 @@ var gptOssSheet = Sheet{
 	}},
 }
 
-// newGPTOSS makes gpt-oss: every second layer sees a window, each head has a sink that takes up attention, and the experts have biases and a bounded activation.
-// OpenAI 2025, arXiv:2508.10925.
+// newGPTOSS makes gpt-oss: every second layer sees a window, each head has a sink that takes up
+// attention, and the experts have biases and a bounded activation. OpenAI 2025, arXiv:2508.10925.
 func newGPTOSS(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope := w.Rope(model.RopeNeoX)
@@ -36,7 +36,7 @@ func newGPTOSS(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: b.AttentionOf(a)}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: b.AttentionOf(a)}),
 			ffnNorm:  b.Norm("post_attention_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Act: nn.ClampedSwiGLU, Score: nn.ScoreSoftmaxWeight}),
 		}

@@ -64,8 +64,10 @@ var minicpmSheet = Sheet{
 	}},
 }
 
-// newGranite makes IBM's Granite, dense or of experts, or with layers of Mamba-2 between those of attention, with factors on embeddings, on what each block adds, on scores, and (dividing) on logits; and MiniCPM, which computes
-// the same. Granite Team 2024; Hu et al. 2024, arXiv:2404.06395.
+// newGranite makes IBM's Granite, dense or of experts, or with layers of Mamba-2 between those of
+// attention, with factors on embeddings, on what each block adds, on scores, and (dividing) on
+// logits; and MiniCPM, which computes the same. Granite Team 2024; Hu et al. 2024,
+// arXiv:2404.06395.
 func newGranite(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
@@ -77,7 +79,7 @@ func newGranite(w *model.Weights) (model.Model, error) {
 		if c.IsRecurrent(i) {
 			l.recurrent = b.Mamba2()
 		} else {
-			l.attn = b.Heads(nn.AttnBlock{Rope: rope, Attn: attn})
+			l.attn = b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn})
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})

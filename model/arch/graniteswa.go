@@ -10,7 +10,8 @@ var graniteSwaSheet = Sheet{
 	Build: newGraniteSWA,
 }
 
-// newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
+// newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and
+// whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
 func newGraniteSWA(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope := w.Rope(model.RopeInterleaved)
@@ -25,7 +26,7 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 		h.Attn = b.AttentionOf(a)
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.NExpert > 0 {

@@ -29,14 +29,15 @@ var hunyuanMoeSheet = Sheet{
 	}},
 }
 
-// newHunyuan makes Hunyuan, dense or of experts with a shared one: heads are normed after they were turned. Sun et al. 2024, arXiv:2411.02265.
+// newHunyuan makes Hunyuan, dense or of experts with a shared one: heads are normed after they were
+// rotated. Sun et al. 2024, arXiv:2411.02265.
 func newHunyuan(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, NormLast: true})),
+			attn:     b.AttnHeads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, NormLast: true})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.NExpert > 0 {

@@ -10,8 +10,8 @@ var jambaSheet = Sheet{
 	Build: newJamba,
 }
 
-// newJamba makes Jamba: layers of Mamba with norms within, some of attention without positions between them, and experts in some of either.
-// Lieber et al. 2024, arXiv:2403.19887.
+// newJamba makes Jamba: layers of Mamba with norms within, some of attention without positions
+// between them, and experts in some of either. Lieber et al. 2024, arXiv:2403.19887.
 func newJamba(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	attn := w.Attention()
@@ -20,7 +20,7 @@ func newJamba(w *model.Weights) (model.Model, error) {
 		if c.IsRecurrent(i) {
 			l.recurrent = b.Mamba()
 		} else {
-			l.attn = b.Heads(nn.AttnBlock{Attn: attn})
+			l.attn = b.AttnHeads(nn.AttnBlock{Attn: attn})
 		}
 		if b.Has("ffn_gate_inp") {
 			l.moe = b.MoE(nn.MoEConfig{})

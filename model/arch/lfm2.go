@@ -46,8 +46,9 @@ var lfm2moeSheet = Sheet{
 	}},
 }
 
-// newLFM2 makes Liquid's LFM2, dense or of experts behind some dense layers: gated convolutions over three positions, and some layers of attention, whose heads are normed, between them.
-// Liquid AI 2025, arXiv:2511.23404. The norm before the output is called token_embd_norm in its files.
+// newLFM2 makes Liquid's LFM2, dense or of experts after some dense layers: gated convolutions over
+// three positions, and some layers of attention, whose heads are normed, between them. Liquid AI
+// 2025, arXiv:2511.23404. The norm before the output is called token_embd_norm in its files.
 func newLFM2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.AttentionOf(nn.AttentionConfig{Window: c.Window})
@@ -57,7 +58,7 @@ func newLFM2(w *model.Weights) (model.Model, error) {
 		if c.IsRecurrent(i) {
 			l.recurrent = b.ShortConv()
 		} else {
-			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn}))
+			l.attn = b.AttnHeads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn}))
 		}
 		if c.HasExperts(i) {
 			l.moe = b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: true})

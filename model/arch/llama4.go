@@ -25,9 +25,10 @@ var llama4Sheet = Sheet{
 	}},
 }
 
-// newLlama4 makes Llama 4: every so many layers have experts, of which a token has few, weighed by sigmoids at their input, and a shared one. Every fourth layer sees all
-// positions and has none of its own; the others see the chunk of 8192 that a position lies in, are turned, and norm their heads after that. Meta 2025,
-// https://ai.meta.com/blog/llama-4-multimodal-intelligence/.
+// newLlama4 makes Llama 4: every so many layers have experts, of which a token has few, weighted by
+// sigmoids at their input, and a shared one. Every fourth layer sees all positions and has none of
+// its own; the others see the chunk of 8192 that a position is in, are rotated, and norm their
+// heads after that. Meta 2025, https://ai.meta.com/blog/llama-4-multimodal-intelligence/.
 func newLlama4(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	const chunk, floor, growth = 8192, 8192, 0.1
@@ -41,7 +42,7 @@ func newLlama4(w *model.Weights) (model.Model, error) {
 		} else if c.NLayer != 48 || c.NExpert != 128 { // Maverick norms no heads
 			h.QNorm, h.KNorm = b.PlainNorm("attn_q_norm", c.HeadDim, false), b.PlainNorm("attn_k_norm", c.HeadDim, false)
 		}
-		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), attn: b.Heads(h), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
+		l := block{attnNorm: b.Norm("attn_norm", c.NEmbd), attn: b.AttnHeads(h), ffnNorm: b.Norm("ffn_norm", c.NEmbd)}
 		if c.HasExperts(i) {
 			l.moe = b.MoE(nn.MoEConfig{Score: nn.ScoreSigmoid, WeightBeforeFFN: true})
 		} else {

@@ -41,7 +41,8 @@ var mamba2Sheet = Sheet{
 	}},
 }
 
-// newMamba makes Mamba: layers of selective state spaces and nothing else. Gu and Dao 2023, arXiv:2312.00752.
+// newMamba makes Mamba: layers of selective state spaces and nothing else. Gu and Dao 2023,
+// arXiv:2312.00752.
 func newMamba(w *model.Weights) (model.Model, error) {
 	return newStateSpaces(w, func(b *model.Weights) nn.RecurrentBlock { return b.Mamba() })
 }

@@ -34,7 +34,8 @@ var minicpm3Sheet = Sheet{
 	}},
 }
 
-// newMiniCPM3 makes MiniCPM3: latent attention as in DeepSeek-V2 over dense feed-forward blocks, with MiniCPM's factors, which are no keys of its files. Hu et al. 2024, arXiv:2404.06395.
+// newMiniCPM3 makes MiniCPM3: latent attention as in DeepSeek-V2 over dense feed-forward blocks,
+// with MiniCPM's factors, which are no keys of its files. Hu et al. 2024, arXiv:2404.06395.
 func newMiniCPM3(w *model.Weights) (model.Model, error) {
 	const embd, depth, base = 12, 1.4, 256 // scale_emb, scale_depth, dim_model_base
 	c := w.Config()

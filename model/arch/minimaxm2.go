@@ -19,7 +19,8 @@ var minimaxM2Sheet = Sheet{
 	}},
 }
 
-// newMiniMaxM2 makes MiniMax-M2: queries and keys are normed as whole rows, RoPE turns a part of each head, and experts are scored by sigmoids. MiniMax 2025,
+// newMiniMaxM2 makes MiniMax-M2: queries and keys are normed as whole rows, RoPE rotates a part of
+// each head, and experts are scored by sigmoids. MiniMax 2025,
 // https://huggingface.co/MiniMaxAI/MiniMax-M2.
 func newMiniMaxM2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
@@ -27,7 +28,7 @@ func newMiniMaxM2(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
+			attn:     b.AttnHeads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Score: b.Scoring(nn.ScoreSigmoid), Renormalise: true}),
 		}

@@ -13,7 +13,7 @@ var modernBertSheet = Sheet{
 	Build:   newModernBERT,
 	Encoder: true,
 	Folders: []hf.Family{{
-		Names: []string{"ModernBertModel", "ModernBertForMaskedLM", "modernbert"}, Act: "gelu", Keys: modernBERT,
+		Names: []string{"ModernBertModel", "ModernBertForMaskedLM", "modernbert"}, Activation: "gelu", Keys: modernBERT,
 		Tensors: map[string]string{
 			"embeddings.tok_embeddings": "token_embd", "embeddings.norm": "token_embd_norm", "final_norm": "output_norm",
 			"attn_norm": "attn_norm", "attn.Wqkv": "attn_qkv", "attn.Wo": "attn_output", "mlp_norm": "ffn_norm", "mlp.Wi": "ffn_up", "mlp.Wo": "ffn_down",
@@ -22,7 +22,9 @@ var modernBertSheet = Sheet{
 	}},
 }
 
-// newModernBERT makes ModernBERT: an encoder with norms before its blocks, RoPE and a gate, of whose layers every third sees the whole text and the others a window. Warner et al. 2024, arXiv:2412.13663.
+// newModernBERT makes ModernBERT: an encoder with norms before its blocks, RoPE and a gate, of
+// whose layers every third sees the whole text and the others a window. Warner et al. 2024,
+// arXiv:2412.13663.
 func newModernBERT(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	act := nn.GELU
@@ -40,7 +42,7 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 		if c.WindowPattern != nil && c.WindowPattern[i] || c.WindowPattern == nil && i%3 != 0 {
 			h = nn.AttnBlock{Rope: ropeLocal, Attn: local}
 		}
-		l := block{attn: b.Heads(h), ffnNorm: b.LayerNorm("ffn_norm", c.NEmbd), ffn: b.FusedFFN(act)}
+		l := block{attn: b.AttnHeads(h), ffnNorm: b.LayerNorm("ffn_norm", c.NEmbd), ffn: b.FusedFFN(act)}
 		if i > 0 || b.Has("attn_norm") { // the first layer reads what has just been normed
 			l.attnNorm = b.LayerNorm("attn_norm", c.NEmbd)
 		}
@@ -50,7 +52,8 @@ func newModernBERT(w *model.Weights) (model.Model, error) {
 	return m, w.Err()
 }
 
-// modernBERT is the keys of ModernBERT, every third layer of which sees a text whole, the others a window of it.
+// modernBERT is the keys of ModernBERT, every third layer of which sees a text whole, the others a
+// window of it.
 func modernBERT(m *hf.Meta) {
 	m.Rope(1)
 	m.Put("attention.causal", false)

@@ -10,7 +10,7 @@ var bloomSheet = Sheet{
 	Name:  "bloom",
 	Build: newBLOOM,
 	Folders: []hf.Family{{
-		Names: []string{"BloomForCausalLM", "BloomModel", "bloom"}, Act: "gelu", Keys: ffn4x,
+		Names: []string{"BloomForCausalLM", "BloomModel", "bloom"}, Activation: "gelu", Keys: ffn4x,
 		Tensors: hf.Merge(bloomNames, map[string]string{"word_embeddings_layernorm": "token_embd_norm"}),
 	}},
 }
@@ -44,7 +44,7 @@ func mptOf(w *model.Weights, maxBias float32) *decoder {
 		}
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}

@@ -27,8 +27,8 @@ var nemotronHSheet = Sheet{
 	}},
 }
 
-// nemotronHKeys reads the kind of each layer from hybrid_override_pattern: M is Mamba-2, * attention
-// and - a feed-forward block.
+// nemotronHKeys reads the kind of each layer from hybrid_override_pattern: M is Mamba-2, *
+// attention and - a feed-forward block.
 func nemotronHKeys(m *hf.Meta) {
 	m.CopyFloat("attention.layer_norm_rms_epsilon", "layer_norm_epsilon", "rms_norm_eps", "norm_eps")
 	m.Drop("attention.layer_norm_epsilon")
@@ -77,7 +77,7 @@ func newNemotronH(w *model.Weights) (model.Model, error) {
 		case c.IsRecurrent(i):
 			l.recurrent = b.Mamba2()
 		default:
-			l.attn = b.Heads(nn.AttnBlock{Attn: attn})
+			l.attn = b.AttnHeads(nn.AttnBlock{Attn: attn})
 		}
 		return l
 	})

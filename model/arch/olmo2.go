@@ -20,7 +20,8 @@ var olmo2Sheet = Sheet{
 	}},
 }
 
-// newOLMo2 makes OLMo 2: norms stand behind the blocks alone, and queries and keys are normed as whole rows. OLMo Team 2025, arXiv:2501.00656.
+// newOLMo2 makes OLMo 2: norms stand after the blocks alone, and queries and keys are normed as
+// whole rows. OLMo Team 2025, arXiv:2501.00656.
 func newOLMo2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope := w.Rope(model.RopeNeoX)
@@ -31,9 +32,9 @@ func newOLMo2(w *model.Weights) (model.Model, error) {
 			attn = local
 		}
 		return block{
-			attn:     b.Heads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
+			attn:         b.AttnHeads(b.QKRowNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			attnPostNorm: b.Norm("post_attention_norm", c.NEmbd),
-			ffn:      b.FFN(nn.SiLU),
+			ffn:          b.FFN(nn.SiLU),
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	})

@@ -19,14 +19,15 @@ var orionSheet = Sheet{
 	}},
 }
 
-// newOrion makes Orion: Llama with LayerNorms in place of root-mean-square norms, and half-split RoPE. Chen et al. 2024, arXiv:2401.12246.
+// newOrion makes Orion: Llama with LayerNorms in place of root-mean-square norms, and half-split
+// RoPE. Chen et al. 2024, arXiv:2401.12246.
 func newOrion(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

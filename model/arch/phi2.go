@@ -10,20 +10,20 @@ var phi2Sheet = Sheet{
 	Name:  "phi2",
 	Build: newPhi2,
 	Folders: []hf.Family{{
-		Names: []string{"PhiForCausalLM", "phi"}, Act: "gelu", Keys: func(m *hf.Meta) { m.Rope(0.5) },
+		Names: []string{"PhiForCausalLM", "phi"}, Activation: "gelu", Keys: func(m *hf.Meta) { m.Rope(0.5) },
 		Tensors: map[string]string{"self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"},
 	}},
 }
 
-// newPhi2 makes Phi-1, 1.5 and 2: attention and feed-forward block read the same normed stream, and RoPE turns a part of each head.
-// Gunasekar et al. 2023, arXiv:2306.11644.
+// newPhi2 makes Phi-1, 1.5 and 2: attention and feed-forward block read the same normed stream, and
+// RoPE rotates a part of each head. Gunasekar et al. 2023, arXiv:2306.11644.
 func newPhi2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffn:      b.PlainFFN(nn.GELU),
 		}
 	})

@@ -14,16 +14,17 @@ var phi3Sheet = Sheet{
 	}},
 }
 
-// newPhi3 makes Phi-3, Phi-3.5 and Phi-4: queries, keys and values in one matrix, gate and up in another, and frequencies of RoPE for short and for long contexts.
-// Abdin et al. 2024, arXiv:2404.14219; LongRoPE: Ding et al. 2024, arXiv:2402.13753. Their files may have a sliding window, which the models were run without as often as
-// with; it is left out here as in llama.cpp.
+// newPhi3 makes Phi-3, Phi-3.5 and Phi-4: queries, keys and values in one matrix, gate and up in
+// another, and frequencies of RoPE for short and for long contexts. Abdin et al. 2024,
+// arXiv:2404.14219; LongRoPE: Ding et al. 2024, arXiv:2402.13753. Their files may have a sliding
+// window, which the models were run without as often as with; it is left out here as in llama.cpp.
 func newPhi3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FusedFFN(nn.SiLU),
 		}

@@ -21,15 +21,16 @@ var phimoeSheet = Sheet{
 	}},
 }
 
-// newPhiMoE makes Phi-3.5-MoE: biases of norms and throughout attention, and experts. Abdin et al. 2024, arXiv:2404.14219. The reference takes root-mean-square norms, where
-// the paper's own code has LayerNorms.
+// newPhiMoE makes Phi-3.5-MoE: biases of norms and throughout attention, and experts. Abdin et al.
+// 2024, arXiv:2404.14219. The reference takes root-mean-square norms, where the paper's own code
+// has LayerNorms.
 func newPhiMoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Renormalise: true}),
 		}

@@ -20,14 +20,15 @@ var qwenSheet = Sheet{
 	}},
 }
 
-// newQwen makes the first Qwen, whose file gives the inner width of the feed-forward block twice over. Bai et al. 2023, arXiv:2309.16609.
+// newQwen makes the first Qwen, whose file gives the inner width of the feed-forward block twice
+// over. Bai et al. 2023, arXiv:2309.16609.
 func newQwen(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFNOf(nn.SiLU, c.NFF/2),
 		}

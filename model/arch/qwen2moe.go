@@ -20,15 +20,15 @@ var qwen2moeSheet = Sheet{
 	}},
 }
 
-// newQwen2MoE makes Qwen1.5-MoE and Qwen2-MoE, with experts whose weights are left as the softmax gives them and a shared expert that has a gate of its own.
-// Yang et al. 2024, arXiv:2407.10671.
+// newQwen2MoE makes Qwen1.5-MoE and Qwen2-MoE, with experts whose weights are left as the softmax
+// gives them and a shared expert that has a gate of its own. Yang et al. 2024, arXiv:2407.10671.
 func newQwen2MoE(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{}),
 		}

@@ -48,12 +48,14 @@ var qwen3nextSheet = Sheet{
 	}},
 }
 
-// newQwen3Next makes Qwen3-Next and Qwen3.5: of four layers three are gated delta nets, and the last is attention whose result is gated and whose heads are normed; dense, or of experts with a
-// gated shared one. Qwen Team 2025, https://qwenlm.github.io/blog/qwen3_next. For text, its position sections all
-// say the same.
+// newQwen3Next makes Qwen3-Next and Qwen3.5: of four layers three are gated delta nets, and the
+// last is attention whose result is gated and whose heads are normed; dense, or of experts with a
+// gated shared one. Qwen Team 2025, https://qwenlm.github.io/blog/qwen3_next. For text, its
+// position sections all say the same.
 func newQwen3Next(w *model.Weights) (model.Model, error) { return qwen3NextOf(w, false) }
 
-// newQwen35 makes Qwen3.5, in whose files the value heads of delta nets are interleaved by key head.
+// newQwen35 makes Qwen3.5, in whose files the value heads of delta nets are interleaved by key
+// head.
 func newQwen35(w *model.Weights) (model.Model, error) { return qwen3NextOf(w, true) }
 
 func qwen3NextOf(w *model.Weights, interleaved bool) (model.Model, error) {
@@ -65,7 +67,7 @@ func qwen3NextOf(w *model.Weights, interleaved bool) (model.Model, error) {
 		if c.IsRecurrent(i) || c.RecurrentLayers == nil && i%4 != 3 {
 			l.recurrent = b.DeltaNet(interleaved)
 		} else {
-			l.attn = b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, GateInQ: true}))
+			l.attn = b.AttnHeads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn, GateInQ: true}))
 		}
 		if c.NExpert > 0 {
 			l.moe = b.MoE(nn.MoEConfig{Renormalise: true})
@@ -92,7 +94,8 @@ var qwen35Names = map[string]string{
 	"linear_attn.out_proj": "ssm_out",
 }
 
-// qwen35Ops bring the heads of values of Qwen3.5's delta nets from the order of checkpoints, by the head of keys that they share, into that of GGUF, in which heads of keys take turns.
+// qwen35Ops bring the heads of values of Qwen3.5's delta nets from the order of checkpoints, by the
+// head of keys that they share, into that of GGUF, in which heads of keys alternate.
 var qwen35Ops = hf.Merge(addOneToNorms, map[string]hf.Op{
 	"attn_qkv": hf.InterleaveHeads(true, true), "attn_gate": hf.InterleaveHeads(false, true), "ssm_beta": hf.InterleaveHeads(false, false), "ssm_alpha": hf.InterleaveHeads(false, false), "ssm_dt": hf.InterleaveHeads(false, false),
 	"ssm_a": hf.Then(hf.NegExp, hf.InterleaveHeads(false, false)), "ssm_conv1d": hf.Then(hf.ConvKernel, hf.InterleaveHeads(true, true)), "ssm_out": hf.InterleaveColumns,

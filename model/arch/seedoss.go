@@ -15,14 +15,15 @@ var seedOssSheet = Sheet{
 	}},
 }
 
-// newSeedOSS makes Seed-OSS: Qwen2 whose second norm has another name. ByteDance Seed 2025, https://github.com/ByteDance-Seed/seed-oss.
+// newSeedOSS makes Seed-OSS: Qwen2 whose second norm has another name. ByteDance Seed 2025,
+// https://github.com/ByteDance-Seed/seed-oss.
 func newSeedOSS(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attn:     b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
 			ffnNorm:  b.Norm("post_attention_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

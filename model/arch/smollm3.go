@@ -12,7 +12,8 @@ var smollm3Sheet = Sheet{
 	Folders: []hf.Family{{Names: []string{"SmolLM3ForCausalLM", "smollm3"}, Keys: func(m *hf.Meta) { m.Rope(1); requireEveryFourthWithoutRope(m) }, Ops: permuteQK}},
 }
 
-// newSmolLM3 makes SmolLM3: Llama, every fourth layer of which has no positions (Yang et al. 2025, arXiv:2501.18795). Hugging Face 2025.
+// newSmolLM3 makes SmolLM3: Llama, every fourth layer of which has no positions (Yang et al. 2025,
+// arXiv:2501.18795). Hugging Face 2025.
 func newSmolLM3(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeInterleaved), w.Attention()
@@ -23,7 +24,7 @@ func newSmolLM3(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.FFN(nn.SiLU),
 		}

@@ -21,8 +21,9 @@ var stablelmSheet = Sheet{
 	}},
 }
 
-// newStableLM makes StableLM 2: LayerNorms with SwiGLU and RoPE on a part of each head. The larger model norms each head by weights of its own, and has no second norm: both
-// blocks read the same. Bellagente et al. 2024, arXiv:2402.17834.
+// newStableLM makes StableLM 2: LayerNorms with SwiGLU and RoPE on a part of each head. The larger
+// model norms each head by weights of its own, and has no second norm: both blocks read the same.
+// Bellagente et al. 2024, arXiv:2402.17834.
 func newStableLM(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope, attn := w.Rope(model.RopeNeoX), w.Attention()
@@ -32,7 +33,7 @@ func newStableLM(w *model.Weights) (model.Model, error) {
 		if b.Has("attn_q_norm") {
 			h.QNorm, h.KNorm = b.HeadNorm("attn_q_norm", c.NHead, c.HeadDim), b.HeadNorm("attn_k_norm", c.NHeadKV, c.HeadDim)
 		}
-		l := block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.Heads(h), ffn: b.FFN(nn.SiLU)}
+		l := block{attnNorm: b.LayerNorm("attn_norm", c.NEmbd), attn: b.AttnHeads(h), ffn: b.FFN(nn.SiLU)}
 		if !both {
 			l.ffnNorm = b.LayerNorm("ffn_norm", c.NEmbd)
 		}
