@@ -13,9 +13,12 @@
 //   - An architecture is a [Model]: the state it keeps per layer, and Forward and Logits over an
 //     nn.Pass.
 //   - [Weights.Tensors] lists what the architecture took, and how much of it a token needs; with a
-//     builder of [Declare] without any weights.
+//     builder of [BindShapes] without any weights.
 //   - [Weights.Unused] lists the tensors that the architecture left alone, so that nothing is
 //     dropped silently.
+//
+// The package's example spells out one architecture, Llama, from its weights to its logits: begin
+// there.
 //
 // Metadata keys and tensor names are those of GGUF:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
