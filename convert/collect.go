@@ -8,10 +8,10 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -23,7 +23,7 @@ func Collect(ctx context.Context, m *goinfer.Model, chunks [][]int32, dataset st
 	}
 	c := collector{}
 	for _, t := range m.Info().Tensors {
-		if len(t.Shape) > 1 && strings.HasPrefix(t.Name, "blk.") {
+		if len(t.Shape) > 1 && names.Parse(t.Name).Layer != names.None {
 			matrices := int(t.Elements()) / t.Shape[0] / t.Shape[1]
 			c[t.Name] = &squares{sums: make([]float64, matrices*t.Shape[0]), counts: make([]int, matrices)}
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/safetensors"
@@ -191,7 +192,7 @@ func (b *binding) bind(ws []named) error {
 	for _, f := range b.meta.factors {
 		b.add(f)
 	}
-	slices.SortStableFunc(b.parts, func(x, y gguf.Part) int { return compare(x.Name, y.Name) })
+	slices.SortStableFunc(b.parts, func(x, y gguf.Part) int { return names.Compare(x.Name, y.Name) })
 	if len(unmapped) > 0 {
 		b.notes = append(b.notes, fmt.Sprintf("%d tensors of the folder take no part in this architecture, the first is %s", len(unmapped), unmapped[0].name))
 	}
@@ -282,29 +283,11 @@ func single(name string, w weight) bool {
 	case w.Type == quant.F64 || len(w.Shape) == 1 || strings.HasSuffix(name, "_norm.weight") || !strings.HasSuffix(name, ".weight"):
 		return true
 	}
-	base := strings.TrimSuffix(name[strings.LastIndexByte(strings.TrimSuffix(name, ".weight"), '.')+1:], ".weight")
-	switch base {
-	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "conv":
+	switch names.Parse(name).Base {
+	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "shortconv.conv":
 		return true
 	}
 	return false
-}
-
-// compare orders tensors: what comes before the layers, the layers, what comes after.
-func compare(x, y string) int {
-	return cmp.Compare(rank(x), rank(y))
-}
-
-func rank(name string) int {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		no, _, _ := strings.Cut(rest, ".")
-		n, _ := strconv.Atoi(no)
-		return 1 + n
-	}
-	if strings.HasPrefix(name, "output") {
-		return 1 << 30
-	}
-	return 0
 }
 
 // keys is the metadata, with the type of most weights.

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/tensor"
@@ -46,7 +47,7 @@ func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
 		c.Factors = w.ropeFactors(name, c.Factors)
 	}
 	for i := range w.cfg.NLayer {
-		w.used[fmt.Sprintf("blk.%d.rope_freqs.weight", i)] = true
+		w.used[names.Layer(i)+"rope_freqs.weight"] = true
 	}
 	ctx := w.opt.Context
 	if ctx == 0 {

@@ -77,7 +77,7 @@ func (m *llama) forward(f *nn.Pass) *tensor.Tensor {
 	return f.Linear(f.Norm(f.Outputs(x), m.norm), m.head)
 }
 
-// run computes the logits of the last of some tokens. layers is what the cache keeps for each layer.
+// run computes the logits of the last of some tokens; layers is what the cache keeps for each.
 func run(layers []kv.Spec, tokens []int32, forward func(f *nn.Pass) *tensor.Tensor) []float32 {
 	pool := par.New(2) // threads
 	defer pool.Close()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
@@ -195,7 +196,7 @@ func (w *Weights) Config() Config { return w.cfg }
 
 // Block returns the builder of layer i, whose names begin with "blk.i.".
 func (w *Weights) Block(i int) *Weights {
-	b := w.WithPrefix(fmt.Sprintf("blk.%d.", i))
+	b := w.WithPrefix(names.Layer(i))
 	if w.cfg.LayerKV != nil {
 		b.cfg.NHeadKV = w.cfg.LayerKV[i]
 	}
@@ -237,7 +238,7 @@ func (w *Weights) Ignore(prefix string) {
 // IgnoreNext leaves the layers alone that predict further tokens.
 func (w *Weights) IgnoreNext() {
 	for i := range w.cfg.NNextN {
-		w.Ignore(fmt.Sprintf("blk.%d.", w.cfg.NLayer+i))
+		w.Ignore(names.Layer(w.cfg.NLayer + i))
 	}
 }
 

@@ -1,6 +1,10 @@
 package quant
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/goinfer/goinfer/gguf/names"
+)
 
 // typeChooser is the state of FileType.Types: what the rules know and count.
 type typeChooser struct {
@@ -55,7 +59,7 @@ func (p *typeChooser) layer(t *Tensor, counted int) (int, error) {
 	if p.f.NExpert <= 1 {
 		return counted, nil
 	}
-	i := layerOf(t.Name)
+	i := names.Parse(t.Name).Layer
 	if i < 0 || i >= p.f.NLayer {
 		return 0, fmt.Errorf("tensor %q: want a layer below %d in its name", t.Name, p.f.NLayer)
 	}

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
@@ -82,28 +83,18 @@ func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
 	if err != nil {
 		return c, nil, nil, err
 	}
-	w := model.BindShapes(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
+	w := model.BindShapes(c, func(name string) bool { return slices.Contains(s.Optional, names.AnyLayer(name)) })
 	m, err := arch.Build(w)
 	if err != nil {
 		return c, nil, nil, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
 	ts := w.Tensors()
 	for _, name := range s.Optional {
-		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return AnyBlock(t.Name) == name }) {
+		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return names.AnyLayer(t.Name) == name }) {
 			return c, nil, nil, fmt.Errorf("shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
 	return c, ts, m.State(), nil
-}
-
-// AnyBlock is the name of a tensor with the number of its block replaced by a star, as in [Shape.Optional].
-func AnyBlock(name string) string {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		if _, rest, ok = strings.Cut(rest, "."); ok {
-			return "blk.*." + rest
-		}
-	}
-	return name
 }
 
 // Tensors lists the tensors, all as F32.

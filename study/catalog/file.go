@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/tokenizer"
 )
@@ -38,7 +39,7 @@ func FromFile(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
 		s.Vocab = spm(c.NVocab)
 	}
 	for _, t := range ts {
-		if name := AnyBlock(t.Name); !slices.Contains(s.Optional, name) {
+		if name := names.AnyLayer(t.Name); !slices.Contains(s.Optional, name) {
 			s.Optional = append(s.Optional, name)
 		}
 	}

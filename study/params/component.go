@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 )
 
@@ -37,7 +38,7 @@ type part struct {
 
 // parts says what a tensor is for.
 func parts(c model.Config, t model.Tensor) []part {
-	base := baseName(t.Name)
+	base := names.Parse(t.Name).Base
 	rows := int64(t.Shape[len(t.Shape)-1])
 	split := func(names []string, of ...int) []part {
 		var sum int64
@@ -57,22 +58,12 @@ func parts(c model.Config, t model.Tensor) []part {
 	case "attn_kv_b":
 		return split([]string{AttentionK, AttentionV}, c.NHead*(c.HeadDim-c.Rope.Dim), c.NHead*c.HeadDimV)
 	}
-	return []part{{component(base), t.Elements()}}
-}
-
-// baseName is the name of a tensor without its block and what it is of its kind: blk.3.attn_q.weight is attn_q.
-func baseName(name string) string {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		_, name, _ = strings.Cut(rest, ".")
-	}
-	if i := strings.LastIndexByte(name, '.'); i > 0 {
-		name = name[:i]
-	}
-	return name
+	return []part{{component(names.Parse(t.Name)), t.Elements()}}
 }
 
 // component tells tensors apart by their names.
-func component(base string) string {
+func component(n names.Name) string {
+	base := n.Base
 	begins := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(base, n) })
 	}
@@ -97,7 +88,7 @@ func component(base string) string {
 		return Router
 	case strings.HasSuffix(base, "_shexp"):
 		return SharedExperts
-	case begins("ffn_") && (strings.HasSuffix(base, "_exps") || strings.Contains(base, ".")):
+	case begins("ffn_") && (strings.HasSuffix(base, "_exps") || n.Expert != names.None):
 		return Experts
 	case begins("ffn_"):
 		return FeedForward
@@ -108,4 +99,4 @@ func component(base string) string {
 }
 
 // isTable reports whether a token looks up rows of a tensor and is not multiplied with it.
-func isTable(t model.Tensor) bool { return component(baseName(t.Name)) == Embedding }
+func isTable(t model.Tensor) bool { return component(names.Parse(t.Name)) == Embedding }

@@ -27,6 +27,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
@@ -178,7 +179,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Model, error) {
 		if traits.AttentionBias {
 			has = append(has, "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias")
 		}
-		return model.BindShapes(c, func(name string) bool { return slices.Contains(has, catalog.AnyBlock(name)) })
+		return model.BindShapes(c, func(name string) bool { return slices.Contains(has, names.AnyLayer(name)) })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)

@@ -3,9 +3,8 @@ package params
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 )
@@ -159,22 +158,17 @@ func (m *Model) layers(total int64) []Layer {
 		ls[i] = Layer{Layer: i, Components: map[string]int64{}, Tensors: []Tensor{}}
 	}
 	for _, t := range m.Tensors {
-		rest, ok := strings.CutPrefix(t.Name, "blk.")
-		if !ok {
+		n := names.Parse(t.Name)
+		if n.Layer == names.None || n.Layer >= len(ls) {
 			continue
 		}
-		no, name, _ := strings.Cut(rest, ".")
-		i, err := strconv.Atoi(no)
-		if err != nil || i >= len(ls) {
-			continue
-		}
-		l := &ls[i]
+		l := &ls[n.Layer]
 		for _, p := range parts(m.Config, t) {
 			l.Components[p.component] += p.elements
 			l.Parameters += p.elements
 			l.Active += active(t, p.elements)
 		}
-		l.Tensors = append(l.Tensors, Tensor{name, t.Shape, t.Elements()})
+		l.Tensors = append(l.Tensors, Tensor{n.InLayer(), t.Shape, t.Elements()})
 	}
 	for i := range ls {
 		ls[i].Share = share(ls[i].Parameters, total)
