@@ -1,43 +1,51 @@
-package plan
+package bench
 
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
-// Options are how a calibration is done. The zero value works but for Threads.
-type Options struct {
+// CalibrateOptions are how a calibration is done. The zero value works but for Threads.
+type CalibrateOptions struct {
 	Threads int
 	K, V    kv.Type
 	Rounds  int                   // 0, or less, means 8
-	Budget  int64                 // bytes of the larger slice; 0 means 384 MiB, or a sixth of the available memory
+	Budget  int64                 // bytes of the larger slice; 0 means as many as are useful
 	Done    func(step, total int) // called as it goes on, if not nil
 }
 
+// How a calibration is done where the options do not say.
 const (
-	usualRounds = 8
-	usualBudget = 384 << 20
-	promptLen   = 96
-	genLen      = 6
-	depthLen    = 512
+	defaultRounds = 8         // the fastest quarter, two of them, count
+	defaultBudget = 384 << 20 // several times the last-level cache of processors, made in seconds
+	memoryShare   = 6         // the larger slice takes at most a sixth of what is available
 )
 
-// Calibrate measures the speed of a model whose tensors have their types, see params.Model.As, on slices of it with random weights.
-func Calibrate(ctx context.Context, m *params.Model, o Options) (*Speed, error) {
+// The tests of a calibration: long enough that a clock and a first pass do not matter, short enough
+// that a round takes about a second.
+const (
+	calibratePrompt = 96  // above the rows from which matrix products run at their full rate
+	calibrateGen    = 6   // tokens, each of which reads all of the slice
+	calibrateDepth  = 512 // positions further on, where the cache is read
+)
+
+// Calibrate measures the speed of a model whose tensors have their types, see size.Layout.As, on
+// slices of it with random weights.
+func Calibrate(ctx context.Context, m *size.Layout, o CalibrateOptions) (*size.Speed, error) {
 	return calibrate(ctx, m, nil, o)
 }
 
-// Comparison is what was foretold beside what was measured. A ratio is foretold over measured.
-type Comparison struct {
+// PredictionCheck is what was predicted of a model beside what was measured. A ratio is predicted
+// over measured.
+type PredictionCheck struct {
 	Memory         int64   `json:"memory"`
-	MeasuredMemory int64   `json:"measured_memory"` // 0 where the system does not tell
+	MeasuredMemory int64   `json:"measured_memory"` // 0 where the system does not report it
 	MemoryRatio    float64 `json:"memory_ratio,omitempty"`
 	Token          float64 `json:"s_per_token"`
 	MeasuredToken  float64 `json:"measured_s_per_token"`
@@ -47,11 +55,10 @@ type Comparison struct {
 	PromptRatio    float64 `json:"prompt_ratio"`
 }
 
-// Compare calibrates, and has the model itself run in turns with its slices.
-func Compare(ctx context.Context, m *params.Model, real *bench.Model, o Options) (*Speed, *Comparison, error) {
+// CheckPrediction calibrates, runs the model itself alternately with its slices, and compares.
+func CheckPrediction(ctx context.Context, m *size.Layout, real *Model, o CalibrateOptions) (*size.Speed, *PredictionCheck, error) {
 	// Its memory is measured before there are slices.
-	c := &Comparison{}
-	run, err := openCase(ctx, real, testOf(m), o)
+	run, err := openCase(ctx, real, calibrateTest(m), o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,11 +66,11 @@ func Compare(ctx context.Context, m *params.Model, real *bench.Model, o Options)
 	if err := run.measure(ctx); err != nil {
 		return nil, nil, err
 	}
-	need, err := Need(m, Load{Context: run.test.Prompt + run.test.Gen, Sequences: 1, K: o.K, V: o.V})
+	need, err := m.Footprint(size.Workload{Context: run.test.Prompt + run.test.Gen, Sequences: 1, K: o.K, V: o.V})
 	if err != nil {
 		return nil, nil, err
 	}
-	c.Memory, c.MeasuredMemory = need.Total(), run.rss
+	c := &PredictionCheck{Memory: need.Total(), MeasuredMemory: run.rss}
 	if run.rss > 0 {
 		c.MemoryRatio = float64(c.Memory) / float64(run.rss)
 	}
@@ -72,59 +79,59 @@ func Compare(ctx context.Context, m *params.Model, real *bench.Model, o Options)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := s.Predict(m, Load{Context: m.Config.NCtx, Sequences: 1, K: o.K, V: o.V}, run.test.Prompt+run.test.Gen/2)
+	p, err := s.Predict(m, size.Workload{Context: m.Config.NCtx, Sequences: 1, K: o.K, V: o.V}, run.test.Prompt+run.test.Gen/2)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.Token, c.MeasuredToken = p.Token, fast(run.gen)
-	c.Prompt, c.MeasuredPrompt = 1/p.Prompt, fast(run.prompt)
+	c.Token, c.MeasuredToken = p.Token, fastest(run.gen)
+	c.Prompt, c.MeasuredPrompt = 1/p.Prompt, fastest(run.prompt)
 	c.TokenRatio, c.PromptRatio = c.Token/c.MeasuredToken, c.Prompt/c.MeasuredPrompt
 	return s, c, nil
 }
 
-// testOf is a short prompt and what follows it, within a model's context.
-func testOf(m *params.Model) bench.Test {
+// calibrateTest is a short prompt and some tokens after it, within a model's context.
+func calibrateTest(m *size.Layout) Test {
 	room := m.Config.NCtx
-	return bench.Test{Prompt: max(1, min(promptLen, room/4)), Gen: max(1, min(genLen, room/8))}
+	return Test{Prompt: max(1, min(calibratePrompt, room/4)), Gen: max(1, min(calibrateGen, room/8))}
 }
 
-// running is a test of an open model, and what it took: seconds for a token of each, by round.
-type running struct {
-	test        bench.Test
-	session     *bench.Session
+// timedCase is a test of an open model, and the seconds that a token of each phase took, by round.
+type timedCase struct {
+	test        Test
+	session     *Session
 	prompt, gen []float64
 	rss         int64
 }
 
-func openCase(ctx context.Context, m *bench.Model, t bench.Test, o Options) (*running, error) {
-	set := bench.Settings{Threads: o.Threads, Batch: ubatch, Ubatch: ubatch, K: o.K, V: o.V}
-	s, err := m.Session(ctx, bench.Case{Settings: set, Test: t}, true)
+func openCase(ctx context.Context, m *Model, t Test, o CalibrateOptions) (*timedCase, error) {
+	set := Settings{Threads: o.Threads, Batch: size.Ubatch, Ubatch: size.Ubatch, K: o.K, V: o.V}
+	s, err := m.Session(ctx, Case{Settings: set, Test: t}, true)
 	if err != nil {
 		return nil, err
 	}
-	return &running{test: t, session: s}, nil
+	return &timedCase{test: t, session: s}, nil
 }
 
-func (r *running) measure(ctx context.Context) error {
-	p, g, rss, err := r.session.Measure(ctx)
+func (c *timedCase) measure(ctx context.Context) error {
+	p, g, rss, err := c.session.Measure(ctx)
 	if err != nil {
 		return err
 	}
-	r.prompt = append(r.prompt, p.Seconds()/float64(max(1, r.test.Prompt)))
-	r.gen = append(r.gen, g.Seconds()/float64(r.test.Gen))
-	r.rss = max(r.rss, rss)
+	c.prompt = append(c.prompt, p.Seconds()/float64(max(1, c.test.Prompt)))
+	c.gen = append(c.gen, g.Seconds()/float64(c.test.Gen))
+	c.rss = max(c.rss, rss)
 	return nil
 }
 
-// calibrate measures slices in rounds, and beside them another model, if not nil.
-func calibrate(ctx context.Context, m *params.Model, beside *running, o Options) (*Speed, error) {
+// calibrate measures slices in rounds, and beside them another case, if not nil.
+func calibrate(ctx context.Context, m *size.Layout, beside *timedCase, o CalibrateOptions) (*size.Speed, error) {
 	if o.Rounds <= 0 {
-		o.Rounds = usualRounds
+		o.Rounds = defaultRounds
 	}
 	if o.Budget == 0 {
-		o.Budget = usualBudget
+		o.Budget = defaultBudget
 		if have, _, ok := mem.Available(); ok {
-			o.Budget = min(o.Budget, have/6)
+			o.Budget = min(o.Budget, have/memoryShare)
 		}
 	}
 	step, total := 0, o.Rounds+2
@@ -134,35 +141,24 @@ func calibrate(ctx context.Context, m *params.Model, beside *running, o Options)
 			o.Done(step, total)
 		}
 	}
-	small, large, err := slice(m, o.Budget)
-	if err != nil {
-		return nil, err
-	}
-	a, err := build(ctx, small, m.Recipe)
+	a, b, err := buildSlices(ctx, m, o.Budget, tick)
 	if err != nil {
 		return nil, err
 	}
 	defer a.model.Close()
-	tick()
-	b := a
-	if small.Get("block_count") != large.Get("block_count") {
-		if b, err = build(ctx, large, m.Recipe); err != nil {
-			return nil, err
-		}
-		defer b.model.Close()
+	defer b.model.Close()
+	t := calibrateTest(a.layout)
+	deep := Test{Gen: t.Gen, Depth: min(calibrateDepth, a.layout.Config.NCtx/2)}
+	cases := []struct {
+		slice *slice
+		test  Test
+	}{{a, deep}, {a, t}, {b, t}}
+	if a == b {
+		cases = cases[:2]
 	}
-	tick()
-	t := testOf(a.twin)
-	deep := bench.Test{Gen: t.Gen, Depth: min(depthLen, a.twin.Config.NCtx/2)}
-	var all []*running
-	for _, c := range []struct {
-		piece *piece
-		test  bench.Test
-	}{{a, deep}, {a, t}, {b, t}} {
-		if n := len(all); n == 2 && a == b {
-			break
-		}
-		r, err := openCase(ctx, c.piece.model, c.test, o)
+	var all []*timedCase
+	for _, c := range cases {
+		r, err := openCase(ctx, c.slice.model, c.test, o)
 		if err != nil {
 			return nil, err
 		}
@@ -173,97 +169,132 @@ func calibrate(ctx context.Context, m *params.Model, beside *running, o Options)
 	if beside != nil {
 		all = append(all, beside)
 	}
-	watch, err := probe.Begin(ctx, o.Threads, true)
-	if err != nil {
+	s := &size.Speed{
+		Type: m.FileType, Threads: o.Threads, SliceBytes: b.layout.Bytes(), SliceLayers: b.layout.Config.NLayer,
+		Whole: b.layout.Bytes() == m.Bytes(), Narrowed: b.layout.Config.NEmbd != m.Config.NEmbd,
+	}
+	if err := measureRounds(ctx, s, all, o, tick); err != nil {
 		return nil, err
 	}
-	gbs, err := inTurns(ctx, all, o, tick)
-	if err != nil {
-		return nil, err
-	}
-	load, err := watch.End(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s := &Speed{
-		Load: load,
-		Type: m.Recipe, Threads: o.Threads, Bandwidth: gbs, SliceBytes: b.counts.Bytes, SliceLayers: b.twin.Config.NLayer,
-		Whole: b.counts.Bytes == m.Size(), Narrowed: b.twin.Config.NEmbd != m.Config.NEmbd,
-	}
-	return s, s.fit(a, b, first, larger, further, o)
+	return s, fit(s, a, b, first, larger, further, o)
 }
 
-// inTurns measures all tests once in each round, and with them the bandwidth of memory, the highest of which it returns in GB/s.
-func inTurns(ctx context.Context, all []*running, o Options, tick func()) (float64, error) {
-	most := 0.0
+// measureRounds measures all cases once in each round, and with them the bandwidth of memory, the
+// highest of which s gets, with the load of other programs.
+func measureRounds(ctx context.Context, s *size.Speed, all []*timedCase, o CalibrateOptions, tick func()) error {
+	watch, err := probe.Begin(ctx, o.Threads, true)
+	if err != nil {
+		return err
+	}
 	for range o.Rounds {
 		gbs, err := probe.Bandwidth(ctx, o.Threads)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		most = max(most, gbs)
+		s.Bandwidth = max(s.Bandwidth, gbs)
 		for _, r := range all {
 			if err := r.measure(ctx); err != nil {
-				return 0, err
+				return err
 			}
 		}
 		tick()
 	}
-	return most, nil
+	s.Load, err = watch.End(ctx)
+	return err
 }
 
-// fit works the figures out of what the small slice, the large one, and the small one further on took.
-func (s *Speed) fit(a, b *piece, first, larger, further *running, o Options) error {
+// Bounds of what is fitted, beyond which a difference of two times is noise: a pass is mostly the
+// reading of weights, and attention reads its bytes in order, as products do.
+const (
+	maxCacheCost  = 2    // cost of a byte of the cache over that of a byte of the weights
+	maxCacheShare = 0.5  // share of the cache in the time of a token after a short prompt
+	maxFixedShare = 0.05 // share in the time of a token of what does not grow with the bytes
+)
+
+// fit works out the figures of s from the times of the small slice a, the large one b, and the
+// small one further on.
+func fit(s *size.Speed, a, b *slice, first, larger, further *timedCase, o CalibrateOptions) error {
 	at := first.test.Prompt + first.test.Gen/2
 	deep := further.test.Depth + further.test.Gen/2
-	cacheA, err := a.twin.CacheAt(o.K, o.V, at)
+	cacheA, err := a.layout.CacheRead(o.K, o.V, at)
 	if err != nil {
 		return err
 	}
-	deepA, err := a.twin.CacheAt(o.K, o.V, deep)
+	deepA, err := a.layout.CacheRead(o.K, o.V, deep)
 	if err != nil {
 		return err
 	}
-	cacheB, err := b.twin.CacheAt(o.K, o.V, at)
+	cacheB, err := b.layout.CacheRead(o.K, o.V, at)
 	if err != nil {
 		return err
 	}
-	bytesA, bytesB := float64(a.counts.ActiveBytes), float64(b.counts.ActiveBytes)
-	ta, tb := fast(first.gen), fast(larger.gen)
-	// A byte of the cache costs no more than a few of the weights do: what is beyond is noise.
-	s.CacheByte = min(max(0, fast(further.gen)-ta)/max(1, float64(deepA-cacheA)), 2*ta/bytesA)
-	ta, tb = max(ta/2, ta-float64(cacheA)*s.CacheByte), max(tb/2, tb-float64(cacheB)*s.CacheByte)
+	bytesA, bytesB := float64(a.layout.Counts().ReadBytes), float64(b.layout.Counts().ReadBytes)
+	ta, tb := fastest(first.gen), fastest(larger.gen)
+	s.CacheByte = min(max(0, fastest(further.gen)-ta)/max(1, float64(deepA-cacheA)), maxCacheCost*ta/bytesA)
+	withoutCache := func(t float64, cache int64) float64 {
+		return max((1-maxCacheShare)*t, t-float64(cache)*s.CacheByte)
+	}
+	ta, tb = withoutCache(ta, cacheA), withoutCache(tb, cacheB)
 	if bytesB > bytesA {
-		// What does not grow with the bytes is little; more than this is noise.
-		s.Fixed = min(max(0, ta-bytesA*(tb-ta)/(bytesB-bytesA)), 0.05*ta)
+		s.Fixed = min(max(0, ta-bytesA*(tb-ta)/(bytesB-bytesA)), maxFixedShare*ta)
 	}
 	s.Byte = (tb - s.Fixed) / bytesB
-	s.Op = fast(larger.prompt) / ops(b.twin)
+	s.Op = fastest(larger.prompt) / b.layout.TokenOps()
 	return nil
 }
 
-// piece is a model with random weights.
-type piece struct {
-	twin   *params.Model
-	model  *bench.Model
-	counts catalog.Counts
+// fastest is the mean of the fastest quarter of times: whatever else runs on the machine only adds
+// to them.
+func fastest(times []float64) float64 {
+	if len(times) == 0 {
+		return 0
+	}
+	return mean(slices.Sorted(slices.Values(times))[:(len(times)+3)/4])
 }
 
-func build(ctx context.Context, s catalog.Shape, recipe string) (*piece, error) {
-	twin, err := params.Of(s)
+// slice is a model with random weights and fewer layers.
+type slice struct {
+	layout *size.Layout
+	model  *Model
+}
+
+// buildSlices makes the small and the large slice of a model, which are the same where the model is
+// small.
+func buildSlices(ctx context.Context, m *size.Layout, budget int64, tick func()) (a, b *slice, err error) {
+	small, large, err := sliceShapes(m, budget)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a, err = buildSlice(ctx, small, m.FileType); err != nil {
+		return nil, nil, err
+	}
+	tick()
+	b = a
+	if small.Get("block_count") != large.Get("block_count") {
+		if b, err = buildSlice(ctx, large, m.FileType); err != nil {
+			a.model.Close()
+			return nil, nil, err
+		}
+	}
+	tick()
+	return a, b, nil
+}
+
+func buildSlice(ctx context.Context, s size.Shape, fileType string) (*slice, error) {
+	layout, err := s.Layout()
 	if err == nil {
-		twin, err = twin.As(recipe)
+		layout, err = layout.As(fileType)
 	}
 	if err != nil {
 		return nil, err
 	}
-	src, err := bench.Of(s)
+	src, err := Of(s)
 	if err != nil {
 		return nil, err
 	}
-	model, err := src.Load(ctx, recipe, nil)
+	model, err := src.Load(ctx, fileType, nil)
 	if err != nil {
 		return nil, fmt.Errorf("a slice of %s: %w", s.Name, err)
 	}
-	return &piece{twin, model, catalog.Count(twin.Tensors)}, nil
+	return &slice{layout, model}, nil
 }

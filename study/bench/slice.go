@@ -1,20 +1,24 @@
-package plan
+package bench
 
 import (
 	"fmt"
 
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/size"
 )
 
-// slice returns two shapes that are made of what the model is made of, the larger one of at most budget bytes: with few layers and with more. Where a layer is too large they
-// have fewer experts, and at last less of everything. A model that is small enough is both.
-func slice(m *params.Model, budget int64) (small, large catalog.Shape, err error) {
-	s, err := m.Twin()
+// sliceRatio is how many times more layers the larger slice has than the smaller one: enough that
+// the difference of their times is more than noise.
+const sliceRatio = 3
+
+// sliceShapes returns two shapes that are made of what the model is made of, with few layers and
+// with more, the larger one of at most budget bytes. Where a layer is too large they have fewer
+// experts, and at last less of everything. A model that is small enough is both.
+func sliceShapes(m *size.Layout, budget int64) (small, large size.Shape, err error) {
+	s, err := m.Shape()
 	if err != nil {
 		return s, s, err
 	}
-	if n, err := bytesOf(s, m.Recipe); err != nil || n <= budget {
+	if n, err := s.Counts(m.FileType, false); err != nil || n.Bytes <= budget {
 		return s, s, err
 	}
 	// Layers without experts stand before those that have some: one of them is kept.
@@ -22,12 +26,12 @@ func slice(m *params.Model, budget int64) (small, large catalog.Shape, err error
 	first := max(1+dense, s.Get("interleave_moe_layer_step"))
 	s = s.Set(map[string]int{"leading_dense_block_count": dense, "nextn_predict_layers": 0})
 	for {
-		layers, err := layersWithin(s, m.Recipe, budget, first)
+		layers, err := layersWithin(s, m.FileType, budget, first)
 		if err != nil {
 			return s, s, err
 		}
-		if layers >= 3*first {
-			return withLayers(s, max(first, layers/3)), withLayers(s, layers), nil
+		if layers >= sliceRatio*first {
+			return withLayers(s, max(first, layers/sliceRatio)), withLayers(s, layers), nil
 		}
 		if s, err = shrink(s); err != nil {
 			return s, s, err
@@ -35,18 +39,19 @@ func slice(m *params.Model, budget int64) (small, large catalog.Shape, err error
 	}
 }
 
-func withLayers(s catalog.Shape, n int) catalog.Shape { return s.Set(map[string]int{"block_count": n}) }
+func withLayers(s size.Shape, n int) size.Shape { return s.Set(map[string]int{"block_count": n}) }
 
-// layersWithin is the most layers, from first on, with which a shape takes no more than budget bytes; fewer than first where there are none.
-func layersWithin(s catalog.Shape, recipe string, budget int64, first int) (int, error) {
+// layersWithin is the most layers, from first on, with which a shape takes no more than budget
+// bytes; fewer than first where there are none.
+func layersWithin(s size.Shape, fileType string, budget int64, first int) (int, error) {
 	low, high := first-1, s.Get("block_count")
 	for high-low > 1 {
 		mid := (low + high) / 2
-		n, err := bytesOf(withLayers(s, mid), recipe)
+		n, err := withLayers(s, mid).Counts(fileType, false)
 		if err != nil {
 			return 0, err
 		}
-		if n <= budget {
+		if n.Bytes <= budget {
 			low = mid
 		} else {
 			high = mid
@@ -55,14 +60,14 @@ func layersWithin(s catalog.Shape, recipe string, budget int64, first int) (int,
 	return low, nil
 }
 
-func bytesOf(s catalog.Shape, recipe string) (int64, error) {
-	ts, _, err := s.Types(recipe, false)
-	return catalog.Count(ts).Bytes, err
-}
+// A layer keeps so many experts while their number is halved: as few as 8 still make a token read
+// other experts than the last one, as long as there are twice as many as are chosen.
+const fewExperts = 8
 
-// shrink makes a shape's layers smaller: by the number of experts as long as there are many more than are chosen, then by half its width and its heads.
-func shrink(s catalog.Shape) (catalog.Shape, error) {
-	if n, used := s.Get("expert_count"), s.Get("expert_used_count"); n > max(8, 2*used) {
+// shrink makes a shape's layers smaller: by the number of experts as long as there are many more
+// than are chosen, then by half its width and its heads.
+func shrink(s size.Shape) (size.Shape, error) {
+	if n, used := s.Get("expert_count"), s.Get("expert_used_count"); n > max(fewExperts, 2*used) {
 		groups := max(1, s.Get("expert_group_count"))
 		half := n / 2
 		if half%groups == 0 {
@@ -77,10 +82,10 @@ func shrink(s catalog.Shape) (catalog.Shape, error) {
 		}
 		keys[name] = n / 2
 	}
-	kv := max(1, s.Get("attention.head_count_kv")/2)
-	for keys["attention.head_count"]%kv != 0 {
-		kv--
+	headsKV := max(1, s.Get("attention.head_count_kv")/2)
+	for keys["attention.head_count"]%headsKV != 0 {
+		headsKV--
 	}
-	keys["attention.head_count_kv"] = kv
+	keys["attention.head_count_kv"] = headsKV
 	return s.Set(keys), nil
 }

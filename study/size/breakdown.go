@@ -1,4 +1,4 @@
-package params
+package size
 
 import (
 	"fmt"
@@ -7,27 +7,26 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/model"
 )
 
-// Report says where the parameters of a model are.
-type Report struct {
+// Breakdown reports where the parameters of a model are.
+type Breakdown struct {
 	Name         string      `json:"name"`
 	About        string      `json:"about,omitempty"`
 	Architecture string      `json:"architecture"`
 	Total        int64       `json:"total"`
-	Active       int64       `json:"active"` // all but those of experts that are not chosen for a token
+	Active       int64       `json:"active"` // parameters active for a token, see [Counts]
 	Tied         bool        `json:"tied"`   // the output matrix is the embedding, counted once
-	Hyper        Hyper       `json:"hyper_parameters"`
+	Hyper        HyperParams `json:"hyper_parameters"`
 	Components   []Component `json:"components"`
 	Layers       []Layer     `json:"layers"`
-	Bytes        Bytes       `json:"bytes"`
-	Cache        Cache       `json:"kv_cache"`
+	Bytes        WeightBytes `json:"bytes"`
+	Cache        CacheSizes  `json:"kv_cache"`
 	Notes        []string    `json:"notes,omitempty"`
 }
 
-// Hyper are the numbers that the rest follows from.
-type Hyper struct {
+// HyperParams are the numbers that the rest follows from.
+type HyperParams struct {
 	Layers      int `json:"layers"`
 	Embd        int `json:"embedding_length"`
 	Heads       int `json:"heads"`
@@ -41,7 +40,7 @@ type Hyper struct {
 	Context     int `json:"context_length"`
 }
 
-// Component is a kind of parameters. Share is its part of the total.
+// Component is a kind of parameters. Share is its fraction of the total.
 type Component struct {
 	Name       string  `json:"name"`
 	Parameters int64   `json:"parameters"`
@@ -56,107 +55,105 @@ type Layer struct {
 	Active     int64            `json:"active"`
 	Share      float64          `json:"share"`
 	Components map[string]int64 `json:"components"`
-	Tensors    []Tensor         `json:"tensors"`
+	Tensors    []LayerTensor    `json:"tensors"`
 }
 
-// Tensor is a tensor of a layer, its name without the layer's. Shape is in GGUF's order, the fastest dimension first.
-type Tensor struct {
+// LayerTensor is a tensor of a layer, its name without the layer's. Shape is in GGUF's order, the
+// fastest dimension first.
+type LayerTensor struct {
 	Name       string `json:"name"`
 	Shape      []int  `json:"shape"`
 	Parameters int64  `json:"parameters"`
 }
 
-// Bytes are what the parameters take.
-type Bytes struct {
-	// The naive reckoning: 2, 1 and ½ bytes for each.
+// WeightBytes are what the parameters take.
+type WeightBytes struct {
+	// The precisions of articles: 2, 1 and ½ bytes for each parameter.
 	FP16  int64       `json:"fp16"`
 	INT8  int64       `json:"int8"`
 	INT4  int64       `json:"int4"`
-	File  int64       `json:"file,omitempty"` // as they are stored
-	Types []TypeBytes `json:"types"`          // in files of the types in use
+	File  int64       `json:"file,omitempty"` // size as stored
+	Types []TypeBytes `json:"types"`          // size in files of the types in use
 }
 
-// TypeBytes are the bytes in files of a type: most types are mixtures, since some tensors are worth more bits.
+// TypeBytes are the bytes in files of a type: most are mixes, since some tensors are worth more
+// bits.
 type TypeBytes struct {
 	Type  string  `json:"type"`
 	Bytes int64   `json:"bytes"`
 	Bits  float64 `json:"bits_per_weight"`
 }
 
-// Cache is what the cache of keys and values grows by with each token of each sequence.
-type Cache struct {
-	Types []CacheBytes `json:"types"`
-	// MultiHead is how many times more it would be in F16 if every query head had a key head of its own; 1 where each has.
+// CacheSizes are what the cache of keys and values grows by with each token of each sequence.
+type CacheSizes struct {
+	Types []CacheSize `json:"types"`
+	// MultiHead is how many times larger it would be in F16 if every query head had a key head of
+	// its own; 1 where each has.
 	MultiHead float64 `json:"multi_head_factor"`
 }
 
-// CacheBytes are the bytes in a format of the cache.
-type CacheBytes struct {
+// CacheSize is the bytes in a format of the cache. MultiHead is 0 where heads of keys for every
+// query head would be no whole number of the format's blocks.
+type CacheSize struct {
 	Type      string `json:"type"`
 	Token     int64  `json:"bytes_per_token"`
-	Context   int64  `json:"context_bytes"`                        // of a sequence as long as the context
-	MultiHead int64  `json:"multi_head_bytes_per_token,omitempty"` // 0 where such heads would be no whole number of the format's blocks
+	Context   int64  `json:"context_bytes"` // of a sequence as long as the context
+	MultiHead int64  `json:"multi_head_bytes_per_token,omitempty"`
 }
 
-// FileTypes are the types of files that a report counts.
+// FileTypes are the types of files that a breakdown counts.
 var FileTypes = []string{"F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "Q3_K_M", "Q2_K"}
 
-// cacheTypes are the formats of the cache that a report counts.
+// cacheTypes are the formats of the cache that a breakdown counts.
 var cacheTypes = []kv.Type{kv.F16, kv.Q8_0, kv.Q4_0}
 
-// Report counts.
-func (m *Model) Report() (*Report, error) {
-	c := m.Config
-	r := &Report{Name: m.Name, About: m.About, Architecture: c.Arch, Tied: m.Tied(), Notes: m.Notes, Hyper: Hyper{
-		Layers: c.NLayer, Embd: c.NEmbd, Heads: c.NHead, HeadsKV: c.NHeadKV, HeadDim: c.HeadDim, FF: c.NFF, Experts: c.NExpert, ExpertsUsed: c.NExpertUsed, Vocab: c.NVocab, Context: c.NCtx,
-	}}
+// Breakdown counts the parameters by component and by layer.
+func (m *Layout) Breakdown() (*Breakdown, error) {
+	c, n := m.Config, m.Counts()
+	b := &Breakdown{
+		Name: m.Name, About: m.About, Architecture: c.Arch, Total: n.Params, Active: n.Active, Tied: m.Tied(), Notes: m.Notes,
+		Hyper: HyperParams{
+			Layers: c.NLayer, Embd: c.NEmbd, Heads: c.NHead, HeadsKV: c.NHeadKV, HeadDim: c.HeadDim, FF: c.NFF,
+			Experts: c.NExpert, ExpertsUsed: c.NExpertUsed, Vocab: c.NVocab, Context: c.NCtx,
+		},
+	}
 	if c.NExpert > 0 {
-		r.Hyper.ExpertFF = c.NFFExpert
+		b.Hyper.ExpertFF = c.NFFExpert
 	}
 	sums := map[string]*Component{}
 	for _, t := range m.Tensors {
-		for _, p := range parts(c, t) {
+		for _, p := range sharesOf(c, t) {
 			s := sums[p.component]
 			if s == nil {
 				s = &Component{Name: p.component}
 				sums[p.component] = s
 			}
-			s.Parameters += p.elements
-			s.Active += active(t, p.elements)
-			r.Total += p.elements
-			r.Active += active(t, p.elements)
+			s.Parameters += p.params
+			s.Active += p.active
 		}
 	}
 	for _, name := range components {
 		if s := sums[name]; s != nil {
-			s.Share = share(s.Parameters, r.Total)
-			r.Components = append(r.Components, *s)
+			s.Share = fraction(s.Parameters, b.Total)
+			b.Components = append(b.Components, *s)
 		}
 	}
-	r.Layers = m.layers(r.Total)
+	b.Layers = m.layers(b.Total)
 	var err error
-	if r.Bytes, err = m.bytes(r.Total); err != nil {
+	if b.Bytes, err = m.weightBytes(b.Total); err != nil {
 		return nil, err
 	}
-	r.Cache, err = m.cache()
-	return r, err
+	b.Cache, err = m.cacheSizes()
+	return b, err
 }
 
-// active is how many of n elements of a tensor count as active: of experts those that are chosen, of everything else all, though a token reads one row of the embedding.
-func active(t model.Tensor, n int64) int64 {
-	if isTable(t) {
-		return n
-	}
-	return n / int64(t.Of) * int64(t.Used)
-}
-
-func share(n, of int64) float64 { return float64(n) / float64(max(1, of)) }
+func fraction(n, of int64) float64 { return float64(n) / float64(max(1, of)) }
 
 // layers counts by layer.
-func (m *Model) layers(total int64) []Layer {
+func (m *Layout) layers(total int64) []Layer {
 	ls := make([]Layer, m.Config.NLayer)
 	for i := range ls {
-		ls[i] = Layer{Layer: i, Components: map[string]int64{}, Tensors: []Tensor{}}
+		ls[i] = Layer{Layer: i, Components: map[string]int64{}, Tensors: []LayerTensor{}}
 	}
 	for _, t := range m.Tensors {
 		rest, ok := strings.CutPrefix(t.Name, "blk.")
@@ -169,55 +166,61 @@ func (m *Model) layers(total int64) []Layer {
 			continue
 		}
 		l := &ls[i]
-		for _, p := range parts(m.Config, t) {
-			l.Components[p.component] += p.elements
-			l.Parameters += p.elements
-			l.Active += active(t, p.elements)
+		for _, p := range sharesOf(m.Config, t) {
+			l.Components[p.component] += p.params
+			l.Parameters += p.params
+			l.Active += p.active
 		}
-		l.Tensors = append(l.Tensors, Tensor{name, t.Shape, t.Elements()})
+		l.Tensors = append(l.Tensors, LayerTensor{name, t.Shape, t.Elements()})
 	}
 	for i := range ls {
-		ls[i].Share = share(ls[i].Parameters, total)
+		ls[i].Share = fraction(ls[i].Parameters, total)
 	}
 	return ls
 }
 
-// Group is a run of layers alike, from First to Last.
-type Group struct {
+// LayerGroup is a run of layers alike, from First to Last.
+type LayerGroup struct {
 	First, Last int
 	Layer
 }
 
 // Groups puts neighbouring layers alike together.
-func (r *Report) Groups() []Group {
-	var gs []Group
-	for i, l := range r.Layers {
-		if n := len(gs); n > 0 && slices.EqualFunc(gs[n-1].Tensors, l.Tensors, func(a, b Tensor) bool { return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) }) {
+func (b *Breakdown) Groups() []LayerGroup {
+	alike := func(a, b LayerTensor) bool { return a.Name == b.Name && slices.Equal(a.Shape, b.Shape) }
+	var gs []LayerGroup
+	for i, l := range b.Layers {
+		if n := len(gs); n > 0 && slices.EqualFunc(gs[n-1].Tensors, l.Tensors, alike) {
 			gs[n-1].Last = i
 			continue
 		}
-		gs = append(gs, Group{i, i, l})
+		gs = append(gs, LayerGroup{i, i, l})
 	}
 	return gs
 }
 
-func (m *Model) bytes(total int64) (Bytes, error) {
-	b := Bytes{FP16: 2 * total, INT8: total, INT4: (total + 1) / 2}
+// precisions are the bytes of parameters at 2, 1 and ½ bytes each.
+func precisions(parameters int64) WeightBytes {
+	return WeightBytes{FP16: 2 * parameters, INT8: parameters, INT4: (parameters + 1) / 2}
+}
+
+func (m *Layout) weightBytes(total int64) (WeightBytes, error) {
+	b := precisions(total)
 	if m.Stored {
-		b.File = m.Size()
+		b.File = m.Bytes()
 	}
 	for _, name := range FileTypes {
 		as, err := m.As(name)
 		if err != nil {
 			return b, err
 		}
-		n := as.Size()
-		b.Types = append(b.Types, TypeBytes{name, n, 8 * float64(n) / float64(max(1, total))})
+		n := as.Bytes()
+		b.Types = append(b.Types, TypeBytes{name, n, 8 * fraction(n, total)})
 	}
 	return b, nil
 }
 
-func (m *Model) cache() (Cache, error) {
+func (m *Layout) cacheSizes() (CacheSizes, error) {
 	multi := *m
 	multi.State = slices.Clone(m.State)
 	for i, s := range multi.State {
@@ -225,21 +228,21 @@ func (m *Model) cache() (Cache, error) {
 			multi.State[i].Heads, multi.State[i].KDim, multi.State[i].VDim = m.Config.NHead, m.Config.HeadDim, m.Config.HeadDimV
 		}
 	}
-	c := Cache{MultiHead: 1}
+	c := CacheSizes{MultiHead: 1}
 	for _, t := range cacheTypes {
-		n, err := m.CacheToken(t, t)
+		n, err := m.CacheGrowth(t, t)
 		if err != nil { // heads that are no whole number of blocks
 			continue
 		}
-		full, err := m.CacheAt(t, t, m.Config.NCtx)
+		full, err := m.CacheRead(t, t, m.Config.NCtx)
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		all, err := multi.CacheToken(t, t)
+		all, err := multi.CacheGrowth(t, t)
 		if err != nil {
 			all = 0
 		}
-		c.Types = append(c.Types, CacheBytes{t.String(), n, full, all})
+		c.Types = append(c.Types, CacheSize{t.String(), n, full, all})
 		if t == kv.F16 && n > 0 {
 			c.MultiHead = float64(all) / float64(n)
 		}

@@ -1,20 +1,39 @@
-// Package plan foretells what running a model takes on this machine: memory, and time per token.
+// Package size works out what a model needs before there is a model: where its parameters are, how
+// many bytes they take in any type, what the cache of keys and values grows by with each token, and
+// how much memory and time running it will take. No weight is read.
 //
 // In order of use:
 //
-//   - [Need] works out [Memory] from the shape alone: weights, cache of keys and values, activations, the program.
-//   - [Calibrate] measures how fast the machine runs models made of what a model is made of, and gives a [Speed]; [Speed.Predict] is what that means for the model.
-//   - [Compare] has the model itself run in turns with its slices, and puts what was measured beside what was foretold.
-//   - [Devices] counts accelerators, [Choose] the known models that fit.
+//   - [Known], [Open], [OpenBytes], [FromGGUF] and [ParseConfig] make a [Layout]: hyper-parameters,
+//     tensors, and what the cache keeps, of a known model, from the header of a file, or from a
+//     config.json. [Layout.As] gives every tensor the type that it has in a file of a given type.
+//   - [Layout.Breakdown] counts the parameters by component and by layer; [Layout.Footprint] is the
+//     memory for a [Workload].
+//   - [NewEstimate] compares types, contexts and numbers of sequences with this machine's memory.
+//     With a [Speed], which bench.Calibrate measures, [Speed.Predict] gives the time of a token,
+//     and [Choose] lists the known models that fit and are fast enough.
+//   - [ShapeNames] and [FindShape] look up the [Shape] of a published model, and [Shape.Random]
+//     writes a file of that shape with random weights: measuring speed and memory takes the sizes
+//     of a model, not what it has learnt.
 //
-// # How time is foretold
+// # What is counted
 //
-// A token costs a pass over the weights: t = fixed + bytes of active weights × s/byte + bytes of cached keys and values × s/byte. No constant of any machine is in the code. All
-// three figures are measured on the real engine: on slices of the model, with random weights in the same types and of the same width but few layers, a small one and a larger
-// one, at the beginning of a context and further on. The slices run in turns, and what counts are the fastest quarter of the rounds: on shared machines the bandwidth changes
-// within minutes, and whatever else runs only adds time. A model whose layers do not fit is narrowed, and one that is small enough is its own slice.
+// The tensors are those that the architecture asks for when it is given the hyper-parameters: what
+// is counted is what is computed with. Tensors that take no part, such as layers that predict
+// further tokens, and factors of RoPE, which are not learnt, are not counted.
 //
-// A prompt costs its operations, two for each weight that a token is multiplied with, at the rate at which the larger slice does them.
+// Active parameters are those of the experts that a token is given to, and all others, the
+// embedding too, as models are published. What a token reads is less: one row of the embedding,
+// unless the embedding is the output matrix as well. Both are defined by model.Tensor.
 //
-// The bandwidth of reading memory is measured beside it: no pass is faster than its bytes can be read (Williams, Waterman and Patterson 2009, doi:10.1145/1498765.1498785).
-package plan
+// # How time is predicted
+//
+// A token takes one pass over the weights:
+//
+//	t = fixed + active bytes × s/byte + bytes of cached keys and values × s/byte
+//
+// and each token of a prompt its operations, two for each weight that it is multiplied with, at
+// s/op. No constant of any machine is in the code: a [Speed] holds these four, measured on this
+// machine. No pass is faster than its bytes can be read ([Prediction.Bound]; Williams, Waterman and
+// Patterson 2009, "Roofline", doi:10.1145/1498765.1498785).
+package size

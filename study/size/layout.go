@@ -1,20 +1,4 @@
-// Package params tells where the parameters of a model are and what they take: by component and by layer, how many of them a token needs, their bytes in any type of file,
-// and what the cache of keys and values grows by with each token.
-//
-// In order of use:
-//
-//   - [Shape], [Open], [OpenBytes], [Header] and [ParseConfig] make a [Model]: hyper-parameters, tensors, and what the cache keeps, from a known shape, from the header of a
-//     file, or from a config.json. No weight is read.
-//   - [Model.Report] counts. A [Report] is what goinfer params prints.
-//   - [Model.As] gives every tensor the type that a file of a recipe has; [Model.CacheToken] is the cache's growth, [Model.CacheAt] its size.
-//
-// The tensors are those that the architecture which runs the model asks for: what is counted is what is computed with. Tensors that take no part, such as layers that predict
-// further tokens, and factors of RoPE, which are not learnt, are not counted.
-//
-//	m, err := params.Shape("mixtral-8x7b")
-//	r, err := m.Report()
-//	fmt.Println(r.Total, r.Active) // 46702792704 12879925248
-package params
+package size
 
 import (
 	"cmp"
@@ -33,52 +17,37 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
-	"github.com/goinfer/goinfer/study/catalog"
 )
 
-// Model is what is known of a model without its weights.
-type Model struct {
+// Layout is what a model consists of, without its weights.
+type Layout struct {
 	Name    string
-	About   string // in a few words, may be empty
+	About   string // a few words, may be empty
 	Config  model.Config
-	Tensors []model.Tensor // that the architecture takes
+	Tensors []model.Tensor // tensors that the architecture takes
 	State   []kv.Spec      // what the cache keeps for each layer
-	// Stored says that there are weights: the types of Tensors are theirs, and not just F32. Recipe is the name of the mixture that they are in, where the file tells it.
-	Stored bool
-	Recipe string
-	Notes  []string // on what was left out
+	// Stored says that the types of Tensors are those of weights, and not just F32. FileType is the
+	// name of their mix of types, where the file names it.
+	Stored   bool
+	FileType string
+	Notes    []string // what was left out
 
-	shape    catalog.Shape
+	shape    Shape
 	shapeErr error
 }
 
-// Twin is the shape of the model, of which models with random weights can be made. It is an error where the metadata is of a kind that a shape cannot have.
-func (m *Model) Twin() (catalog.Shape, error) { return m.shape, m.shapeErr }
-
-// Shape is the model of a name in package catalog.
-func Shape(name string) (*Model, error) {
-	s, err := catalog.Find(name)
+// Known is the model of a name that [FindShape] knows.
+func Known(name string) (*Layout, error) {
+	s, err := FindShape(name)
 	if err != nil {
 		return nil, err
 	}
-	return Of(s)
+	return s.Layout()
 }
 
-// Of is the model of a shape.
-func Of(s catalog.Shape) (_ *Model, err error) {
-	m := &Model{Name: s.Name, About: s.About, shape: s}
-	if m.Config, err = s.Config(); err != nil {
-		return nil, err
-	}
-	if m.Tensors, err = s.Tensors(); err != nil {
-		return nil, err
-	}
-	m.State, err = s.State()
-	return m, err
-}
-
-// Open reads the header of a GGUF file, the folder of a checkpoint, whose weights may be missing, or a config.json.
-func Open(path string) (*Model, error) {
+// Open reads the header of a GGUF file, the folder of a checkpoint, whose weights may be missing,
+// or a config.json.
+func Open(path string) (*Layout, error) {
 	if strings.EqualFold(filepath.Ext(path), ".json") {
 		return openConfig(path)
 	}
@@ -89,7 +58,7 @@ func Open(path string) (*Model, error) {
 		}
 		return nil, err
 	}
-	m, err := Header(f)
+	m, err := FromGGUF(f)
 	return m, errors.Join(err, f.Close())
 }
 
@@ -99,16 +68,16 @@ func exists(path string) bool {
 }
 
 // OpenBytes reads the header of a GGUF file in memory.
-func OpenBytes(name string, data []byte) (*Model, error) {
+func OpenBytes(name string, data []byte) (*Layout, error) {
 	f, err := gguf.OpenBytes(name, data)
 	if err != nil {
 		return nil, err
 	}
-	return Header(f)
+	return FromGGUF(f)
 }
 
-// Header reads the header of an open file.
-func Header(f *gguf.File) (_ *Model, err error) {
+// FromGGUF reads the header of an open file.
+func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 	defer fault.Guard(&err)()
 	m, err := outline(f, func(c model.Config) *model.Weights {
 		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
@@ -119,10 +88,10 @@ func Header(f *gguf.File) (_ *Model, err error) {
 	m.Stored = true
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
 		if r := quant.FileType(n); uint64(r) == n && r.Valid() {
-			m.Recipe = r.String()
+			m.FileType = r.String()
 		}
 	}
-	taken := make(map[string]bool, len(m.Tensors))
+	bound := make(map[string]bool, len(m.Tensors))
 	for i := range m.Tensors {
 		t := &m.Tensors[i]
 		stored, _ := f.Tensor(t.Name)
@@ -131,11 +100,11 @@ func Header(f *gguf.File) (_ *Model, err error) {
 			return nil, fault.Bad(f.Path(), fmt.Errorf("tensor %.80q: want shape %v, found %v", t.Name, t.Shape, stored.Shape))
 		}
 		t.Type = stored.Type
-		taken[t.Name] = true
+		bound[t.Name] = true
 	}
 	left, first := 0, ""
 	for _, t := range f.Tensors() {
-		if !taken[t.Name] && !buffer(t.Name) {
+		if !bound[t.Name] && !isBuffer(t.Name) {
 			left, first = left+1, cmp.Or(first, t.Name)
 		}
 	}
@@ -145,7 +114,7 @@ func Header(f *gguf.File) (_ *Model, err error) {
 	return m, nil
 }
 
-func openConfig(path string) (*Model, error) {
+func openConfig(path string) (*Layout, error) {
 	f, t, err := hf.ReadConfig(path)
 	if err != nil {
 		return nil, err
@@ -156,8 +125,8 @@ func openConfig(path string) (*Model, error) {
 // MaxConfig bounds the bytes of a config.json.
 const MaxConfig = hf.MaxConfig
 
-// ParseConfig reads a config.json in memory; name is what errors call it.
-func ParseConfig(name string, data []byte) (*Model, error) {
+// ParseConfig reads a config.json in memory; errors call it name.
+func ParseConfig(name string, data []byte) (*Layout, error) {
 	f, t, err := hf.ParseConfig(name, data)
 	if err != nil {
 		return nil, err
@@ -165,10 +134,11 @@ func ParseConfig(name string, data []byte) (*Model, error) {
 	return configured(f, t)
 }
 
-// configured is the model that a configuration alone describes. Which optional tensors it has is what it says, and otherwise what known models of the architecture have.
-func configured(f *gguf.File, traits hf.Traits) (*Model, error) {
+// configured is the model that a configuration alone describes. It has the optional tensors that
+// the configuration names, and otherwise those of known models of the architecture.
+func configured(f *gguf.File, traits hf.Traits) (*Layout, error) {
 	m, err := outline(f, func(c model.Config) *model.Weights {
-		has := slices.Clone(catalog.Usual(c.Arch))
+		has := slices.Clone(usualOptional(c.Arch))
 		if traits.Tied != nil {
 			has = slices.DeleteFunc(has, func(name string) bool { return name == "output.weight" })
 			if !*traits.Tied {
@@ -178,7 +148,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Model, error) {
 		if traits.AttentionBias {
 			has = append(has, "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias")
 		}
-		return model.Declare(c, func(name string) bool { return slices.Contains(has, catalog.AnyBlock(name)) })
+		return model.Declare(c, func(name string) bool { return slices.Contains(has, anyBlock(name)) })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)
@@ -187,7 +157,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Model, error) {
 }
 
 // outline asks the architecture that a file names what it takes, of weights that declare makes.
-func outline(f *gguf.File, declare func(model.Config) *model.Weights) (*Model, error) {
+func outline(f *gguf.File, declare func(model.Config) *model.Weights) (*Layout, error) {
 	c, err := model.ReadConfig(model.GGUF(f))
 	if err != nil {
 		return nil, err
@@ -197,51 +167,66 @@ func outline(f *gguf.File, declare func(model.Config) *model.Weights) (*Model, e
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Name: f.Path(), About: c.Name, Config: c, State: net.State(), Notes: slices.Clone(f.Notes())}
-	m.Tensors = slices.DeleteFunc(w.Tensors(), func(t model.Tensor) bool { return buffer(t.Name) })
-	m.shape, m.shapeErr = catalog.FromFile(f, c, m.Tensors)
+	m := &Layout{Name: f.Path(), About: c.Name, Config: c, State: net.State(), Notes: slices.Clone(f.Notes())}
+	m.Tensors = slices.DeleteFunc(w.Tensors(), func(t model.Tensor) bool { return isBuffer(t.Name) })
+	m.shape, m.shapeErr = shapeOf(f, c, m.Tensors)
 	return m, nil
 }
 
-// buffer reports whether a tensor is computed from the configuration, and none of the parameters: factors of RoPE.
-func buffer(name string) bool { return strings.Contains(name, "rope_f") }
+// isBuffer reports whether a tensor is computed from the configuration and not learnt: factors of
+// RoPE.
+func isBuffer(name string) bool { return strings.Contains(name, "rope_f") }
 
-// As returns the model with the types that a file of the recipe or format of that name has.
-func (m *Model) As(name string) (*Model, error) {
-	ts, recipe, err := catalog.ChooseTypes(m.Config, m.Tensors, name, false)
+// Shape is the shape of the model, to make models with random weights of. It is an error where the
+// metadata is of a kind that a shape cannot have.
+func (m *Layout) Shape() (Shape, error) { return m.shape, m.shapeErr }
+
+// As returns the model with the types that a file of that type has: the name is one of
+// llama-quantize, such as Q4_K_M, or of a format, such as NVFP4.
+func (m *Layout) As(name string) (*Layout, error) {
+	ts, fileType, err := chooseTypes(m.Config, m.Tensors, name, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", m.Name, err)
 	}
 	as := *m
-	as.Tensors, as.Stored, as.Recipe = ts, true, strings.ToUpper(name)
-	if recipe.Valid() {
-		as.Recipe = recipe.String()
+	as.Tensors, as.Stored, as.FileType = ts, true, strings.ToUpper(name)
+	if fileType.Valid() {
+		as.FileType = fileType.String()
 	}
 	return &as, nil
 }
 
-// Size is the number of bytes of all tensors in their types.
-func (m *Model) Size() int64 { return catalog.Count(m.Tensors).Bytes }
+// Counts are the sums over the tensors.
+func (m *Layout) Counts() Counts { return model.Count(m.Tensors) }
 
-// CacheToken is the number of bytes that the cache grows by with each token of a sequence, as long as it fits the windows of all layers.
-func (m *Model) CacheToken(k, v kv.Type) (int64, error) {
-	store, err := kv.New(kv.Config{Layers: m.State, KType: k, VType: v})
+// Bytes is the size of all tensors in their types.
+func (m *Layout) Bytes() int64 { return m.Counts().Bytes }
+
+func (m *Layout) cache(k, v kv.Type) kv.Config {
+	return kv.Config{Layers: m.State, KType: k, VType: v}
+}
+
+// CacheGrowth is how many bytes the cache grows by with each token of a sequence, as long as it
+// fits the windows of all layers.
+func (m *Layout) CacheGrowth(k, v kv.Type) (int64, error) {
+	store, err := kv.New(m.cache(k, v))
 	if err != nil {
 		return 0, err
 	}
 	return store.PageBytes() / kv.PageLen, nil
 }
 
-// CacheAt is the number of bytes that a token reads of the cache where n others precede it: layers with a window have no more than that, and states always have their size.
-func (m *Model) CacheAt(k, v kv.Type, n int) (int64, error) {
-	store, err := kv.New(kv.Config{Layers: m.State, KType: k, VType: v})
+// CacheRead is how many bytes of the cache a token reads that n others precede: no more than a
+// window of layers that have one, and all of the states.
+func (m *Layout) CacheRead(k, v kv.Type, n int) (int64, error) {
+	store, err := kv.New(m.cache(k, v))
 	if err != nil {
 		return 0, err
 	}
 	return store.ReadBytes(n), nil
 }
 
-// Tied reports whether the output matrix is the embedding, all of which a token then needs. Encoders have no output matrix.
-func (m *Model) Tied() bool {
-	return slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return t.Name == "token_embd.weight" && t.Used == t.Of })
+// Tied reports whether the output matrix is the embedding. Encoders have no output matrix.
+func (m *Layout) Tied() bool {
+	return slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return t.Name == "token_embd.weight" && t.Use == model.OutputHead })
 }

@@ -1,4 +1,4 @@
-package plan
+package size
 
 import (
 	"fmt"
@@ -6,60 +6,58 @@ import (
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/model"
 )
 
-// Memory is what running a model takes, in bytes.
-type Memory struct {
+// Workload is how a model is used.
+type Workload struct {
+	Context   int // positions of each sequence
+	Sequences int // number of sequences side by side
+	K, V      kv.Type
+}
+
+// Footprint is what a process that runs a model takes, in bytes.
+type Footprint struct {
 	Weights  int64 `json:"weights"`
-	Cache    int64 `json:"kv_cache"`    // of all sequences with full contexts
-	Scratch  int64 `json:"activations"` // of a full batch of a prompt
+	Cache    int64 `json:"kv_cache"`    // keys and values of all sequences with full contexts
+	Scratch  int64 `json:"activations"` // activations of a full batch of a prompt
 	Overhead int64 `json:"overhead"`    // the program itself and the vocabulary
 }
 
 // Total is the sum.
-func (m Memory) Total() int64 { return m.Weights + m.Cache + m.Scratch + m.Overhead }
+func (f Footprint) Total() int64 { return f.Weights + f.Cache + f.Scratch + f.Overhead }
 
-// Load is how a model is used.
-type Load struct {
-	Context   int // positions of each sequence
-	Sequences int // side by side
-	K, V      kv.Type
-}
+// Ubatch is how many tokens of a prompt are computed at once, by default here as in llama.cpp.
+const Ubatch = 512
 
-// ubatch is how many tokens of a prompt are computed at once.
-const ubatch = 512
-
-// mostCache bounds a cache of keys and values, so that sums of memory are numbers.
-const mostCache = 1 << 60
-
-// Need works out the memory of a model whose tensors have their types, see params.Model.As.
-func Need(m *params.Model, l Load) (Memory, error) {
+// Footprint works out the memory of a model whose tensors have their types, see [Layout.As].
+func (m *Layout) Footprint(w Workload) (Footprint, error) {
 	var a fault.Arguments
-	a.AtLeast("Context", l.Context, 1)
-	a.AtLeast("Sequences", l.Sequences, 1)
+	a.AtLeast("Context", w.Context, 1)
+	a.AtLeast("Sequences", w.Sequences, 1)
 	if err := a.Err(); err != nil {
-		return Memory{}, err
+		return Footprint{}, err
 	}
-	n := Memory{Weights: m.Size(), Scratch: scratch(m, l), Overhead: overhead(m)}
-	store, err := kv.New(kv.Config{Layers: m.State, KType: l.K, VType: l.V})
+	need, err := model.EstimateMemory(m.Bytes(), m.cache(w.K, w.V), w.Context, min(Ubatch, w.Context), w.Sequences)
 	if err != nil {
-		return n, fmt.Errorf("%s: %w", m.Name, err)
+		return Footprint{}, fmt.Errorf("%s: %w", m.Name, err)
 	}
-	one := store.Need(l.Context, min(ubatch, l.Context))
-	if one > mostCache/int64(l.Sequences) {
-		return n, fmt.Errorf("%s: a cache for %d contexts of %d is beyond any machine", m.Name, l.Sequences, l.Context)
-	}
-	n.Cache = one * int64(l.Sequences)
-	return n, nil
+	return Footprint{Weights: need.Weights, Cache: need.Cache, Scratch: m.scratch(w), Overhead: m.overhead()}, nil
 }
 
-// scratch are the activations of a full batch: in a layer, the stream and what the norms, the blocks' outputs and the heads make of it, and the two halves of a gated
-// feed-forward block, of which a layer of experts has those of the chosen ones; then the logits of a row for every sequence.
-func scratch(m *params.Model, l Load) int64 {
+// scratch is an estimate of the activations of a full batch, which the engine finds by a dry run
+// once there are weights. Rows of float32 are held at the same time in a layer of
+//
+//   - the residual stream, its norm, the outputs of attention and of the feed-forward block, and
+//     the stream before them: 5 of the width;
+//   - the queries and the output of the heads, and a key and a value for each of their heads;
+//   - the gate and the inner activations of the feed-forward block, in a layer of experts those of
+//     the chosen ones, with an output of each;
+//
+// and the logits of a row for every sequence. TestScratch compares it with the engine.
+func (m *Layout) scratch(w Workload) int64 {
 	c := m.Config
-	rows := min(ubatch, min(ubatch, l.Context)*min(ubatch, l.Sequences))
+	rows := min(Ubatch, min(Ubatch, w.Context)*min(Ubatch, w.Sequences))
 	ff := c.NFF
 	if c.NExpert > 0 {
 		ff = max(c.NFFExpert*c.NExpertUsed+c.NFFShared, c.NFFExpert)
@@ -68,29 +66,31 @@ func scratch(m *params.Model, l Load) int64 {
 	if c.NExpert > 0 {
 		perRow += c.NExpertUsed * c.NEmbd
 	}
-	return 4 * (int64(rows)*int64(perRow) + int64(l.Sequences)*int64(c.NVocab))
+	return 4 * (int64(rows)*int64(perRow) + int64(w.Sequences)*int64(c.NVocab))
 }
 
+// What a process takes beside weights, cache and activations. TestOverhead measures the latter two.
 const (
-	program   = 20 << 20 // the program's code, its runtime, and what it has allocated before a model is open
-	perToken  = 150      // bytes of a vocabulary for each token: the piece, its place in a table, its merges
-	perTensor = 2 << 10  // bytes for each tensor: its description and what is bound to it
+	programBytes = 20 << 20 // code, runtime, and what is allocated before a model is open
+	tokenBytes   = 150      // a token of a vocabulary: its text, its place in a table, its merges
+	tensorBytes  = 2 << 10  // a tensor: its description and what is bound to it
 )
 
-func overhead(m *params.Model) int64 {
-	return program + perToken*int64(m.Config.NVocab) + perTensor*int64(len(m.Tensors))
+func (m *Layout) overhead() int64 {
+	return programBytes + tokenBytes*int64(m.Config.NVocab) + tensorBytes*int64(len(m.Tensors))
 }
 
-// passBytes is what a pass of so many sequences, a token each, reads of the weights: of experts those that are chosen by one of them, as many as can be expected where each
-// sequence chooses for itself.
-func passBytes(m *params.Model, sequences int) float64 {
+// passBytes is what a pass of so many sequences, a token each, reads of the weights: of experts
+// those that are chosen by one of them, as many as are expected where each sequence chooses for
+// itself.
+func (m *Layout) passBytes(sequences int) float64 {
 	if sequences == 1 {
-		return float64(catalog.Count(m.Tensors).ActiveBytes)
+		return float64(m.Counts().ReadBytes)
 	}
 	var sum float64
 	for _, t := range m.Tensors {
-		missed := math.Pow(1-float64(t.Used)/float64(t.Of), float64(sequences)) // the share that no sequence has chosen
-		sum += float64(t.Bytes()) * (1 - missed)
+		unused := math.Pow(1-float64(t.Used)/float64(t.Of), float64(sequences))
+		sum += float64(t.Bytes()) * (1 - unused)
 	}
 	return sum
 }

@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"cmp"
@@ -20,29 +20,32 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Random says which file of a shape to make.
-type Random struct {
-	Type    string // a recipe of llama-quantize, such as "Q4_K_M", or a format, such as "NVFP4"
-	Pure    bool   // Type is the format of every matrix even if there is a recipe of that name
-	Seed    uint64
-	Threads int                     // 0 means one for every core the process may use; the file is the same for any number
+// RandomOptions say which file of a shape to make.
+type RandomOptions struct {
+	Type string // a file type of llama-quantize, such as "Q4_K_M", or a format, such as "NVFP4"
+	Pure bool   // Type is the format of every matrix even if there is a file type of that name
+	Seed uint64
+	// Threads are those that encode; 0 means one for every core. The file is the same for any number.
+	Threads int
 	Done    func(done, total int64) // called as bytes of tensors are written, if not nil
 }
 
-// deviation is the standard deviation of the weights: about that of trained models, and such that activations neither vanish nor grow without bound in
-// any of the shapes.
+// deviation is the standard deviation of the weights: about that of trained models, and such that
+// activations neither vanish nor grow without bound in any of the shapes.
 const deviation = 0.02
 
-// Random returns the writer of a file of the shape with random weights: normally distributed around 0, and around 1 in norms. They come into being as the file is
-// written, and none of it stays in memory; ctx ends the writing. The same shape, recipe and seed make the same file.
+// Random returns the writer of a file of the shape with random weights: normally distributed around
+// 0, and around 1 in norms. They come into being as the file is written, and none of it stays in
+// memory; ctx ends the writing. The same shape, type and seed make the same file.
 //
-// Encoding every weight of a large model would take hours in some formats. So for each format a million weights are drawn and encoded, and tensors are
-// sequences of their blocks drawn at random: blocks repeat, tensors and rows do not.
-func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
+// Encoding every weight of a large model would take hours in some formats. So for each format a
+// million weights are drawn and encoded, and tensors are sequences of their blocks drawn at random:
+// blocks repeat, tensors and rows do not.
+func (s Shape) Random(ctx context.Context, o RandomOptions) (*gguf.Writer, error) {
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
 		return nil, fault.Argument("Threads", fmt.Sprintf("0 to %d", par.MaxThreads), o.Threads)
 	}
-	ts, recipe, err := s.Types(o.Type, o.Pure)
+	ts, fileType, err := s.types(o.Type, o.Pure)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +58,8 @@ func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 	for _, k := range s.Keys {
 		errs = append(errs, w.Set(s.Arch+"."+k.Name, k.Value))
 	}
-	if recipe.Valid() {
-		errs = append(errs, w.Set("general.file_type", uint32(recipe)))
+	if fileType.Valid() {
+		errs = append(errs, w.Set("general.file_type", uint32(fileType)))
 	}
 	if slices.ContainsFunc(ts, func(t model.Tensor) bool { return t.Type.Group() != 0 }) {
 		errs = append(errs, w.Set("general.quantization_version", quant.FormatVersion))
@@ -79,12 +82,12 @@ func (s Shape) Random(ctx context.Context, o Random) (*gguf.Writer, error) {
 // generator makes the bytes of tensors.
 type generator struct {
 	ctx         context.Context
-	o           Random
+	o           RandomOptions
 	pools       map[poolKey][]byte
 	done, total int64
 }
 
-// poolKey tells pools apart: by their type, by the weights of a unit, and by the mean of the weights.
+// poolKey is what pools differ in: the type, the weights of a unit, and the mean of the weights.
 type poolKey struct {
 	t    quant.Type
 	unit int
@@ -181,7 +184,8 @@ type drawing struct {
 	chunks       [][]byte
 }
 
-// Run fills a chunk. What is drawn depends on the seed, the tensor's name and the chunk's number alone.
+// Run fills a chunk. What is drawn depends on the seed, the tensor's name and the chunk's number
+// alone.
 func (d *drawing) Run(chunk, _ int) {
 	rng := rand.New(rand.NewPCG(d.seed^d.tensor, d.first+uint64(chunk)))
 	b, n := d.chunks[chunk], uint32(len(d.pool)/d.size)

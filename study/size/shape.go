@@ -1,36 +1,27 @@
-// Package catalog knows the shapes of published models by name, and writes model files of a shape with random weights: measures of speed and memory
-// need the sizes of a model, not what it has learnt.
-//
-// In order of use:
-//
-//   - [Names] and [Find] list and look up shapes. A [Shape] is the metadata of an architecture, the kind and size of a vocabulary, and which of the tensors that
-//     the architecture takes if a file has them are there; [Usual] are those of an architecture's best known model.
-//   - [Shape.Tensors] asks the architecture itself what it consists of (model.Declare), so that any registered architecture will do. [Count] sums the
-//     weights, of a file and of those that one token needs; [Shape.Types] gives every tensor the type that llama-quantize would give it.
-//   - [Shape.Random] makes the file.
-//   - [FromFile] is the shape of a file, and [Shape.Set] changes one.
-package catalog
+package size
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Shape is what is known of a model without its weights.
+// Shape is the metadata of a model and the names of its optional tensors: enough to make a model of
+// the same sizes with random weights.
 type Shape struct {
 	Name  string
 	About string // what it is, in a few words
 	Arch  string // general.architecture
-	// Keys are the hyper-parameters, as in a file but without the architecture's name in front: "block_count".
+	// Keys are the hyper-parameters, as in a file but without the architecture's name before them:
+	// "block_count".
 	Keys  []Key
 	Vocab Vocab
-	// Optional are the full names of the tensors that the model has among those which it might lack, such as output.weight; blk.* stands for every block that asks.
+	// Optional are the full names of the tensors that the model has among those which it might
+	// lack, such as output.weight; blk.* stands for every block that asks.
 	Optional []string
 }
 
@@ -40,14 +31,15 @@ type Key struct {
 	Value any
 }
 
-// Vocab is the kind and the size of a vocabulary: tokenizer.ggml.model, tokenizer.ggml.pre, and the number of tokens.
+// Vocab is the kind and the size of a vocabulary: tokenizer.ggml.model, tokenizer.ggml.pre, and the
+// number of tokens.
 type Vocab struct {
 	Model, Pre string
 	Size       int
 }
 
-// Names lists the shapes, in the order of the table.
-func Names() []string {
+// ShapeNames lists the known shapes, in the order of the table.
+func ShapeNames() []string {
 	names := make([]string, len(shapes))
 	for i := range shapes {
 		names[i] = shapes[i].Name
@@ -55,14 +47,15 @@ func Names() []string {
 	return names
 }
 
-// Find returns the shape of that name, in any case, or of another name under which the model is spoken of; or an error that names those that are near, or all.
-func Find(name string) (Shape, error) {
+// FindShape returns the shape of that name, in any case, or of another name of the same model; or
+// an error that lists the names that are like it, or all.
+func FindShape(name string) (Shape, error) {
 	i := slices.IndexFunc(shapes, func(s Shape) bool { return strings.EqualFold(s.Name, resolve(name)) })
 	if i < 0 {
-		if near := Near(name); len(near) > 0 {
+		if near := NearNames(name); len(near) > 0 {
 			return Shape{}, fmt.Errorf("there is no shape %.60q: did you mean %s?", name, strings.Join(near, ", "))
 		}
-		return Shape{}, fmt.Errorf("there is no shape %.60q: want one of %s", name, strings.Join(Names(), ", "))
+		return Shape{}, fmt.Errorf("there is no shape %.60q: want one of %s", name, strings.Join(ShapeNames(), ", "))
 	}
 	return shapes[i], nil
 }
@@ -76,28 +69,29 @@ func (s Shape) Config() (model.Config, error) {
 	return c, nil
 }
 
-// declare has the architecture say what it consists of.
-func (s Shape) declare() (model.Config, []model.Tensor, []kv.Spec, error) {
+// Layout asks the architecture what a model of the shape consists of. All tensors are F32.
+func (s Shape) Layout() (*Layout, error) {
 	c, err := s.Config()
 	if err != nil {
-		return c, nil, nil, err
+		return nil, err
 	}
-	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, AnyBlock(name)) })
-	m, err := arch.Build(w)
+	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, anyBlock(name)) })
+	net, err := arch.Build(w)
 	if err != nil {
-		return c, nil, nil, fmt.Errorf("shape %s: %w", s.Name, err)
+		return nil, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
-	ts := w.Tensors()
+	m := &Layout{Name: s.Name, About: s.About, Config: c, Tensors: w.Tensors(), State: net.State(), shape: s}
 	for _, name := range s.Optional {
-		if !slices.ContainsFunc(ts, func(t model.Tensor) bool { return AnyBlock(t.Name) == name }) {
-			return c, nil, nil, fmt.Errorf("shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
+		if !slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return anyBlock(t.Name) == name }) {
+			return nil, fmt.Errorf("shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
-	return c, ts, m.State(), nil
+	return m, nil
 }
 
-// AnyBlock is the name of a tensor with the number of its block replaced by a star, as in [Shape.Optional].
-func AnyBlock(name string) string {
+// anyBlock is the name of a tensor with the number of its block replaced by a star, as in
+// [Shape.Optional].
+func anyBlock(name string) string {
 	if rest, ok := strings.CutPrefix(name, "blk."); ok {
 		if _, rest, ok = strings.Cut(rest, "."); ok {
 			return "blk.*." + rest
@@ -106,39 +100,35 @@ func AnyBlock(name string) string {
 	return name
 }
 
-// Tensors lists the tensors, all as F32.
-func (s Shape) Tensors() ([]model.Tensor, error) {
-	_, ts, _, err := s.declare()
-	return ts, err
+// Counts are the sums over the tensors of a model of the shape in a file of that type, see
+// [Layout.As]; pure makes every matrix that format, even if there is a mix of that name.
+func (s Shape) Counts(fileType string, pure bool) (Counts, error) {
+	ts, _, err := s.types(fileType, pure)
+	return model.Count(ts), err
 }
 
-// State says what the cache keeps for each layer.
-func (s Shape) State() ([]kv.Spec, error) {
-	_, _, state, err := s.declare()
-	return state, err
-}
-
-// Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe; see [ChooseTypes].
-func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.FileType, error) {
-	c, ts, _, err := s.declare()
+// types lists the tensors with the types that they have in a file of that type.
+func (s Shape) types(name string, pure bool) ([]model.Tensor, quant.FileType, error) {
+	m, err := s.Layout()
 	if err != nil {
 		return nil, 0, err
 	}
-	ts, recipe, err := ChooseTypes(c, ts, name, pure)
+	ts, fileType, err := chooseTypes(m.Config, m.Tensors, name, pure)
 	if err != nil {
 		return nil, 0, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
-	return ts, recipe, nil
+	return ts, fileType, nil
 }
 
-// ChooseTypes returns the tensors of a model with the types that a file of the recipe or format of that name has, and the recipe, which is not valid for a format alone;
-// see quant.ChooseTypes. Vectors and routers are F32.
-func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.FileType, error) {
+// chooseTypes returns the tensors of a model with the types that a file of that type or format has,
+// and the file type, which is not valid for a format alone; see quant.ChooseTypes. Vectors and
+// routers are F32.
+func chooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.FileType, error) {
 	ask := make([]quant.Tensor, len(ts))
 	for i, t := range ts {
 		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
 	}
-	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
+	types, fileType, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -146,11 +136,12 @@ func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]m
 	for i := range ts {
 		ts[i].Type = types[i]
 	}
-	return ts, recipe, nil
+	return ts, fileType, nil
 }
 
-// Usual lists the optional tensors that known models of an architecture have, as in [Shape.Optional]: what a configuration without weights leaves unsaid.
-func Usual(arch string) []string {
+// usualOptional lists the optional tensors that known models of an architecture have, as in
+// [Shape.Optional], for a configuration without weights.
+func usualOptional(arch string) []string {
 	for _, s := range shapes {
 		if s.Arch == arch {
 			return s.Optional
@@ -159,30 +150,11 @@ func Usual(arch string) []string {
 	return nil
 }
 
-// Counts are sums over tensors.
-type Counts struct {
-	Weights int64 // numbers
-	Bytes   int64 // as they lie in the file, without padding
-	// Of these, what the computation of one token reads: a row of the embedding unless it is the head too, and of the experts as many as are chosen.
-	ActiveWeights, ActiveBytes int64
-}
+// Counts are sums over the tensors of a model: parameters, bytes, and which of them are active.
+type Counts = model.Counts
 
-// Count sums tensors up.
-func Count(ts []model.Tensor) Counts {
-	var c Counts
-	for _, t := range ts {
-		n := t.Elements()
-		bytes := t.Bytes()
-		c.Weights += n
-		c.Bytes += bytes
-		c.ActiveWeights += n * int64(t.Used) / int64(t.Of)
-		c.ActiveBytes += bytes * int64(t.Used) / int64(t.Of)
-	}
-	return c
-}
-
-// FormatWeights writes a number of weights as the field does: 260K, 5.77M, 1.10B.
-func FormatWeights(n int64) string {
+// FormatCount writes a number of weights as the field does: 260K, 5.77M, 1.10B.
+func FormatCount(n int64) string {
 	switch v := float64(n); {
 	case n >= 1e9:
 		return fmt.Sprintf("%.2fB", v/1e9)
