@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/goinfer/goinfer/study/size"
 )
 
 func TestPlan(t *testing.T) {

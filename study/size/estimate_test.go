@@ -1,10 +1,12 @@
 package size
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/kv"
 )
 
@@ -92,4 +94,38 @@ func TestChoose(t *testing.T) {
 	cs, err = Choose(s, Workload{Context: 2048, Sequences: 1}, 16e9, 2)
 	require.NoError(t, err)
 	require.NotEmpty(t, cs)
+}
+
+// TestOverhead: what an open model holds beside its weights grows with its vocabulary and with its
+// tensors by no more than is estimated, and not by much less.
+func TestOverhead(t *testing.T) {
+	heap := func(s Shape) int64 {
+		data := write(t, s, RandomOptions{Type: "q8_0"})
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		m, err := goinfer.OpenBytes(s.Name, data, goinfer.Options{Context: 64, Batch: 1, Threads: 1})
+		require.NoError(t, err)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		runtime.KeepAlive(data)
+		require.NoError(t, m.Close())
+		return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	}
+	s, err := FindShape("stories260k")
+	require.NoError(t, err)
+	withVocab := func(v Vocab) Shape {
+		s := s.Set(map[string]int{"vocab_size": v.Size})
+		s.Vocab = v
+		return s
+	}
+	for _, kind := range []func(size int) Vocab{spm, func(size int) Vocab { return bpe("llama-bpe", size) }} {
+		each := float64(heap(withVocab(kind(32000)))-heap(withVocab(kind(8000)))) / 24000
+		require.LessOrEqual(t, each, 1.1*tokenBytes)
+		require.GreaterOrEqual(t, each, 0.5*tokenBytes)
+	}
+	withLayers := func(n int) Shape { return s.Set(map[string]int{"block_count": n}) }
+	each := float64(heap(withLayers(64))-heap(withLayers(4))) / (60 * 9)
+	require.LessOrEqual(t, each, 1.1*tensorBytes)
+	require.GreaterOrEqual(t, each, 0.5*tensorBytes)
 }
