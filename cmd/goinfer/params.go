@@ -216,8 +216,8 @@ func writeHyper(out io.Writer, r *size.Breakdown) {
 		width = fmt.Sprintf("experts %d", h.ExpertFF)
 	}
 	shape := fmt.Sprintf("%s, %d wide", plural(h.Layers, "layer"), h.Embd)
-	if h.Heads > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
-		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.Heads, h.HeadDim, h.HeadsKV, width)
+	if h.NHead > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
+		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.NHead, h.HeadDim, h.NHeadKV, width)
 	}
 	row("shape", "%s", shape)
 	output := "no output matrix"

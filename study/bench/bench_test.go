@@ -221,7 +221,7 @@ func TestSources(t *testing.T) {
 	require.Equal(t, "stories260k:q4_k_m", m.Name)
 }
 
-// fakeBaseline writes a script that appends its arguments to a file and prints what the script says.
+// fakeBaseline writes a script that appends its arguments to a file and prints its output.
 func fakeBaseline(t *testing.T, dir, name, script string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" || testing.Short() {

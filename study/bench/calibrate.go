@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/internal/mem"
-	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/study/probe"
 	"github.com/goinfer/goinfer/study/size"
 )
@@ -14,7 +14,7 @@ import (
 // CalibrateOptions are how a calibration is done. The zero value works but for Threads.
 type CalibrateOptions struct {
 	Threads int
-	K, V    kv.Type
+	K, V    goinfer.CacheType
 	Rounds  int                   // 0, or less, means 8
 	Budget  int64                 // bytes of the larger slice; 0 means as many as are useful
 	Done    func(step, total int) // called as it goes on, if not nil

@@ -531,7 +531,7 @@ func (r *run) boundRows(c *Claim, ops, gbs float64, load probe.Load) error {
 			return err
 		}
 		h, n := rep.Hyper, m.Counts()
-		attention := func(at int) float64 { return 4 * float64(h.Layers*h.Heads*h.HeadDim*at) }
+		attention := func(at int) float64 { return 4 * float64(h.Layers*h.NHead*h.HeadDim*at) }
 		reading := float64(n.ReadBytes) + float64(rep.Cache.Types[0].Token*position)
 		decode := 2*float64(n.Read) + attention(position)
 		how := fmt.Sprintf("%s in Q8_0 at position %d: %.1f G operations and %.2f GB for a token. This machine reaches %.0f G int8 operations/s and reads %.1f GB/s with %d threads (goinfer doctor).",

@@ -29,8 +29,8 @@ type Breakdown struct {
 type HyperParams struct {
 	Layers      int `json:"layers"`
 	Embd        int `json:"embedding_length"`
-	Heads       int `json:"heads"`
-	HeadsKV     int `json:"heads_kv"`
+	NHead       int `json:"heads"`
+	NHeadKV     int `json:"heads_kv"`
 	HeadDim     int `json:"head_dim"`
 	FF          int `json:"feed_forward_length"`
 	Experts     int `json:"experts,omitempty"`
@@ -113,7 +113,7 @@ func (m *Layout) Breakdown() (*Breakdown, error) {
 	b := &Breakdown{
 		Name: m.Name, About: m.About, Architecture: c.Arch, Total: n.Params, Active: n.Active, Tied: m.Tied(), Notes: m.Notes,
 		Hyper: HyperParams{
-			Layers: c.NLayer, Embd: c.NEmbd, Heads: c.NHead, HeadsKV: c.NHeadKV, HeadDim: c.HeadDim, FF: c.NFF,
+			Layers: c.NLayer, Embd: c.NEmbd, NHead: c.NHead, NHeadKV: c.NHeadKV, HeadDim: c.HeadDim, FF: c.NFF,
 			Experts: c.NExpert, ExpertsUsed: c.NExpertUsed, Vocab: c.NVocab, Context: c.NCtx,
 		},
 	}

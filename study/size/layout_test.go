@@ -103,8 +103,8 @@ func TestSums(t *testing.T) {
 		require.Equal(t, r.Tied, r.component(Output).Parameters == 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.component(Experts).Parameters > 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.Active < r.Total, name)
-		require.Equal(t, r.Hyper.Heads > 0, r.component(AttentionK).Parameters > 0, name)
-		require.True(t, r.Hyper.Heads > 0 || r.component(RecurrentBlocks).Parameters > 0, name)
+		require.Equal(t, r.Hyper.NHead > 0, r.component(AttentionK).Parameters > 0, name)
+		require.True(t, r.Hyper.NHead > 0 || r.component(RecurrentBlocks).Parameters > 0, name)
 	}
 }
 

@@ -72,7 +72,7 @@ func (m *Layout) scratch(w Workload) int64 {
 // What a process takes beside weights, cache and activations, in bytes, as measured on linux/amd64.
 const (
 	programBytes = 20 << 20 // code, runtime and tables: 18 MiB are resident with a model of 0.3 MB
-	tokenBytes   = 150      // a token of a vocabulary: 111 to 131 of SentencePiece, 131 to 150 of BPE
+	tokenBytes   = 150      // a token of a vocabulary: 111 to 131 (SentencePiece), 131 to 150 (BPE)
 	tensorBytes  = 600      // a tensor, described and bound: 520; TestOverhead measures both
 )
 

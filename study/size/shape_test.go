@@ -202,7 +202,7 @@ func TestSameFile(t *testing.T) {
 }
 
 // TestWeights looks at the numbers: finite, and of the mean and deviation that they shall have, no
-// two rows of several units alike.
+// two rows of several segments alike.
 func TestWeights(t *testing.T) {
 	types := []string{"BF16", "Q8_0", "Q4_K", "TQ1_0", "NVFP4"}
 	if testing.Short() {
@@ -237,7 +237,7 @@ func TestWeights(t *testing.T) {
 			for row := range slices.Chunk(f.Data(&x), x.Type.RowBytes(x.Shape[0])) {
 				rows[string(row)] = true
 			}
-			if x.Shape[0] == maxUnit { // a row is one unit, drawn with replacement
+			if x.Shape[0] == maxSegment { // a row is one segment, drawn with replacement
 				require.Greater(t, len(rows), x.Shape[1]/2, "%s %s", typ, x.Name)
 			} else {
 				require.Len(t, rows, x.Shape[1], "%s %s", typ, x.Name)

@@ -84,7 +84,7 @@ func (v Vocab) set(w *gguf.Writer) error {
 	if len(tokens) > v.Size {
 		return fmt.Errorf("a vocabulary of %d tokens: want at least %d", v.Size, len(tokens))
 	}
-	merge := func(left, right string) bool {
+	addMerge := func(left, right string) bool {
 		if len(tokens) == v.Size {
 			return false
 		}
@@ -93,9 +93,9 @@ func (v Vocab) set(w *gguf.Writer) error {
 		return true
 	}
 	for _, r := range letters {
-		merge(space, string(r))
+		addMerge(space, string(r))
 	}
-	pieces(func(left, right string) bool { return merge(left, right) && merge(space+left, right) })
+	pieces(func(left, right string) bool { return addMerge(left, right) && addMerge(space+left, right) })
 	if len(tokens) < v.Size {
 		return fmt.Errorf("a vocabulary of %d tokens: want at most %d", v.Size, len(tokens))
 	}
