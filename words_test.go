@@ -18,7 +18,7 @@ import (
 var plainDirs = []string{
 	"hf", "internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
 	"model", "model/arch",
-	"nn", "study/probe", "quant", "tensor",
+	"nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -49,6 +49,7 @@ var privateWords = map[string]string{
 var fieldWords = map[string]bool{
 	"internal/par join":   true, // fork and join
 	"nn Act":              true, // the activation function
+	"study/bench Measure": true, // measures a case
 	"study/probe Measure": true, // measures the machine
 }
 

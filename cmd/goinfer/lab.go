@@ -64,7 +64,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	o := &f.options
 	for _, level := range o.Levels {
-		if err := bench.CheckLevel(level); err != nil {
+		if err := bench.CheckType(level); err != nil {
 			return usagef("--levels: %w", err)
 		}
 	}

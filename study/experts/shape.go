@@ -37,7 +37,7 @@ func ShapeOf(m *goinfer.Model) (Shape, error) {
 				bytes[layer] += size
 			}
 		default:
-			s.OtherBytes += size * int64(t.Used) / int64(t.Of)
+			s.OtherBytes += t.ReadBytes()
 		}
 	}
 	for layer := range bytes {

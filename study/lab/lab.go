@@ -120,7 +120,7 @@ func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 		o.Levels = DefaultLevels
 	}
 	for _, l := range o.Levels {
-		if err := bench.CheckLevel(l); err != nil {
+		if err := bench.CheckType(l); err != nil {
 			return nil, err
 		}
 	}
