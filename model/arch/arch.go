@@ -35,6 +35,8 @@ type Sheet struct {
 	Reference string
 	// Folders are the families of Hugging Face checkpoints that become this architecture.
 	Folders []hf.Family
+	// Sizes are known models.
+	Sizes []Size
 }
 
 // sheets is the table of architectures, a line per file.
@@ -139,6 +141,11 @@ func Families() []hf.Family {
 		}
 	}
 	return all
+}
+
+// Sheets lists the sheets in alphabetical order.
+func Sheets() []*Sheet {
+	return slices.SortedFunc(slices.Values(sheets), func(a, b *Sheet) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // Build makes the model that the configuration of w names.

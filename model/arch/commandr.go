@@ -18,6 +18,10 @@ var commandRSheet = Sheet{
 			m.CopyFloat("logit_scale", "logit_scale")
 		},
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 8192, embd: 8192, layers: 40, ff: 22528, heads: 64, headsKV: 64, base: 8e6}.size("command-r", "Command R 35B", bpe("command-r", 256000)).
+			with(Key{"attention.layer_norm_epsilon", float32(1e-5)}, Key{"logit_scale", float32(0.0625)}),
+	},
 }
 
 // newCommandR makes Command-R: both blocks read the same normed stream, and logits are scaled. The

@@ -13,6 +13,9 @@ var deepseekSheet = Sheet{
 		Names: []string{"DeepseekForCausalLM", "deepseek"}, Ops: permuteQK, Tensors: sharedExperts,
 		Keys: func(m *hf.Meta) { m.Rope(1); m.Put("rope.scaling.type", "none"); m.Routing() },
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 4096, embd: 2048, layers: 28, ff: 10944, heads: 16, headsKV: 16, base: 1e4, eps: 1e-6, experts: 64, used: 6, ffExpert: 1408, shared: 2, dense: 1, untied: true}.size("deepseek-moe-16b", "DeepSeekMoE 16B", bpe("deepseek-llm", 102400)),
+	},
 }
 
 // newDeepSeek makes the first DeepSeek of experts: fine-grained ones, shared ones beside them, and

@@ -14,6 +14,10 @@ var gemmaSheet = Sheet{
 	Folders: []hf.Family{{
 		Names: []string{"GemmaForCausalLM", "gemma"}, Activation: "gelu", Keys: ropeOnly, Ops: addOneToNorms, Tensors: map[string]string{"lm_head": ""},
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 8192, embd: 2048, layers: 18, ff: 16384, heads: 8, headsKV: 1, dim: 256, base: 1e4, eps: 1e-6}.size("gemma-2b", "Gemma 2B", spm(256000)),
+		decoderSize{ctx: 8192, embd: 3072, layers: 28, ff: 24576, heads: 16, headsKV: 16, dim: 256, base: 1e4, eps: 1e-6}.size("gemma-7b", "Gemma 7B", spm(256000)),
+	},
 }
 
 // newGemma makes Gemma 1: embeddings grow by the root of their length, and gates go through GELU.

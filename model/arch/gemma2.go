@@ -21,6 +21,11 @@ var gemma2Sheet = Sheet{
 			m.QueryScale(46)
 		},
 	}},
+	Sizes: []Size{
+		gemma2Size("gemma-2-2b", "Gemma 2 2B", decoderSize{embd: 2304, layers: 26, ff: 9216, heads: 8, headsKV: 4, dim: 256}),
+		gemma2Size("gemma-2-9b", "Gemma 2 9B", decoderSize{embd: 3584, layers: 42, ff: 14336, heads: 16, headsKV: 8, dim: 256}),
+		gemma2Size("gemma-2-27b", "Gemma 2 27B", decoderSize{embd: 4608, layers: 46, ff: 36864, heads: 32, headsKV: 16, dim: 128}),
+	},
 }
 
 // newGemma2 makes Gemma 2: norms before and after each block, scores and logits bounded by tanh,
@@ -49,4 +54,10 @@ func newGemma2(w *model.Weights) (model.Model, error) {
 	})
 	m.embdScale = gemmaScale(c)
 	return m, w.Err()
+}
+
+// gemma2Size is the second Gemma, every second layer of which has a window.
+func gemma2Size(name, about string, d decoderSize) Size {
+	d.ctx, d.eps, d.base, d.window = 8192, 1e-6, 1e4, 4096
+	return d.size(name, about, spm(256000)).with(Key{"attn_logit_softcapping", float32(50)}, Key{"final_logit_softcapping", float32(30)})
 }

@@ -33,6 +33,12 @@ var gemma3Sheet = Sheet{
 			m.QueryScale(62)
 		},
 	}},
+	Sizes: []Size{
+		gemma3Size("gemma-3-1b", "Gemma 3 1B", decoderSize{ctx: 32768, embd: 1152, layers: 26, ff: 6912, heads: 4, headsKV: 1, dim: 256, window: 512}),
+		gemma3Size("gemma-3-4b", "Gemma 3 4B, its text model", decoderSize{ctx: 131072, embd: 2560, layers: 34, ff: 10240, heads: 8, headsKV: 4, dim: 256, window: 1024}),
+		gemma3Size("gemma-3-12b", "Gemma 3 12B, its text model", decoderSize{ctx: 131072, embd: 3840, layers: 48, ff: 15360, heads: 16, headsKV: 8, dim: 256, window: 1024}),
+		gemma3Size("gemma-3-27b", "Gemma 3 27B, its text model", decoderSize{ctx: 131072, embd: 5376, layers: 62, ff: 21504, heads: 32, headsKV: 16, dim: 128, window: 1024}),
+	},
 }
 
 // newGemma3 makes Gemma 3: of six layers five see a window and rotate by a base of their own,
@@ -82,4 +88,11 @@ func gemma3Layer(w *model.Weights, a nn.AttentionConfig) func(b *model.Weights, 
 			ffnPostNorm:  b.Norm("post_ffw_norm", c.NEmbd),
 		}
 	}
+}
+
+// gemma3Size is the third, for text. The configurations of the models that also see count 64 tokens
+// more than the vocabulary has.
+func gemma3Size(name, about string, d decoderSize) Size {
+	d.eps, d.base = 1e-6, 1e6
+	return d.size(name, about, spm(262144))
 }

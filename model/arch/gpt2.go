@@ -14,6 +14,12 @@ var gpt2Sheet = Sheet{
 		// [in][out] there
 		Ops: map[string]hf.Op{"attn_qkv": hf.Transpose, "attn_output": hf.Transpose, "ffn_up": hf.Transpose, "ffn_down": hf.Transpose},
 	}},
+	Sizes: []Size{
+		gpt2Size("gpt2", "GPT-2", decoderSize{embd: 768, layers: 12, heads: 12}),
+		gpt2Size("gpt2-medium", "GPT-2 medium", decoderSize{embd: 1024, layers: 24, heads: 16}),
+		gpt2Size("gpt2-large", "GPT-2 large", decoderSize{embd: 1280, layers: 36, heads: 20}),
+		gpt2Size("gpt2-xl", "GPT-2 XL", decoderSize{embd: 1600, layers: 48, heads: 25}),
+	},
 }
 
 var starcoderSheet = Sheet{
@@ -46,4 +52,12 @@ func newGPT2(w *model.Weights) (model.Model, error) {
 	})
 	m.pos = w.Embedding("position_embd", c.NCtx, c.NEmbd)
 	return m, w.Err()
+}
+
+// gpt2Size has learnt positions, norms with biases, and no gate.
+func gpt2Size(name, about string, d decoderSize) Size {
+	d.ctx, d.ff, d.headsKV, d.base = 1024, 4*d.embd, d.heads, 1e4
+	s := d.size(name, about, bpe("gpt-2", 50257), "output_norm.bias", "blk.*.attn_norm.bias", "blk.*.ffn_norm.bias", "blk.*.attn_qkv.weight", "blk.*.attn_qkv.bias",
+		"blk.*.attn_output.bias", "blk.*.ffn_up.bias", "blk.*.ffn_down.bias")
+	return s.with(Key{"attention.layer_norm_epsilon", float32(1e-5)})
 }

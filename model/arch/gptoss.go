@@ -22,6 +22,11 @@ var gptOssSheet = Sheet{
 			"mlp.experts.down_proj": "down_exps_turned", "mlp.experts.down_proj_blocks": "ffn_down_exps", "mlp.experts.down_proj_bias": "ffn_down_exps.bias",
 		},
 	}},
+	Sizes: []Size{
+		gptOSSSize("gpt-oss-small", "gpt-oss with fewer layers and experts, a size that fits in memory; not a published model", decoderSize{layers: 8, experts: 8, used: 4}),
+		gptOSSSize("gpt-oss-20b", "gpt-oss 20B", decoderSize{layers: 24, experts: 32, used: 4}),
+		gptOSSSize("gpt-oss-120b", "gpt-oss 120B", decoderSize{layers: 36, experts: 128, used: 4}),
+	},
 }
 
 // newGPTOSS makes gpt-oss: every second layer sees a window, each head has a sink that takes up
@@ -42,4 +47,12 @@ func newGPTOSS(w *model.Weights) (model.Model, error) {
 		}
 	})
 	return m, w.Err()
+}
+
+// gptOSSSize has biases everywhere, and a sink in each head.
+func gptOSSSize(name, about string, d decoderSize) Size {
+	d.ctx, d.embd, d.ff, d.ffExpert, d.heads, d.headsKV, d.dim, d.base, d.window, d.untied = 131072, 2880, 2880, 2880, 64, 8, 64, 1.5e5, 128, true
+	return d.size(name, about, bpe("gpt-4o", 201088),
+		"blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias", "blk.*.attn_output.bias", "blk.*.attn_sinks.weight",
+		"blk.*.ffn_gate_inp.bias", "blk.*.ffn_gate_exps.bias", "blk.*.ffn_up_exps.bias", "blk.*.ffn_down_exps.bias")
 }

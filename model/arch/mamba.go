@@ -19,6 +19,13 @@ var mambaSheet = Sheet{
 			m.Put("ssm.time_step_rank", uint32(m.Or((m.NEmbd+15)/16, "time_step_rank")))
 		},
 	}},
+	Sizes: []Size{
+		Size{Name: "mamba-130m", About: "Mamba 130M, recurrent layers alone", Vocab: bpe("olmo", 50280), Keys: []Key{
+			{"vocab_size", uint32(50280)}, {"context_length", uint32(1 << 20)}, {"embedding_length", uint32(768)}, {"block_count", uint32(24)}, {"feed_forward_length", uint32(0)},
+			{"attention.head_count", uint32(0)}, {"attention.layer_norm_rms_epsilon", float32(1e-5)},
+			{"ssm.conv_kernel", uint32(4)}, {"ssm.inner_size", uint32(1536)}, {"ssm.state_size", uint32(16)}, {"ssm.time_step_rank", uint32(48)},
+		}, Optional: []string{"blk.*.ssm_conv1d.bias", "blk.*.ssm_dt.bias"}},
+	},
 }
 
 var mamba2Sheet = Sheet{

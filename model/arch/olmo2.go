@@ -18,6 +18,10 @@ var olmo2Sheet = Sheet{
 			}
 		},
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 4096, embd: 4096, layers: 32, ff: 11008, heads: 32, headsKV: 32, base: 5e5, eps: 1e-6, untied: true}.size("olmo-2-7b", "OLMo 2 7B", bpe("dbrx", 100352)),
+		decoderSize{ctx: 4096, embd: 5120, layers: 40, ff: 13824, heads: 40, headsKV: 40, base: 5e5, eps: 1e-6, untied: true}.size("olmo-2-13b", "OLMo 2 13B", bpe("dbrx", 100352)),
+	},
 }
 
 // newOLMo2 makes OLMo 2: norms stand after the blocks alone, and queries and keys are normed as

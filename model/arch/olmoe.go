@@ -18,6 +18,9 @@ var olmoeSheet = Sheet{
 			m.RequireRenormalised(false)
 		},
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 4096, embd: 2048, layers: 16, ff: 1024, heads: 16, headsKV: 16, base: 1e4, experts: 64, used: 8, untied: true}.size("olmoe-1b-7b", "OLMoE 1B-7B", bpe("olmo", 50304)),
+	},
 }
 
 // newOLMoE makes OLMoE: queries and keys are normed as whole rows, and the weights of experts are

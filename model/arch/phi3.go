@@ -12,6 +12,12 @@ var phi3Sheet = Sheet{
 	Folders: []hf.Family{{
 		Names: []string{"Phi3ForCausalLM", "phi3"}, Keys: phi3, Tensors: gateUpNames,
 	}},
+	Sizes: []Size{
+		phi3Size("phi-3-mini", "Phi-3 mini, 4K", spm(32064), decoderSize{ctx: 4096, embd: 3072, layers: 32, ff: 8192, heads: 32, headsKV: 32, window: 2047, untied: true}),
+		phi3Size("phi-3-medium", "Phi-3 medium, 4K", spm(32064), decoderSize{ctx: 4096, embd: 5120, layers: 40, ff: 17920, heads: 40, headsKV: 10, window: 2047, untied: true}),
+		phi3Size("phi-4", "Phi-4", bpe("dbrx", 100352), decoderSize{ctx: 16384, embd: 5120, layers: 40, ff: 17920, heads: 40, headsKV: 10, untied: true}),
+		phi3Size("phi-4-mini", "Phi-4 mini", bpe("gpt-4o", 200064), decoderSize{ctx: 131072, embd: 3072, layers: 32, ff: 8192, heads: 24, headsKV: 8, rot: 96}),
+	},
 }
 
 // newPhi3 makes Phi-3, Phi-3.5 and Phi-4: queries, keys and values in one matrix, gate and up in
@@ -37,4 +43,10 @@ func phi3(m *hf.Meta) {
 	m.Rope(1)
 	m.Window()
 	m.CopyInt("rope.scaling.original_context_length", "original_max_position_embeddings")
+}
+
+// phi3Size has queries, keys and values in one matrix.
+func phi3Size(name, about string, v Vocab, d decoderSize) Size {
+	d.base = 1e4
+	return d.size(name, about, v, "blk.*.attn_qkv.weight")
 }

@@ -19,6 +19,10 @@ var phimoeSheet = Sheet{
 			}
 		},
 	}},
+	Sizes: []Size{
+		decoderSize{ctx: 131072, embd: 4096, layers: 32, ff: 6400, heads: 32, headsKV: 8, base: 1e4, experts: 16, used: 2, untied: true}.size("phi-3.5-moe", "Phi-3.5 MoE", spm(32064),
+			"output.bias", "output_norm.bias", "blk.*.attn_norm.bias", "blk.*.ffn_norm.bias", "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias", "blk.*.attn_output.bias"),
+	},
 }
 
 // newPhiMoE makes Phi-3.5-MoE: biases of norms and throughout attention, and experts. Abdin et al.

@@ -10,6 +10,14 @@ var qwen3Sheet = Sheet{
 	Name:    "qwen3",
 	Build:   newQwen3,
 	Folders: []hf.Family{{Names: []string{"Qwen3ForCausalLM", "qwen3"}, Keys: ropeOnly}},
+	Sizes: []Size{
+		qwen3Size("qwen3-0.6b", "Qwen3 0.6B", decoderSize{embd: 1024, layers: 28, ff: 3072, heads: 16, headsKV: 8}),
+		qwen3Size("qwen3-1.7b", "Qwen3 1.7B", decoderSize{embd: 2048, layers: 28, ff: 6144, heads: 16, headsKV: 8}),
+		qwen3Size("qwen3-4b", "Qwen3 4B", decoderSize{embd: 2560, layers: 36, ff: 9728, heads: 32, headsKV: 8}),
+		qwen3Size("qwen3-8b", "Qwen3 8B", decoderSize{embd: 4096, layers: 36, ff: 12288, heads: 32, headsKV: 8, untied: true}),
+		qwen3Size("qwen3-14b", "Qwen3 14B", decoderSize{embd: 5120, layers: 40, ff: 17408, heads: 40, headsKV: 8, untied: true}),
+		qwen3Size("qwen3-32b", "Qwen3 32B", decoderSize{embd: 5120, layers: 64, ff: 25600, heads: 64, headsKV: 8, untied: true}),
+	},
 }
 
 var qwen3moeSheet = Sheet{
@@ -19,6 +27,10 @@ var qwen3moeSheet = Sheet{
 		Names: []string{"Qwen3MoeForCausalLM", "qwen3_moe"}, Tensors: fusedExperts,
 		Keys: func(m *hf.Meta) { m.Rope(1); m.RequireRenormalised(true); m.RequireAllExperts() },
 	}},
+	Sizes: []Size{
+		qwen3Size("qwen3-30b-a3b", "Qwen3 30B of experts", decoderSize{embd: 2048, layers: 48, ff: 6144, heads: 32, headsKV: 4, experts: 128, used: 8, ffExpert: 768, untied: true}),
+		qwen3Size("qwen3-235b-a22b", "Qwen3 235B of experts", decoderSize{embd: 4096, layers: 94, ff: 12288, heads: 64, headsKV: 4, experts: 128, used: 8, ffExpert: 1536, untied: true}),
+	},
 }
 
 var qwen3vlSheet = Sheet{
@@ -59,4 +71,10 @@ func newQwen3(w *model.Weights) (model.Model, error) {
 		return l
 	})
 	return m, w.Err()
+}
+
+// qwen3Size has heads of 128 whatever the width.
+func qwen3Size(name, about string, d decoderSize) Size {
+	d.ctx, d.eps, d.base, d.dim = 40960, 1e-6, 1e6, 128
+	return d.size(name, about, bpe("qwen2", 151936))
 }

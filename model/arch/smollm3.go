@@ -10,6 +10,9 @@ var smollm3Sheet = Sheet{
 	Name:    "smollm3",
 	Build:   newSmolLM3,
 	Folders: []hf.Family{{Names: []string{"SmolLM3ForCausalLM", "smollm3"}, Keys: func(m *hf.Meta) { m.Rope(1); requireEveryFourthWithoutRope(m) }, Ops: permuteQK}},
+	Sizes: []Size{
+		decoderSize{ctx: 65536, embd: 2048, layers: 36, ff: 11008, heads: 16, headsKV: 4, base: 5e6, eps: 1e-6}.size("smollm3-3b", "SmolLM3 3B", bpe("smaug-bpe", 128256)),
+	},
 }
 
 // newSmolLM3 makes SmolLM3: Llama, every fourth layer of which has no positions (Yang et al. 2025,

@@ -26,20 +26,29 @@ type Shape struct {
 	Optional []string
 }
 
-// Key is an entry of the metadata. Value is a uint32, a float32, a bool or a string.
-type Key struct {
-	Name  string
-	Value any
-}
+// Key is an entry of the metadata.
+type Key arch.Key
 
-// Vocab is the kind and the size of a vocabulary: tokenizer.ggml.model, tokenizer.ggml.pre, and the
-// number of tokens.
-type Vocab struct {
-	Model, Pre string
-	Size       int
-}
+// Vocab is the kind and the size of a vocabulary.
+type Vocab arch.Vocab
 
-// ShapeNames lists the known shapes, in the order of the table.
+func spm(size int) Vocab { return Vocab{"llama", "default", size} }
+
+// shapes are the known models of all architectures, which their sheets declare.
+var shapes = func() (all []Shape) {
+	for _, sheet := range arch.Sheets() {
+		for _, s := range sheet.Sizes {
+			var keys []Key
+			for _, k := range s.Keys {
+				keys = append(keys, Key(k))
+			}
+			all = append(all, Shape{s.Name, s.About, sheet.Name, keys, Vocab(s.Vocab), s.Optional})
+		}
+	}
+	return all
+}()
+
+// ShapeNames lists the known shapes, by architecture.
 func ShapeNames() []string {
 	names := make([]string, len(shapes))
 	for i := range shapes {
