@@ -119,7 +119,7 @@ func (s *Source) Data(ctx context.Context, level string) ([]byte, error) {
 }
 
 // CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.
-func CheckLevel(level string) error { return quant.CheckTypes(level, false) }
+func CheckLevel(level string) error { return convert.CheckType(level, false) }
 
 // Model is a model to be measured.
 type Model struct {
@@ -141,7 +141,7 @@ func newModel(s Source, name string) (*Model, error) {
 		return nil, err
 	}
 	c, n := m.Info().Config, catalog.Count(m.Info().Tensors)
-	kind := m.Info().Recipe
+	kind := m.Info().FileType
 	if kind == "" {
 		kind = commonType(m.Info().Tensors)
 	}

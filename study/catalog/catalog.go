@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
@@ -119,7 +121,7 @@ func (s Shape) State() ([]kv.Spec, error) {
 }
 
 // Types lists the tensors with the types that a file of the recipe or format of that name has, and returns the recipe; see [ChooseTypes].
-func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.FileType, error) {
+func (s Shape) Types(name string, pure bool) ([]model.Tensor, gguf.FileType, error) {
 	c, ts, _, err := s.declare()
 	if err != nil {
 		return nil, 0, err
@@ -132,13 +134,13 @@ func (s Shape) Types(name string, pure bool) ([]model.Tensor, quant.FileType, er
 }
 
 // ChooseTypes returns the tensors of a model with the types that a file of the recipe or format of that name has, and the recipe, which is not valid for a format alone;
-// see quant.ChooseTypes. Vectors and routers are F32.
-func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.FileType, error) {
-	ask := make([]quant.Tensor, len(ts))
+// see convert.ChooseTypes. Vectors and routers are F32.
+func ChooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, gguf.FileType, error) {
+	ask := make([]gguf.Tensor, len(ts))
 	for i, t := range ts {
-		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
+		ask[i] = gguf.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
 	}
-	types, recipe, err := quant.ChooseTypes(name, pure, c.Facts(), ask)
+	types, recipe, err := convert.ChooseTypes(name, pure, convert.InfoOf(c), ask)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -32,7 +32,6 @@ import (
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
-	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/study/catalog"
 )
 
@@ -118,7 +117,7 @@ func Header(f *gguf.File) (_ *Model, err error) {
 	}
 	m.Stored = true
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := quant.FileType(n); uint64(r) == n && r.Valid() {
+		if r := gguf.FileType(n); uint64(r) == n && r.Valid() {
 			m.Recipe = r.String()
 		}
 	}
