@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/study/eval"
 )
 
@@ -68,7 +67,7 @@ func (f *imatrixFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	bar := startProgress(cmd, "chunks", len(ids))
 	defer bar.end()
-	w, err := convert.Collect(cmd.Context(), m, ids, cmp.Or(f.text.file, "-"), bar.set)
+	w, err := eval.CollectImportance(cmd.Context(), m, ids, cmp.Or(f.text.file, "-"), bar.set)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/experts"
 	"github.com/goinfer/goinfer/study/explain"
-	"github.com/goinfer/goinfer/study/lab"
 	"github.com/goinfer/goinfer/study/page"
 	"github.com/goinfer/goinfer/study/params"
 	"github.com/goinfer/goinfer/study/plan"
@@ -363,12 +362,12 @@ func TestRouterRows(t *testing.T) {
 
 // TestLevelRows: 8 bits that cost as much as 2 are found out.
 func TestLevelRows(t *testing.T) {
-	rep := func(bytes int64, ln float64) *lab.Report {
-		half := lab.Row{Level: "f16", Bytes: 1000, KL: &eval.Comparison{}}
-		row := func(level string) lab.Row {
-			return lab.Row{Level: level, Bytes: bytes, KL: &eval.Comparison{LogRatio: ln, LogRatioError: 0.001}}
+	rep := func(bytes int64, ln float64) *eval.TypesReport {
+		half := eval.TypeRow{Type: "f16", Bytes: 1000, KL: &eval.Comparison{}}
+		row := func(level string) eval.TypeRow {
+			return eval.TypeRow{Type: level, Bytes: bytes, KL: &eval.Comparison{LogRatio: ln, LogRatioError: 0.001}}
 		}
-		return &lab.Report{Rows: []lab.Row{{Level: "f32", Source: true}, half, row("q8_0"), row("q4_0"), row("q4_k_m")}}
+		return &eval.TypesReport{Rows: []eval.TypeRow{{Type: "f32", Source: true}, half, row("q8_0"), row("q4_0"), row("q4_k_m")}}
 	}
 	_, c := testRun(t)
 	levelRows(c, "m", rep(500, 0.0002))
@@ -406,10 +405,10 @@ func TestRescaled(t *testing.T) {
 		s := source(t, name)
 		off, err := r.offGrid(s)
 		require.NoError(t, err)
-		rep, err := lab.Run(t.Context(), s, lab.Options{Levels: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
+		rep, err := eval.CompareTypes(t.Context(), s, eval.TypesOptions{Types: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
 		require.NoError(t, err)
 		own := rep.Rows[0].Perplexity.PPL
-		rep, err = lab.Run(t.Context(), off, lab.Options{Levels: []string{"f16", "q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
+		rep, err = eval.CompareTypes(t.Context(), off, eval.TypesOptions{Types: []string{"f16", "q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
 		require.NoError(t, err)
 		require.InEpsilon(t, own, rep.Rows[0].Perplexity.PPL, 5e-3, name) // activations are quantised for the one and not for the other
 		require.Greater(t, rep.Rows[2].KL.KLMean, 5*rep.Rows[1].KL.KLMean, name)
