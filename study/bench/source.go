@@ -121,7 +121,7 @@ func (s *Source) Data(ctx context.Context, fileType string) ([]byte, error) {
 }
 
 // CheckType returns an error that lists the file types if there is none of that name, nor a format.
-func CheckType(fileType string) error { return quant.CheckTypes(fileType, false) }
+func CheckType(fileType string) error { return convert.CheckType(fileType, false) }
 
 // Model is a model to be measured.
 type Model struct {
@@ -143,7 +143,7 @@ func newModel(s Source, name string) (*Model, error) {
 		return nil, err
 	}
 	c, w := m.Info().Config, size.WorkOf(m.Info().Tensors)
-	kind := m.Info().Recipe
+	kind := m.Info().FileType
 	if kind == "" {
 		kind = commonType(m.Info().Tensors)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
-	"github.com/goinfer/goinfer/quant"
 )
 
 // Layout is what a model consists of, without its weights.
@@ -87,7 +86,7 @@ func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 	}
 	m.Stored = true
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := quant.FileType(n); uint64(r) == n && r.Valid() {
+		if r := gguf.FileType(n); uint64(r) == n && r.Valid() {
 			m.FileType = r.String()
 		}
 	}

@@ -1,4 +1,4 @@
-package lab
+package eval
 
 import (
 	"cmp"
@@ -14,28 +14,28 @@ import (
 )
 
 // Page is the report as a document.
-func (r *Report) Page() *page.Page {
-	p := page.New("What quantisation costs: "+r.Model, fmt.Sprintf("%s, %s weights, at %d levels beside the model as it is.", r.Arch, page.Number(float64(r.Params)), len(r.Rows)-1))
-	p.Section("Levels", r.table(), page.Text("%s", r.reading()))
+func (r *TypesReport) Page() *page.Page {
+	p := page.New("What quantisation costs: "+r.Model, fmt.Sprintf("%s, %s weights, in %d types beside the model as it is.", r.Arch, page.Number(float64(r.Params)), len(r.Rows)-1))
+	p.Section("Types", r.table(), page.Text("%s", r.reading()))
 	p.Section("Quality against size", page.Columns(r.divergence(), r.perplexity()))
 	p.Section("Size and speed", r.sizes(), page.Columns(
-		r.speed("Prompts", fmt.Sprintf("a prompt of %d tokens", r.Pp), func(row *Row) Speed { return row.Prefill }),
-		r.speed("Generation", fmt.Sprintf("%d tokens, one by one", r.Tg), func(row *Row) Speed { return row.Decode }),
+		r.speed("Prompts", fmt.Sprintf("a prompt of %d tokens", r.Pp), func(row *TypeRow) Speed { return row.Prefill }),
+		r.speed("Generation", fmt.Sprintf("%d tokens, one by one", r.Tg), func(row *TypeRow) Speed { return row.Decode }),
 	))
-	p.Section("The same prompt at each level", page.Text("“%s”, continued with the most probable token each time. What differs from the model as it is is marked.", r.Prompt), r.answers())
+	p.Section("The same prompt in each type", page.Text("“%s”, continued with the most probable token each time. What differs from the model as it is is marked.", r.Prompt), r.answers())
 	p.Section("Types of tensors", r.types())
 	p.Foot = fmt.Sprintf("%s, %d threads. Text: %s, %d of its %d chunks of %d tokens, evenly spread.", r.CPU, r.Threads, r.Text, r.Chunks, r.Of, r.Chunk)
 	return p
 }
 
-// reading says what the columns are.
-func (r *Report) reading() string {
+// reading explains the columns.
+func (r *TypesReport) reading() string {
 	return fmt.Sprintf("Perplexity: how many tokens, equally likely, would surprise as much; less is better. KL: how far predictions are from those of %s, in nats; 0 means that nothing changed. "+
-		"Same token: how often both find the same token most probable. Speeds are in tokens per second, measured in turns with %s; × is how many times as fast the level is, with its 95 %% interval.%s", r.Rows[0].Level, r.Rows[0].Level, r.busy())
+		"Same token: how often both find the same token most probable. Speeds are in tokens per second, measured alternately with %s; × is how many times as fast the type is, with its 95 %% interval.%s", r.Rows[0].Type, r.Rows[0].Type, r.busy())
 }
 
-// busy says which speeds are left out because the machine was busy, "" where none is.
-func (r *Report) busy() string {
+// busy reports which speeds are left out because the machine was busy, "" where none is.
+func (r *TypesReport) busy() string {
 	var load probe.Load
 	for i := range r.Rows {
 		load = load.Worse(r.Rows[i].Load)
@@ -47,22 +47,22 @@ func (r *Report) busy() string {
 }
 
 // Busy is why speeds are left out, "" where none is.
-func (r *Report) Busy() string { return strings.TrimSpace(r.busy()) }
+func (r *TypesReport) Busy() string { return strings.TrimSpace(r.busy()) }
 
-// head and cells are the table, here and in a terminal.
-var head = []string{"level", "size", "bits/weight", "prompt", "×", "generation", "×", "perplexity", "change", "KL mean", "KL 99%", "same token"}
+// typesHead is the head of the table, here and in a terminal.
+var typesHead = []string{"type", "size", "bits/weight", "prompt", "×", "generation", "×", "perplexity", "change", "KL mean", "KL 99%", "same token"}
 
-// Table is the rows as cells of text, under a head.
-func (r *Report) Table() (heads []string, rows [][]string) {
+// Table is the rows as cells of text, and the head above them.
+func (r *TypesReport) Table() (heads []string, rows [][]string) {
 	for i := range r.Rows {
 		rows = append(rows, r.cells(&r.Rows[i]))
 	}
-	return head, rows
+	return typesHead, rows
 }
 
-func (r *Report) cells(row *Row) []string {
+func (r *TypesReport) cells(row *TypeRow) []string {
 	cells := []string{
-		row.Level, goinfer.Bytes(row.Bytes), fmt.Sprintf("%.2f", row.BitsPerWeight), row.speed(row.Prefill), row.ratio(row.Prefill), row.speed(row.Decode), row.ratio(row.Decode),
+		row.Type, goinfer.Bytes(row.Bytes), fmt.Sprintf("%.2f", row.BitsPerWeight), row.speed(row.Prefill), row.ratio(row.Prefill), row.speed(row.Decode), row.ratio(row.Decode),
 		fmt.Sprintf("%.4f ± %.4f", row.Perplexity.PPL, row.Perplexity.Error),
 	}
 	if row.KL == nil {
@@ -71,11 +71,13 @@ func (r *Report) cells(row *Row) []string {
 	return append(cells, fmt.Sprintf("%+.2f ± %.2f %%", 100*r.change(row), 100*row.KL.LogRatioError), fmt.Sprintf("%.5f", row.KL.KLMean), fmt.Sprintf("%.5f", row.KL.KLP99), fmt.Sprintf("%.2f %%", 100*row.KL.Top1))
 }
 
-// change is by which part perplexity grew.
-func (r *Report) change(row *Row) float64 { return row.Perplexity.PPL/r.Rows[0].Perplexity.PPL - 1 }
+// change is the relative growth of perplexity.
+func (r *TypesReport) change(row *TypeRow) float64 {
+	return row.Perplexity.PPL/r.Rows[0].Perplexity.PPL - 1
+}
 
-// speed and ratio are figures for a cell.
-func (row *Row) speed(s Speed) string {
+// speed is a figure for a cell.
+func (row *TypeRow) speed(s Speed) string {
 	switch {
 	case row.Load.Busy():
 		return "busy"
@@ -85,7 +87,7 @@ func (row *Row) speed(s Speed) string {
 	return speed(s)
 }
 
-func (row *Row) ratio(s Speed) string {
+func (row *TypeRow) ratio(s Speed) string {
 	if row.Source || row.Load.Busy() || s.Mean == 0 {
 		return "–"
 	}
@@ -100,8 +102,8 @@ func speed(s Speed) string {
 	return fmt.Sprintf("%.*f ± %.*f", digits, s.Mean, digits, s.StdDev)
 }
 
-func (r *Report) table() template.HTML {
-	t := page.Table{Head: head}
+func (r *TypesReport) table() template.HTML {
+	t := page.Table{Head: typesHead}
 	for i := range r.Rows {
 		var cells []any
 		for _, c := range r.cells(&r.Rows[i]) {
@@ -115,19 +117,19 @@ func (r *Report) table() template.HTML {
 var sizeAxis = page.Axis{Label: "bits per weight"}
 
 // divergence is KL over size.
-func (r *Report) divergence() template.HTML {
+func (r *TypesReport) divergence() template.HTML {
 	var mean, p99 []page.Point
 	for i := range r.Rows {
 		if row := &r.Rows[i]; row.KL != nil {
-			mean = append(mean, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Level})
-			p99 = append(p99, page.Point{X: row.BitsPerWeight, Y: row.KL.KLP99, Name: row.Level})
+			mean = append(mean, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Type})
+			p99 = append(p99, page.Point{X: row.BitsPerWeight, Y: row.KL.KLP99, Name: row.Type})
 		}
 	}
 	order(mean, p99)
 	return page.Plot{
 		Title: "Divergence from the model as it is", X: sizeAxis, Y: page.Axis{Label: "KL", Unit: "nats", Log: true},
 		Series: []page.Series{{Name: "mean", Points: mean, Labels: true}, {Name: "99th percentile", Points: p99, Style: page.Dashed}},
-		Note:   "A level above the line between its neighbours is a bad choice: its neighbours give more quality for the size.",
+		Note:   "A type above the line between its neighbours is a bad choice: its neighbours give more quality for the size.",
 	}.HTML()
 }
 
@@ -139,26 +141,26 @@ func order(all ...[]page.Point) {
 }
 
 // perplexity is perplexity over size.
-func (r *Report) perplexity() template.HTML {
+func (r *TypesReport) perplexity() template.HTML {
 	var points []page.Point
 	base := r.Rows[0].Perplexity.PPL
 	ends := []float64{math.Inf(1), math.Inf(-1)}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if !row.Source {
-			points = append(points, page.Point{X: row.BitsPerWeight, Y: row.Perplexity.PPL, Name: row.Level})
+			points = append(points, page.Point{X: row.BitsPerWeight, Y: row.Perplexity.PPL, Name: row.Type})
 		}
 		ends[0], ends[1] = min(ends[0], row.BitsPerWeight), max(ends[1], row.BitsPerWeight)
 	}
 	order(points)
 	return page.Plot{
 		Title: "Perplexity", X: sizeAxis, Y: page.Axis{Label: "perplexity"},
-		Series: []page.Series{{Name: "levels", Points: points, Labels: true}, {Name: r.Rows[0].Level + ", as it is", Points: []page.Point{{X: ends[0], Y: base}, {X: ends[1], Y: base}}, Style: page.Dashed}},
+		Series: []page.Series{{Name: "types", Points: points, Labels: true}, {Name: r.Rows[0].Type + ", as it is", Points: []page.Point{{X: ends[0], Y: base}, {X: ends[1], Y: base}}, Style: page.Dashed}},
 	}.HTML()
 }
 
-// sizes are the bytes of each level.
-func (r *Report) sizes() template.HTML {
+// sizes are the bytes of the weights in each type.
+func (r *TypesReport) sizes() template.HTML {
 	unit, name := 1<<20, "MiB"
 	if r.Params > 1<<30 {
 		unit, name = 1<<30, "GiB"
@@ -166,12 +168,12 @@ func (r *Report) sizes() template.HTML {
 	b := page.Bars{Title: "Size of the weights", Value: page.Axis{Label: "size", Unit: name}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
-		b.Rows = append(b.Rows, page.BarRow{Name: row.Level, Values: []float64{float64(row.Bytes) / float64(unit)}, Note: fmt.Sprintf("%s, %.2f bits", goinfer.Bytes(row.Bytes), row.BitsPerWeight)})
+		b.Rows = append(b.Rows, page.BarRow{Name: row.Type, Values: []float64{float64(row.Bytes) / float64(unit)}, Note: fmt.Sprintf("%s, %.2f bits", goinfer.Bytes(row.Bytes), row.BitsPerWeight)})
 	}
 	return b.HTML()
 }
 
-func (r *Report) speed(title, note string, of func(*Row) Speed) template.HTML {
+func (r *TypesReport) speed(title, note string, of func(*TypeRow) Speed) template.HTML {
 	b := page.Bars{Title: title, Note: note, Value: page.Axis{Label: "speed", Unit: "tokens/s"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -179,21 +181,21 @@ func (r *Report) speed(title, note string, of func(*Row) Speed) template.HTML {
 		if row.Load.Busy() {
 			value = math.NaN()
 		}
-		b.Rows = append(b.Rows, page.BarRow{Name: row.Level, Values: []float64{value}, Note: row.speed(of(row))})
+		b.Rows = append(b.Rows, page.BarRow{Name: row.Type, Values: []float64{value}, Note: row.speed(of(row))})
 	}
 	return b.HTML()
 }
 
-// answers puts the continuations under each other.
-func (r *Report) answers() template.HTML {
-	t := page.Table{Head: []string{"level", "continuation"}}
+// answers lists the continuations one below the other.
+func (r *TypesReport) answers() template.HTML {
+	t := page.Table{Head: []string{"type", "continuation"}}
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		same, rest := escape(row.Answer[:row.Same]), ""
 		if row.Same < len(row.Answer) {
 			rest = "<mark>" + escape(row.Answer[row.Same:]) + "</mark>"
 		}
-		t.Rows = append(t.Rows, []any{row.Level, template.HTML(same + rest)})
+		t.Rows = append(t.Rows, []any{row.Type, template.HTML(same + rest)})
 	}
 	return t.HTML()
 }
@@ -203,19 +205,19 @@ func escape(s string) string {
 	return strings.ReplaceAll(template.HTMLEscapeString(strings.ToValidUTF8(s, "\uFFFD")), "\n", "<br>")
 }
 
-// types lists what the tensors of each level are.
-func (r *Report) types() template.HTML {
-	t := page.Table{Head: []string{"level", "types"}}
+// types lists the types of the tensors of each row.
+func (r *TypesReport) types() template.HTML {
+	t := page.Table{Head: []string{"type", "types of its tensors"}}
 	for i := range r.Rows {
-		t.Rows = append(t.Rows, []any{r.Rows[i].Level, r.Rows[i].Mixture()})
+		t.Rows = append(t.Rows, []any{r.Rows[i].Type, r.Rows[i].Mix()})
 	}
 	return t.HTML()
 }
 
-// Mixture names the types of the tensors: "Q4_K 31 tensors (3.1 MiB), …".
-func (row *Row) Mixture() string {
+// Mix lists the types of the tensors: "Q4_K in 31 (3.1 MiB), …".
+func (row *TypeRow) Mix() string {
 	var parts []string
-	for _, s := range row.Types {
+	for _, s := range row.Tensors {
 		parts = append(parts, fmt.Sprintf("%s in %d (%s)", s.Type, s.Tensors, goinfer.Bytes(s.Bytes)))
 	}
 	return strings.Join(parts, ", ")

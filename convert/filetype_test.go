@@ -1,4 +1,4 @@
-package quant_test
+package convert
 
 import (
 	"fmt"
@@ -31,18 +31,18 @@ func TestFileTypeSizes(t *testing.T) {
 			require.True(t, ok, key)
 			return int(n)
 		}
-		facts := quant.ModelInfo{Arch: "llama", NLayer: number("block_count"), NHead: number("attention.head_count"),
+		facts := ModelInfo{Arch: "llama", NLayer: number("block_count"), NHead: number("attention.head_count"),
 			NHeadKV: number("attention.head_count_kv"), NExpert: number("expert_count")}
-		var tensors []quant.Tensor
+		var tensors []gguf.Tensor
 		var was int64
 		for _, x := range f.Tensors() {
-			tensors = append(tensors, quant.Tensor{Name: x.Name, Type: x.Type, Shape: x.Shape})
+			tensors = append(tensors, gguf.Tensor{Name: x.Name, Type: x.Type, Shape: x.Shape})
 			was += pad(x.Bytes)
 		}
 		for name, want := range sizes {
-			m, err := quant.ParseFileType(name)
+			m, err := gguf.ParseFileType(name)
 			require.NoError(t, err)
-			types, err := m.Types(facts, tensors)
+			types, err := tensorTypes(m, facts, tensors)
 			require.NoError(t, err)
 			size := sizes["F16"] - was
 			for i, x := range tensors {
@@ -64,9 +64,9 @@ func TestFileTypeSizes(t *testing.T) {
 func pad(n int64) int64 { return (n + 31) / 32 * 32 }
 
 // dense is a model of n layers with rows of d and feed-forward rows of ff.
-func dense(n, d, ff int) (ts []quant.Tensor) {
+func dense(n, d, ff int) (ts []gguf.Tensor) {
 	add := func(name string, shape ...int) {
-		ts = append(ts, quant.Tensor{Name: name, Type: quant.F32, Shape: shape})
+		ts = append(ts, gguf.Tensor{Name: name, Type: quant.F32, Shape: shape})
 	}
 	add("token_embd.weight", d, 1000)
 	add("output.weight", d, 1000)
@@ -88,11 +88,11 @@ func dense(n, d, ff int) (ts []quant.Tensor) {
 // TestFileTypeCounts compares with the numbers of tensors per type that the loader of the reference
 // prints for published files.
 func TestFileTypeCounts(t *testing.T) {
-	llama2 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 32}
-	llama3 := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, Importance: true}
+	llama2 := ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 32}
+	llama3 := ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, Importance: true}
 	for _, c := range []struct {
 		ftype string
-		facts quant.ModelInfo
+		facts ModelInfo
 		want  map[quant.Type]int
 	}{
 		{"Q2_K", llama2, map[quant.Type]int{quant.Q2_K: 129, quant.Q3_K: 96, quant.Q6_K: 1}},
@@ -112,10 +112,10 @@ func TestFileTypeCounts(t *testing.T) {
 		{"IQ1_S", llama3, map[quant.Type]int{quant.IQ1_S: 156, quant.IQ2_XXS: 32, quant.Q2_K: 5, quant.Q4_K: 32, quant.Q5_K: 1}},
 		{"TQ1_0", llama3, map[quant.Type]int{quant.TQ1_0: 224, quant.Q4_K: 1, quant.Q6_K: 1}},
 	} {
-		m, err := quant.ParseFileType(c.ftype)
+		m, err := gguf.ParseFileType(c.ftype)
 		require.NoError(t, err)
 		ts := dense(32, 4096, 11008)
-		types, err := m.Types(c.facts, ts)
+		types, err := tensorTypes(m, c.facts, ts)
 		require.NoError(t, err)
 		c.want[quant.F32] = 33
 		got := map[quant.Type]int{}
@@ -128,10 +128,10 @@ func TestFileTypeCounts(t *testing.T) {
 
 // TestFileTypeRules checks single tensors where the rules branch.
 func TestFileTypeRules(t *testing.T) {
-	moe := quant.ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, NExpert: 8}
+	moe := ModelInfo{Arch: "llama", NLayer: 32, NHead: 32, NHeadKV: 8, NExpert: 8}
 	for _, c := range []struct {
 		ftype string
-		facts quant.ModelInfo
+		facts ModelInfo
 		name  string
 		shape []int
 		want  quant.Type
@@ -165,67 +165,45 @@ func TestFileTypeRules(t *testing.T) {
 		{"Q4_K_M", moe, "blk.5.attn_q.weight", []int{172, 96}, quant.F16},
 		{"F16", moe, "blk.5.attn_q.weight", []int{172, 96}, quant.F16},
 		// Attention values of the models called 70B, and Falcon.
-		{"Q4_K_M", quant.ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.0.attn_v.weight", []int{8192, 1024}, quant.Q6_K},
-		{"Q4_K_S", quant.ModelInfo{Arch: "qwen2", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
-		{"Q2_K", quant.ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
-		{"Q4_K_M", quant.ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "token_embd.weight", []int{4544, 1000}, quant.Q8_0},
-		{"Q4_K_M", quant.ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "blk.0.ffn_down.weight", []int{18432, 1000}, quant.Q6_K},
-		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_v.weight", []int{512, 512}, quant.IQ3_S},
-		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_q.weight", []int{512, 512}, quant.IQ2_S},
-		{"IQ3_XXS", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8, Importance: true}, "blk.3.ffn_down.weight", []int{512, 512}, quant.IQ3_XXS},
-		{"IQ2_M", quant.ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_qkv.weight", []int{512, 512}, quant.IQ3_S},
+		{"Q4_K_M", ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.0.attn_v.weight", []int{8192, 1024}, quant.Q6_K},
+		{"Q4_K_S", ModelInfo{Arch: "qwen2", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
+		{"Q2_K", ModelInfo{Arch: "llama", NLayer: 80, NHead: 64, NHeadKV: 8}, "blk.70.attn_v.weight", []int{8192, 1024}, quant.Q5_K},
+		{"Q4_K_M", ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "token_embd.weight", []int{4544, 1000}, quant.Q8_0},
+		{"Q4_K_M", ModelInfo{Arch: "falcon", NLayer: 32, NHead: 71, NHeadKV: 1}, "blk.0.ffn_down.weight", []int{18432, 1000}, quant.Q6_K},
+		{"IQ3_XXS", ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_v.weight", []int{512, 512}, quant.IQ3_S},
+		{"IQ3_XXS", ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_q.weight", []int{512, 512}, quant.IQ2_S},
+		{"IQ3_XXS", ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8, Importance: true}, "blk.3.ffn_down.weight", []int{512, 512}, quant.IQ3_XXS},
+		{"IQ2_M", ModelInfo{NLayer: 32, NHead: 8, NHeadKV: 8}, "blk.3.attn_qkv.weight", []int{512, 512}, quant.IQ3_S},
 	} {
-		m, err := quant.ParseFileType(c.ftype)
+		m, err := gguf.ParseFileType(c.ftype)
 		require.NoError(t, err)
-		types, err := m.Types(c.facts, []quant.Tensor{{Name: c.name, Shape: c.shape}})
+		types, err := tensorTypes(m, c.facts, []gguf.Tensor{{Name: c.name, Shape: c.shape}})
 		require.NoError(t, err)
 		require.Equal(t, c.want, types[0], "%s %s %v: want %s, found %s", c.ftype, c.name, c.shape, c.want, types[0])
 	}
 	// The order in the file does not matter, the order of layers does.
-	m, err := quant.ParseFileType("Q3_K_M")
+	m, err := gguf.ParseFileType("Q3_K_M")
 	require.NoError(t, err)
-	types, err := m.Types(quant.ModelInfo{NLayer: 12}, []quant.Tensor{
+	types, err := tensorTypes(m, ModelInfo{NLayer: 12}, []gguf.Tensor{
 		{Name: "blk.10.attn_v.weight", Shape: []int{256, 256}}, {Name: "blk.2.attn_v.weight", Shape: []int{256, 256}}, {Name: "blk.1.attn_v.weight", Shape: []int{256, 256}},
 	})
 	require.NoError(t, err)
 	require.Equal(t, []quant.Type{quant.Q4_K, quant.Q5_K, quant.Q5_K}, types)
-	_, err = m.Types(quant.ModelInfo{NLayer: 2, NExpert: 4}, []quant.Tensor{{Name: "blk.2.ffn_down.weight", Shape: []int{256, 256}}})
+	_, err = tensorTypes(m, ModelInfo{NLayer: 2, NExpert: 4}, []gguf.Tensor{{Name: "blk.2.ffn_down.weight", Shape: []int{256, 256}}})
 	require.ErrorContains(t, err, "want a layer below 2")
-	_, err = quant.FileType(4).Types(quant.ModelInfo{}, nil)
+	_, err = tensorTypes(gguf.FileType(4), ModelInfo{}, nil)
 	require.ErrorContains(t, err, "unknown file type 4")
-	require.True(t, m.NeedsImportance("blk.0.attn_q.weight", quant.IQ2_S))
-	require.False(t, m.NeedsImportance("output.weight", quant.IQ2_S))
-	require.False(t, m.NeedsImportance("blk.0.attn_q.weight", quant.Q2_K))
-}
-
-// TestParseFileType checks names and numbers: general.file_type of well-known files.
-func TestParseFileType(t *testing.T) {
-	for name, number := range map[string]int{"F32": 0, "F16": 1, "q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10, "Q3_K": 12, "q4_k": 15, "Q4_K_S": 14, "Q5_K": 17,
-		"Q6_K": 18, "IQ2_XXS": 19, "Q2_K_S": 21, "IQ3_XXS": 23, "IQ1_S": 24, "IQ4_NL": 25, "IQ4_XS": 30, "IQ1_M": 31, "bf16": 32, "TQ1_0": 36, "TQ2_0": 37, "mxfp4_moe": 38, "Q1_0": 40, "Q2_0": 41} {
-		m, err := quant.ParseFileType(name)
-		require.NoError(t, err)
-		require.EqualValues(t, number, m, name)
-	}
-	for m := range quant.FileType(50) {
-		if m.Valid() {
-			got, err := quant.ParseFileType(m.String())
-			require.NoError(t, err)
-			require.Equal(t, m, got)
-		}
-	}
-	require.Equal(t, "ftype(5)", quant.FileType(5).String())
-	for _, bad := range []string{"", "Q9", "5", "-1", "Q6_K_M"} {
-		_, err := quant.ParseFileType(bad)
-		require.ErrorContains(t, err, "unknown file type")
-	}
+	require.True(t, needsImportance(m, "blk.0.attn_q.weight", quant.IQ2_S))
+	require.False(t, needsImportance(m, "output.weight", quant.IQ2_S))
+	require.False(t, needsImportance(m, "blk.0.attn_q.weight", quant.Q2_K))
 }
 
 // TestChooseTypes: a name is a file type, or else a format for all matrices.
 func TestChooseTypes(t *testing.T) {
-	f := quant.ModelInfo{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
-	ts := []quant.Tensor{
-		{"token_embd.weight", quant.F16, []int{256, 512}}, {"blk.0.attn_norm.weight", quant.F32, []int{256}}, {"blk.0.attn_q.weight", quant.F16, []int{256, 256}},
-		{"output.weight", quant.F16, []int{256, 512}},
+	f := ModelInfo{Arch: "llama", NLayer: 1, NHead: 4, NHeadKV: 4}
+	ts := []gguf.Tensor{
+		{Name: "token_embd.weight", Type: quant.F16, Shape: []int{256, 512}}, {Name: "blk.0.attn_norm.weight", Type: quant.F32, Shape: []int{256}}, {Name: "blk.0.attn_q.weight", Type: quant.F16, Shape: []int{256, 256}},
+		{Name: "output.weight", Type: quant.F16, Shape: []int{256, 512}},
 	}
 	for _, c := range []struct {
 		name   string
@@ -240,14 +218,14 @@ func TestChooseTypes(t *testing.T) {
 		{"nvfp4", false, []quant.Type{quant.NVFP4, quant.F32, quant.NVFP4, quant.NVFP4}, ""},
 		{"mxfp4", true, []quant.Type{quant.MXFP4, quant.F32, quant.MXFP4, quant.MXFP4}, ""},
 	} {
-		types, recipe, err := quant.ChooseTypes(c.name, c.pure, f, ts)
+		types, recipe, err := ChooseTypes(c.name, c.pure, f, ts)
 		require.NoError(t, err)
 		require.Equal(t, c.types, types, c.name)
 		require.Equal(t, c.recipe != "", recipe.Valid())
 		if recipe.Valid() {
 			require.Equal(t, c.recipe, recipe.String())
 		}
-		require.NoError(t, quant.CheckTypes(c.name, c.pure))
+		require.NoError(t, CheckType(c.name, c.pure))
 	}
 	for _, c := range []struct {
 		name string
@@ -259,11 +237,11 @@ func TestChooseTypes(t *testing.T) {
 		{"q4_k_m", true, `unknown type "q4_k_m"`},
 		{"i32", false, "I32 is not a type that can be written"},
 	} {
-		require.ErrorContains(t, quant.CheckTypes(c.name, c.pure), c.want)
-		_, _, err := quant.ChooseTypes(c.name, c.pure, f, ts)
+		require.ErrorContains(t, CheckType(c.name, c.pure), c.want)
+		_, _, err := ChooseTypes(c.name, c.pure, f, ts)
 		require.ErrorContains(t, err, c.want)
 	}
 	ts[2].Shape[0] = 128
-	_, _, err := quant.ChooseTypes("q4_k", true, f, ts)
+	_, _, err := ChooseTypes("q4_k", true, f, ts)
 	require.EqualError(t, err, `tensor "blk.0.attn_q.weight" has rows of 128: no whole number of Q4_K blocks of 256`)
 }

@@ -1,4 +1,4 @@
-package experts
+package explain
 
 import (
 	"cmp"
@@ -14,30 +14,30 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-func open(t testing.TB, path string) *goinfer.Model {
-	t.Helper()
-	m, err := goinfer.Open(path, goinfer.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, m.Close()) })
-	return m
+func tinyMoE(t testing.TB) *goinfer.Model {
+	return open(t, "tiny-moe")
 }
 
-func tinyMoE(t testing.TB) *goinfer.Model {
-	return open(t, "../cmd/goinfer/embedded/tiny-moe-q8_0.gguf")
+// record is the hook that records a text of n tokens.
+func record(t testing.TB, m *goinfer.Model, n int, o RecordOptions) *recorder {
+	t.Helper()
+	r, err := newRecorder(m, n, o)
+	require.NoError(t, err)
+	return r
 }
 
 func ids(m *goinfer.Model, text string) []int32 { return m.Tokenizer().Encode(nil, text, true, true) }
 
-func hookOf(t testing.TB, m *goinfer.Model, r Routing) goinfer.Hook {
+func hookOf(t testing.TB, m *goinfer.Model, r RouterOverride) goinfer.Hook {
 	t.Helper()
-	s, err := ShapeOf(m)
+	s, err := MoEOf(m)
 	require.NoError(t, err)
 	h, err := r.Hook(&s)
 	require.NoError(t, err)
 	return h
 }
 
-// logitsOf are the logits behind every token, bit by bit.
+// logitsOf are the logits after every token, bit by bit.
 func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32, h goinfer.Hook) (rows [][]uint32) {
 	t.Helper()
 	require.NoError(t, m.Score(t.Context(), goinfer.Request{Tokens: tokens, Hook: h, Logits: func(_ int, row []float32) error {
@@ -51,8 +51,8 @@ func logitsOf(t testing.TB, m *goinfer.Model, tokens []int32, h goinfer.Hook) (r
 	return rows
 }
 
-// routings are what-ifs for models of at least 8 experts of which some 2 to 4 are at work.
-var routings = map[string]Routing{
+// overrides are for models of at least 8 experts of which some 2 to 4 are used.
+var overrides = map[string]RouterOverride{
 	"fewer":     {TopK: 1},
 	"more":      {TopK: 5},
 	"ban":       {Ban: []int{0, 3, 3}},
@@ -63,34 +63,34 @@ var routings = map[string]Routing{
 	"one layer": {TopK: 1, Layers: []int{1}},
 }
 
-// TestNothingChanges has watching, and a what-if that asks for what is done anyway, leave every bit alone.
+// TestNothingChanges: recording, and an override that asks for what is done anyway, change no bit.
 func TestNothingChanges(t *testing.T) {
 	m := tinyMoE(t)
 	text := ids(m, "Once upon a time there was a red apple.")
 	plain := logitsOf(t, m, text, nil)
-	s, err := ShapeOf(m)
+	s, err := MoEOf(m)
 	require.NoError(t, err)
 	for name, h := range map[string]goinfer.Hook{
-		"watched":    &recorder{layers: s.Layers, logits: true, open: map[int]Row{}},
-		"counted":    newCounter(&s, m.Tokenizer()),
-		"same top-k": hookOf(t, m, Routing{TopK: s.Used}),
+		"recorded":   record(t, m, len(text), RecordOptions{What: Everything | RouterLogits}),
+		"counted":    newExpertBytes(&s, 0),
+		"same top-k": hookOf(t, m, RouterOverride{TopK: s.Used}),
 	} {
 		require.Equal(t, plain, logitsOf(t, m, text, h), name)
 	}
-	for name, r := range routings {
+	for name, r := range overrides {
 		require.NotEqual(t, plain, logitsOf(t, m, text, hookOf(t, m, r)), name)
 	}
-	require.Nil(t, hookOf(t, m, Routing{}))
+	require.Nil(t, hookOf(t, m, RouterOverride{}))
 }
 
-// TestPrefillIsDecode holds for a what-if what holds for every request: one token at a time gives the bits of many at once.
+// TestPrefillIsDecode: with an override too, one token at a time gives the bits of many at once.
 func TestPrefillIsDecode(t *testing.T) {
 	m := tinyMoE(t)
-	one, err := goinfer.Open("../cmd/goinfer/embedded/tiny-moe-q8_0.gguf", goinfer.Options{Batch: 1, Threads: 1})
+	one, err := goinfer.Open(builtin(t, "tiny-moe"), goinfer.Options{Batch: 1, Threads: 1})
 	require.NoError(t, err)
 	defer one.Close()
 	text := ids(m, "The dog ran to the park and the sun was warm")
-	for name, r := range routings {
+	for name, r := range overrides {
 		want := logitsOf(t, m, text, hookOf(t, m, r))
 		require.Equal(t, want, logitsOf(t, one, text, hookOf(t, one, r)), name)
 	}
@@ -138,8 +138,8 @@ type family struct {
 	groups, taken int // of DeepSeek-V3, whose groups are scored by their best two
 }
 
-// choose is the what-if in float64, from the formulas of the papers.
-func (f *family) choose(r *Routing, k int, logits, scores []float64, scoring goinfer.Scoring) (chosen []int, weights []float64) {
+// choose is the override in float64, from the formulas of the papers.
+func (f *family) choose(r *RouterOverride, k int, logits, scores []float64, scoring goinfer.Scoring) (chosen []int, weights []float64) {
 	n := len(logits)
 	choice := slices.Clone(scores)
 	for _, e := range r.Ban {
@@ -224,23 +224,24 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s: %v", f.model, err)
 			continue
 		}
-		m := open(t, path)
-		s, err := ShapeOf(m)
+		m, err := goinfer.Open(path, goinfer.Options{})
+		require.NoError(t, err)
+		s, err := MoEOf(m)
 		require.NoError(t, err, f.model)
 		f.scale = float64(max(1, m.Info().Config.ExpertScale))
 		text := []int32{1, 5, 9, 2, 33, 17, 4, 8}
-		for name, r := range routings {
+		for name, r := range overrides {
 			if name == "one layer" {
 				r.Layers = s.Layers[len(s.Layers)-1:]
 			}
 			w := newWatch()
-			before := newWatch() // what the router itself makes of it, ahead of the what-if
+			before := newWatch() // the router itself, before the override
 			logitsOf(t, m, text, goinfer.JoinHooks(before, hookOf(t, m, r), w))
 			require.Len(t, w.weights, len(text)*len(s.Layers))
 			for at, logits := range w.logits {
 				here, k := r, cmp.Or(r.TopK, s.Used)
 				if len(r.Layers) > 0 && !slices.Contains(r.Layers, at[1]) {
-					here, k = Routing{}, s.Used
+					here, k = RouterOverride{}, s.Used
 				}
 				scores := before.scores[at]
 				if here.Random {
@@ -256,17 +257,17 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestRandom holds that the lot depends on seed, position and layer, and on nothing else.
+// TestRandom: the choice depends on seed, position and layer, and on nothing else.
 func TestRandom(t *testing.T) {
 	m := tinyMoE(t)
 	text := ids(m, "One day a girl named Lily went to the park with her mom")
 	trace := func(seed uint64, tokens []int32) *Trace {
-		tr, err := Record(t.Context(), m, tokens, TraceOptions{Hook: hookOf(t, m, Routing{Random: true, Seed: seed})})
+		tr, err := Record(t.Context(), m, tokens, RecordOptions{What: Routes, Hook: hookOf(t, m, RouterOverride{Random: true, Seed: seed})})
 		require.NoError(t, err)
 		return tr
 	}
 	experts := func(tr *Trace) (list [][]int32) {
-		for _, r := range tr.Rows {
+		for _, r := range tr.RouterRows() {
 			var some []int32
 			for _, c := range r.Experts {
 				some = append(some, c.ID)
@@ -286,37 +287,37 @@ func TestRandom(t *testing.T) {
 			count[e]++
 		}
 	}
-	require.Len(t, count, 8, "every expert is drawn at some time: %v", count)
+	require.Len(t, count, 8, "every expert is chosen at some time: %v", count)
 }
 
-func TestRoutingFaults(t *testing.T) {
-	s, err := ShapeOf(tinyMoE(t))
+func TestOverrideFaults(t *testing.T) {
+	s, err := MoEOf(tinyMoE(t))
 	require.NoError(t, err)
-	for want, r := range map[string]Routing{
-		"a top-k of 9: want 1 to 8 experts":                     {TopK: 9},
-		"a top-k of -1: want 1 to 8 experts":                    {TopK: -1},
-		"there is no expert 8: want 0 to 7":                     {Ban: []int{8}},
-		"there is no expert -1: want 0 to 7":                    {Force: []int{-1}},
-		"expert 3 is both banned and forced":                    {Ban: []int{3}, Force: []int{3}},
-		"3 experts are forced, and a token uses 2":              {Force: []int{1, 2, 3}},
-		"7 of 8 experts are banned, and a token uses 2":         {Ban: []int{0, 1, 2, 3, 4, 5, 6}},
-		"layer 4 has no experts: the layers that do are 0-3":    {TopK: 1, Layers: []int{4}},
-		"layers are named, but nothing that is to be otherwise": {Layers: []int{1}},
+	for want, r := range map[string]RouterOverride{
+		"a top-k of 9: want 1 to 8 experts":                  {TopK: 9},
+		"a top-k of -1: want 1 to 8 experts":                 {TopK: -1},
+		"there is no expert 8: want 0 to 7":                  {Ban: []int{8}},
+		"there is no expert -1: want 0 to 7":                 {Force: []int{-1}},
+		"expert 3 is both banned and forced":                 {Ban: []int{3}, Force: []int{3}},
+		"3 experts are forced, and a token uses 2":           {Force: []int{1, 2, 3}},
+		"7 of 8 experts are banned, and a token uses 2":      {Ban: []int{0, 1, 2, 3, 4, 5, 6}},
+		"layer 4 has no experts: the layers that do are 0-3": {TopK: 1, Layers: []int{4}},
+		"layers are named, but nothing is overridden":        {Layers: []int{1}},
 	} {
 		_, err := r.Hook(&s)
 		require.ErrorContains(t, err, want)
 	}
-	_, err = ShapeOf(open(t, "../cmd/goinfer/embedded/tiny-dense-q8_0.gguf"))
+	_, err = MoEOf(open(t, "tiny-dense"))
 	require.ErrorContains(t, err, "the model has no experts")
-	require.Equal(t, "1 expert per token, without 0-2, 5, always with 7, drawn by lot (seed 4), equal weights, in layers 1-2",
-		Routing{TopK: 1, Ban: []int{2, 1, 0, 5}, Force: []int{7}, Random: true, Seed: 4, Uniform: true, Layers: []int{2, 1}}.String())
-	require.Equal(t, "as the router chooses", Routing{}.String())
+	require.Equal(t, "1 expert per token, without 0-2, 5, always with 7, chosen at random (seed 4), equal weights, in layers 1-2",
+		RouterOverride{TopK: 1, Ban: []int{2, 1, 0, 5}, Force: []int{7}, Random: true, Seed: 4, Uniform: true, Layers: []int{2, 1}}.String())
+	require.Equal(t, "as the router chooses", RouterOverride{}.String())
 }
 
-// TestShape compares bytes with the file's.
-func TestShape(t *testing.T) {
+// TestMoE compares bytes with the file's.
+func TestMoE(t *testing.T) {
 	m := tinyMoE(t)
-	s, err := ShapeOf(m)
+	s, err := MoEOf(m)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 2, 3}, s.Layers)
 	for _, b := range s.ExpertBytes {

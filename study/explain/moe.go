@@ -1,4 +1,4 @@
-package experts
+package explain
 
 import (
 	"fmt"
@@ -9,21 +9,21 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// Shape is where a model has experts, and how many bytes they are.
-type Shape struct {
-	Arch    string `json:"architecture"`
-	Experts int    `json:"experts"` // of a layer
-	Used    int    `json:"used"`    // by a token
-	Layers  []int  `json:"layers"`  // those with experts
-	// ExpertBytes are the bytes of one expert of each of Layers; OtherBytes what a token reads besides, shared experts and routers included.
-	ExpertBytes []int64 `json:"expert_bytes"`
-	OtherBytes  int64   `json:"other_bytes"`
+// MoE is where a model has experts, and how many bytes they are.
+type MoE struct {
+	Arch        string  `json:"architecture"`
+	Experts     int     `json:"experts"`      // experts of a layer
+	Used        int     `json:"used"`         // experts that a token uses in a layer
+	Layers      []int   `json:"layers"`       // layers with experts
+	ExpertBytes []int64 `json:"expert_bytes"` // bytes of one expert of each of Layers
+	// OtherBytes are what a token reads besides, shared experts and routers included.
+	OtherBytes int64 `json:"other_bytes"`
 }
 
-// ShapeOf returns the shape of a model. One without experts is an error.
-func ShapeOf(m *goinfer.Model) (Shape, error) {
+// MoEOf returns where a model has experts. A model without any is an error.
+func MoEOf(m *goinfer.Model) (MoE, error) {
 	c := m.Info().Config
-	s := Shape{Arch: c.Arch, Experts: c.NExpert, Used: c.NExpertUsed}
+	s := MoE{Arch: c.Arch, Experts: c.NExpert, Used: c.NExpertUsed}
 	bytes := map[int]int64{}
 	for _, t := range m.Info().Tensors {
 		size := t.Bytes()
@@ -62,8 +62,8 @@ func expertLayer(name string) (layer int, ok bool) {
 	return layer, err == nil
 }
 
-// BytesPerToken is how many bytes of weights a token reads that uses k experts in each layer.
-func (s *Shape) BytesPerToken(k int) int64 {
+// BytesPerToken is the bytes of weights that a token reads if it uses k experts in each layer.
+func (s *MoE) BytesPerToken(k int) int64 {
 	n := s.OtherBytes
 	for _, b := range s.ExpertBytes {
 		n += int64(k) * b
@@ -71,8 +71,8 @@ func (s *Shape) BytesPerToken(k int) int64 {
 	return n
 }
 
-// index is the place of a layer in Layers, -1 for one without experts.
-func (s *Shape) index(layer int) int {
+// index is the index of a layer in Layers, -1 for one without experts.
+func (s *MoE) index(layer int) int {
 	i, ok := slices.BinarySearch(s.Layers, layer)
 	if !ok {
 		return -1
@@ -80,8 +80,8 @@ func (s *Shape) index(layer int) int {
 	return i
 }
 
-// only are the layers of s that are among some, all for none.
-func (s *Shape) only(layers []int) ([]int, error) {
+// only checks that layers have experts and sorts them; none given are all of s.
+func (s *MoE) only(layers []int) ([]int, error) {
 	if len(layers) == 0 {
 		return s.Layers, nil
 	}

@@ -1,4 +1,4 @@
-package lab
+package eval
 
 import (
 	"context"
@@ -27,20 +27,20 @@ func source(t *testing.T) (*bench.Source, string) {
 	return s, string(text[:20_000])
 }
 
-// TestRun measures three levels: the fewer the bits the smaller the weights, and the further the predictions.
-func TestRun(t *testing.T) {
+// TestCompareTypes measures three types: the fewer the bits the smaller the weights, and the further the predictions.
+func TestCompareTypes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("several models in short mode")
 	}
 	s, text := source(t)
 	var steps []string
-	r, err := Run(context.Background(), s, Options{
-		Levels: []string{"Q8_0", "q4_0", "q2_k", "Q4_0"}, Text: text, TextName: "a <text>", Chunk: 64, Chunks: 4, Answer: 8, Repetitions: 1, Threads: 2,
-		Step: func(level, what string, done, total int) { steps = append(steps, level+" "+what) },
+	r, err := CompareTypes(context.Background(), s, TypesOptions{
+		Types: []string{"Q8_0", "q4_0", "q2_k", "Q4_0"}, Text: text, TextName: "a <text>", Chunk: 64, Chunks: 4, Answer: 8, Repetitions: 1, Threads: 2,
+		Step: func(typ, what string, done, total int) { steps = append(steps, typ+" "+what) },
 	})
 	require.NoError(t, err)
-	require.Len(t, r.Rows, 3, "the level that the model has is measured once, and so is one that is named twice")
-	require.Equal(t, []string{"q8_0", "q4_0", "q2_k"}, []string{r.Rows[0].Level, r.Rows[1].Level, r.Rows[2].Level})
+	require.Len(t, r.Rows, 3, "the type that the model has is measured once, and so is one that is named twice")
+	require.Equal(t, []string{"q8_0", "q4_0", "q2_k"}, []string{r.Rows[0].Type, r.Rows[1].Type, r.Rows[2].Type})
 	require.Equal(t, [...]int{4, 64}, [...]int{r.Chunks, r.Chunk})
 	require.Greater(t, r.Of, 50)
 	source := r.Rows[0]
@@ -75,15 +75,15 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRunFaults(t *testing.T) {
+func TestCompareTypesFaults(t *testing.T) {
 	s, text := source(t)
-	_, err := Run(context.Background(), s, Options{Levels: []string{"q9_9"}, Text: text})
+	_, err := CompareTypes(context.Background(), s, TypesOptions{Types: []string{"q9_9"}, Text: text})
 	require.ErrorContains(t, err, "q9_9")
-	_, err = Run(context.Background(), s, Options{Text: "short"})
+	_, err = CompareTypes(context.Background(), s, TypesOptions{Text: "short"})
 	require.ErrorContains(t, err, "want at least one chunk of 512")
 	stop, cancel := context.WithCancelCause(context.Background())
 	why := errors.New("no more")
-	_, err = Run(stop, s, Options{Text: text, Repetitions: 1, Step: func(string, string, int, int) { cancel(why) }})
+	_, err = CompareTypes(stop, s, TypesOptions{Text: text, Repetitions: 1, Step: func(string, string, int, int) { cancel(why) }})
 	require.ErrorIs(t, err, why)
 }
 

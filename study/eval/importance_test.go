@@ -1,14 +1,17 @@
-package convert
+package eval
 
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 )
@@ -29,15 +32,15 @@ func (h *heads) Observe(e *goinfer.Event) {
 	}
 }
 
-// TestCollect: rows are counted, each by the experts that see it, and what is added up is what a hook sees on its way into a matrix.
-func TestCollect(t *testing.T) {
+// TestCollectImportance: rows are counted, each by the experts that see it, and what is added up is what a hook sees on its way into a matrix.
+func TestCollectImportance(t *testing.T) {
 	m, err := goinfer.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), goinfer.Options{Batch: 24})
 	require.NoError(t, err)
 	defer m.Close()
 	ids := m.Tokenizer().Encode(nil, "The sun rises in the east and sets in the west. The opposite of west is east. The opposite of up is down.", true, false)
 	require.Greater(t, len(ids), 25, "several batches")
 	told := 0
-	w, err := Collect(t.Context(), m, [][]int32{ids, ids}, "text.txt", func(done, total int) {
+	w, err := CollectImportance(t.Context(), m, [][]int32{ids, ids}, "text.txt", func(done, total int) {
 		told++
 		require.Equal(t, []int{told, 2}, []int{done, total})
 	})
@@ -52,7 +55,10 @@ func TestCollect(t *testing.T) {
 	values := func(name string) []float32 {
 		x, ok := f.Tensor(name)
 		require.True(t, ok, name)
-		return floats32(f.Data(x))
+		list := make([]float32, x.Bytes/4)
+		_, err := binary.Decode(f.Data(x), binary.LittleEndian, list)
+		require.NoError(t, err)
+		return list
 	}
 	require.Equal(t, []float32{2 * float32(len(ids))}, values("blk.1.attn_q.weight.counts"))
 	require.Equal(t, values("blk.1.attn_q.weight.in_sum2"), values("blk.1.attn_k.weight.in_sum2"))
@@ -77,17 +83,22 @@ func TestCollect(t *testing.T) {
 		require.InEpsilon(t, 2*h.sums[i], v, 1e-6)
 	}
 
-	read, err := readImportance(t, b.Bytes())
+	path := filepath.Join(t.TempDir(), "imatrix.gguf")
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+	read, err := convert.ReadImportance(path)
 	require.NoError(t, err)
 	require.Equal(t, "text.txt", read.Dataset)
 	require.Equal(t, 2, read.Chunks)
-	q := open(t, "tiny-moe")
-	quantize(t, q, Options{Type: "q4_0", Importance: read})
+	src, err := convert.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), nil)
+	require.NoError(t, err)
+	defer src.Close()
+	_, err = convert.InMemory(t.Context(), src, convert.Options{Type: "q4_0", Importance: read})
+	require.NoError(t, err)
 
-	_, err = Collect(t.Context(), m, nil, "", nil)
+	_, err = CollectImportance(t.Context(), m, nil, "", nil)
 	require.ErrorContains(t, err, "no text")
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	_, err = Collect(ctx, m, [][]int32{ids}, "", nil)
+	_, err = CollectImportance(ctx, m, [][]int32{ids}, "", nil)
 	require.ErrorIs(t, err, context.Canceled)
 }

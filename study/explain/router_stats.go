@@ -1,4 +1,4 @@
-package experts
+package explain
 
 import (
 	"cmp"
@@ -9,13 +9,14 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/study/eval"
 )
 
-// Stats are what the routers of a model did over a text.
-type Stats struct {
-	Shape  Shape        `json:"model"`
+// RouterStats are what the routers of a model did over a text.
+type RouterStats struct {
+	MoE    MoE          `json:"model"`
 	Tokens int          `json:"tokens"`
-	Kinds  []KindCount  `json:"kinds"` // those that occur
+	Kinds  []KindCount  `json:"kinds"` // kinds of tokens that occur
 	Layers []LayerStats `json:"layers"`
 }
 
@@ -24,25 +25,29 @@ type KindCount struct {
 	Kind   string `json:"kind"`
 	Tokens int    `json:"tokens"`
 
-	kind Kind
+	kind TokenKind
 }
 
-// LayerStats are those of one layer.
+// LayerStats is what the router of one layer did.
 type LayerStats struct {
 	Layer   int     `json:"layer"`
-	Entropy float64 `json:"entropy"` // of the router, mean over tokens, in nats
-	// Balance is the entropy of Load over that of an equal load: 1 where all experts are chosen equally often, 0 where it is always the same one.
+	Entropy float64 `json:"entropy"` // entropy of the router, mean over tokens, in nats
+	// Balance is the entropy of Load over that of an equal load: 1 where all experts are chosen
+	// equally often, 0 where it is always the same one.
 	Balance float64 `json:"balance"`
 	// MaxLoad is the load of the busiest expert over that of an equal share.
 	MaxLoad float64   `json:"max_load"`
 	Load    []float64 `json:"load"`   // share of all choices, by expert
 	Weight  []float64 `json:"weight"` // mean weight where chosen, by expert
 	Idle    []int     `json:"idle"`   // experts that were never chosen
-	// Together[a][b] is how often a and b are chosen for one token over how often they would be if neither knew of the other; 0 where one is idle.
+	// Together[a][b] is how often a and b are chosen for one token over how often they would be if
+	// they were independent; 0 where one is idle.
 	Together [][]float64 `json:"together"`
-	// Kinds[k][e] is how often expert e is chosen for a token of Stats.Kinds[k] over how often for any token; 0 for an idle one.
+	// Kinds[k][e] is how often expert e is chosen for a token of RouterStats.Kinds[k] over how often
+	// for any token; 0 for an idle one.
 	Kinds [][]float64 `json:"kinds"`
-	// Specialised is the mutual information of a token's kind and a choice made for it, in nats: 0 where the kind tells nothing.
+	// Specialised is the mutual information of a token's kind and the experts chosen for it, in nats:
+	// 0 where they are independent.
 	Specialised float64 `json:"specialised"`
 
 	chosen []int
@@ -50,19 +55,18 @@ type LayerStats struct {
 	byKind [kinds][]int
 }
 
-// MeasureOptions say how a text is measured.
-type MeasureOptions struct {
-	Chunk    int          // tokens evaluated in one go, each chunk knowing nothing of those before; 0 means the context of the model, at most 512
-	Hook     goinfer.Hook // works on the routers before they are watched; nil for none
+// RouterStatsOptions are how [MeasureRouters] evaluates a text.
+type RouterStatsOptions struct {
+	// Chunk is how many tokens are evaluated together, independent of other chunks; 0 means the
+	// context of the model, at most 512.
+	Chunk    int
+	Hook     goinfer.Hook // works on the routers before they are recorded; nil for none
 	Progress func(done, total int)
 }
 
-// defaultChunk is that of perplexities.
-const defaultChunk = 512
-
-// Measure watches the routers over all tokens of a text.
-func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOptions) (*Stats, error) {
-	shape, err := ShapeOf(m)
+// MeasureRouters counts the decisions of all routers over all tokens of a text.
+func MeasureRouters(ctx context.Context, m *goinfer.Model, tokens []int32, o RouterStatsOptions) (*RouterStats, error) {
+	moe, err := MoEOf(m)
 	if err != nil {
 		return nil, err
 	}
@@ -71,15 +75,16 @@ func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOpt
 	}
 	chunk := o.Chunk
 	if chunk <= 0 {
-		chunk = min(defaultChunk, m.Info().Config.NCtx)
+		chunk = min(eval.DefaultChunk, m.Info().Config.NCtx)
 	}
-	c := newCounter(&shape, m.Tokenizer())
+	c := newCounter(&moe, m.Tokenizer())
 	for done := 0; done < len(tokens); {
 		part := tokens[done:min(done+chunk, len(tokens))]
-		c.begin()
-		if err := m.Score(ctx, goinfer.Request{Tokens: part, Hook: goinfer.JoinHooks(o.Hook, c)}); err != nil {
+		t, err := Record(ctx, m, part, RecordOptions{What: Routes, Hook: o.Hook})
+		if err != nil {
 			return nil, err
 		}
+		c.add(t)
 		done += len(part)
 		if o.Progress != nil {
 			o.Progress(done, len(tokens))
@@ -88,26 +93,19 @@ func Measure(ctx context.Context, m *goinfer.Model, tokens []int32, o MeasureOpt
 	return c.stats(len(tokens))
 }
 
-// counter is the hook that counts.
+// counter counts decisions.
 type counter struct {
-	shape  *Shape
-	kinds  []Kind // by token
+	moe    *MoE
+	kinds  []TokenKind // by token
 	layers []LayerStats
-	rows   []int      // by layer
-	seen   [kinds]int // tokens of the text
-	// The first positions of this chunk that were not counted, by layer, of logits and of choices: rows may be shown again.
-	logits, choices []int
+	rows   []int      // decisions by layer
+	seen   [kinds]int // tokens of the text by kind
 }
 
-// begin begins a chunk.
-func (c *counter) begin() {
-	c.logits, c.choices = make([]int, len(c.layers)), make([]int, len(c.layers))
-}
-
-func newCounter(s *Shape, v *goinfer.Tokenizer) *counter {
-	c := &counter{shape: s, layers: make([]LayerStats, len(s.Layers)), rows: make([]int, len(s.Layers))}
+func newCounter(s *MoE, v *goinfer.Tokenizer) *counter {
+	c := &counter{moe: s, layers: make([]LayerStats, len(s.Layers)), rows: make([]int, len(s.Layers))}
 	if v != nil {
-		c.kinds = make([]Kind, v.Size())
+		c.kinds = make([]TokenKind, v.Size())
 		for id := range c.kinds {
 			c.kinds[id] = KindOf(v.Bytes(int32(id)))
 		}
@@ -120,7 +118,6 @@ func newCounter(s *Shape, v *goinfer.Tokenizer) *counter {
 			l.byKind[k] = make([]int, s.Experts)
 		}
 	}
-	c.begin()
 	return c
 }
 
@@ -132,53 +129,43 @@ func square[T any](n int) [][]T {
 	return rows
 }
 
-func (c *counter) Wants(layer int, name string) bool {
-	return (name == goinfer.NameRouterLogits || name == goinfer.NameRouterTopK) && c.shape.index(layer) >= 0
-}
-
-func (c *counter) Observe(e *goinfer.Event) {
-	i := c.shape.index(e.Layer)
-	l := &c.layers[i]
-	next := &c.choices[i]
-	if e.Name == goinfer.NameRouterLogits {
-		next = &c.logits[i]
+// add counts a chunk of the text.
+func (c *counter) add(t *Trace) {
+	for _, token := range t.Tokens {
+		c.seen[c.kind(token.ID)]++
 	}
-	if e.Pos < *next {
-		return
-	}
-	*next = e.Pos + 1
-	if e.Name == goinfer.NameRouterLogits {
-		l.Entropy += Entropy(Probabilities(e.Data, e.Scoring))
-		if c.rows[i]++; i == 0 {
-			c.seen[c.kind(e.Token)]++
-		}
-		return
-	}
-	kind := c.kind(e.Token)
-	for r, id := range e.Experts {
-		l.chosen[id]++
-		l.Weight[id] += float64(e.Data[r])
-		l.byKind[kind][id]++
-		for _, other := range e.Experts[:r] {
-			l.pairs[id][other]++
-			l.pairs[other][id]++
+	for i := range c.layers {
+		l := &c.layers[i]
+		for pos, r := range t.Layers[l.Layer].Routes {
+			c.rows[i]++
+			l.Entropy += r.Entropy
+			kind := c.kind(t.Tokens[pos].ID)
+			for n, x := range r.Experts {
+				l.chosen[x.ID]++
+				l.Weight[x.ID] += float64(x.Weight)
+				l.byKind[kind][x.ID]++
+				for _, other := range r.Experts[:n] {
+					l.pairs[x.ID][other.ID]++
+					l.pairs[other.ID][x.ID]++
+				}
+			}
 		}
 	}
 }
 
-func (c *counter) kind(token int32) Kind {
+func (c *counter) kind(token int32) TokenKind {
 	if int(token) < len(c.kinds) {
 		return c.kinds[token]
 	}
 	return Other
 }
 
-// stats turns counts into shares.
-func (c *counter) stats(tokens int) (*Stats, error) {
-	s := &Stats{Shape: *c.shape, Tokens: tokens, Layers: c.layers}
+// stats computes shares from counts.
+func (c *counter) stats(tokens int) (*RouterStats, error) {
+	s := &RouterStats{MoE: *c.moe, Tokens: tokens, Layers: c.layers}
 	for k, n := range c.seen {
 		if n > 0 {
-			s.Kinds = append(s.Kinds, KindCount{Kind(k).String(), n, Kind(k)})
+			s.Kinds = append(s.Kinds, KindCount{TokenKind(k).String(), n, TokenKind(k)})
 		}
 	}
 	for i := range c.layers {
@@ -190,7 +177,7 @@ func (c *counter) stats(tokens int) (*Stats, error) {
 	return s, nil
 }
 
-func (l *LayerStats) finish(s *Stats, rows int) {
+func (l *LayerStats) finish(s *RouterStats, rows int) {
 	all := 0
 	for _, n := range l.chosen {
 		all += n
@@ -204,7 +191,7 @@ func (l *LayerStats) finish(s *Stats, rows int) {
 			l.Idle = append(l.Idle, e)
 		}
 	}
-	l.Balance = Entropy(l.Load) / math.Log(float64(len(l.Load)))
+	l.Balance = entropyOf(l.Load) / math.Log(float64(len(l.Load)))
 	l.MaxLoad = slices.Max(l.Load) * float64(len(l.Load))
 	l.Together = square[float64](len(l.chosen))
 	for a, row := range l.pairs {
@@ -232,15 +219,16 @@ func (l *LayerStats) finish(s *Stats, rows int) {
 	l.Specialised = max(0, l.Specialised)
 }
 
-// Pair is two experts that are chosen for one token more often, or less, than their loads let expect.
+// Pair is two experts that are chosen for one token more often, or less, than by chance.
 type Pair struct {
 	Layer, A, B int
 	Lift        float64 // 1 for no connection
-	Tokens      int     // for which both were chosen
+	Tokens      int     // tokens for which both were chosen
 }
 
-// Pairs are the n pairs of all layers that are chosen together most beyond expectation, of those seen on at least one token of a hundred.
-func (s *Stats) Pairs(n int) []Pair {
+// Pairs are the n pairs of all layers with the largest lift, of those seen on at least one token of a
+// hundred.
+func (s *RouterStats) Pairs(n int) []Pair {
 	var list []Pair
 	for i := range s.Layers {
 		l := &s.Layers[i]
@@ -261,11 +249,12 @@ type Specialist struct {
 	Layer, Expert int
 	Kind          string
 	Lift          float64 // 1 for no preference
-	Share         float64 // of the choices of this expert
+	Share         float64 // share of the kind in the choices of this expert
 }
 
-// Specialists are the n strongest preferences of all layers, of those that account for at least a tenth of the expert's choices.
-func (s *Stats) Specialists(n int) []Specialist {
+// Specialists are the n strongest preferences of all layers, of those that account for at least a
+// tenth of the expert's choices.
+func (s *RouterStats) Specialists(n int) []Specialist {
 	var list []Specialist
 	for i := range s.Layers {
 		l := &s.Layers[i]

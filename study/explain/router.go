@@ -1,4 +1,4 @@
-package experts
+package explain
 
 import (
 	"errors"
@@ -11,27 +11,28 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// Routing is another way to choose experts. The zero value leaves everything as it is.
-type Routing struct {
+// RouterOverride has routers choose other experts. The zero value changes nothing.
+type RouterOverride struct {
 	TopK    int   // experts a token uses; 0 for the model's number
 	Ban     []int // never chosen
-	Force   []int // always chosen, before all others; their weights are what the router gives them
+	Force   []int // always chosen, before all others, with the weights of the router
 	Uniform bool  // the chosen experts of a token share the sum of their weights equally
-	Random  bool  // experts are drawn by lot; their weights are what the router gives them
+	Random  bool  // experts are chosen at random, with the weights of the router
 	Seed    uint64
-	Layers  []int // where all this holds; nil for every layer with experts
+	Layers  []int // layers that are overridden; nil for all with experts
 }
 
-// IsZero reports whether the routing leaves everything as it is.
-func (r Routing) IsZero() bool {
+// IsZero reports whether nothing is overridden.
+func (r RouterOverride) IsZero() bool {
 	return r.TopK == 0 && len(r.Ban) == 0 && len(r.Force) == 0 && !r.Uniform && !r.Random
 }
 
-// Hook returns the hook that routes so in a model of that shape, nil where the routing leaves everything as it is. It may serve many requests at once.
-func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
+// Hook returns the hook that overrides the routers of a model, nil where nothing is overridden. It
+// may serve many requests at once.
+func (r RouterOverride) Hook(s *MoE) (goinfer.Hook, error) {
 	if r.IsZero() {
 		if len(r.Layers) > 0 {
-			return nil, errors.New("layers are named, but nothing that is to be otherwise in them")
+			return nil, errors.New("layers are named, but nothing is overridden in them")
 		}
 		return nil, nil
 	}
@@ -50,7 +51,7 @@ func (r Routing) Hook(s *Shape) (goinfer.Hook, error) {
 			}
 		}
 	}
-	h := &rerouting{Routing: r, on: layers, k: k}
+	h := &routerOverride{RouterOverride: r, on: layers, k: k}
 	h.Ban, h.Force = unique(r.Ban), unique(r.Force)
 	for _, e := range h.Force {
 		if slices.Contains(h.Ban, e) {
@@ -74,7 +75,7 @@ func unique(list []int) []int {
 	return slices.Compact(list)
 }
 
-func (r Routing) String() string {
+func (r RouterOverride) String() string {
 	var parts []string
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	switch r.TopK {
@@ -91,7 +92,7 @@ func (r Routing) String() string {
 		add("always with %s", ranges(unique(r.Force)))
 	}
 	if r.Random {
-		add("drawn by lot (seed %d)", r.Seed)
+		add("chosen at random (seed %d)", r.Seed)
 	}
 	if r.Uniform {
 		add("equal weights")
@@ -105,23 +106,23 @@ func (r Routing) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// rerouting is the hook of a routing.
-type rerouting struct {
-	Routing
+// routerOverride is the hook of a RouterOverride.
+type routerOverride struct {
+	RouterOverride
 	on []int
 	k  int
 }
 
-var _ goinfer.RoutingHook = &rerouting{}
+var _ goinfer.RoutingHook = &routerOverride{}
 
-func (r *rerouting) ExpertsUsed(layer, used, _ int) int {
+func (r *routerOverride) ExpertsUsed(layer, used, _ int) int {
 	if slices.Contains(r.on, layer) {
 		return r.k
 	}
 	return used
 }
 
-func (r *rerouting) Wants(layer int, name string) bool {
+func (r *routerOverride) Wants(layer int, name string) bool {
 	switch name {
 	case goinfer.NameRouterScores:
 		return (r.Random || len(r.Ban) > 0 || len(r.Force) > 0) && slices.Contains(r.on, layer)
@@ -131,7 +132,7 @@ func (r *rerouting) Wants(layer int, name string) bool {
 	return false
 }
 
-func (r *rerouting) Observe(e *goinfer.Event) {
+func (r *routerOverride) Observe(e *goinfer.Event) {
 	if e.Name == goinfer.NameRouterTopK {
 		var sum float32
 		for _, w := range e.Data {
@@ -143,10 +144,10 @@ func (r *rerouting) Observe(e *goinfer.Event) {
 		return
 	}
 	if r.Random {
-		var lot rand.PCG // of this token in this layer, whatever was computed before
-		lot.Seed(r.Seed, uint64(e.Layer)<<32|uint64(e.Pos))
+		var rng rand.PCG // for this token in this layer, whatever was computed before
+		rng.Seed(r.Seed, uint64(e.Layer)<<32|uint64(e.Pos))
 		for i := range e.Data {
-			e.Data[i] = float32(lot.Uint64() >> 40)
+			e.Data[i] = float32(rng.Uint64() >> 40)
 		}
 	}
 	for _, x := range r.Ban {

@@ -1,4 +1,4 @@
-package experts
+package explain
 
 import (
 	"bytes"
@@ -16,21 +16,22 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-func TestRecord(t *testing.T) {
+func TestRecordRoutes(t *testing.T) {
 	m := tinyMoE(t)
 	text := ids(m, "The sun rises in the")
-	tr, err := Record(t.Context(), m, text, TraceOptions{Logits: true, Generate: 3})
+	tr, err := Record(t.Context(), m, text, RecordOptions{What: Routes | RouterLogits, Generate: 3})
 	require.NoError(t, err)
 	require.Equal(t, len(text), tr.Prompt)
-	require.Len(t, tr.Tokens, len(text)+2, "the last token that was generated has been through no router")
+	require.Len(t, tr.Tokens, len(text)+2, "the token that was generated last went through no router")
 	require.Equal(t, " east", tr.Tokens[len(text)].Text)
-	require.Len(t, tr.Rows, 4*len(tr.Tokens))
-	for i, r := range tr.Rows {
+	rows := tr.RouterRows()
+	require.Len(t, rows, 4*len(tr.Tokens))
+	for i, r := range rows {
 		require.Equal(t, i/4, r.Pos)
 		require.Equal(t, i%4, r.Layer)
 		require.Equal(t, tr.Tokens[r.Pos].ID, r.Token)
-		p := Probabilities(r.Logits, tr.Scoring)
-		require.InDelta(t, Entropy(p), r.Entropy, 1e-12)
+		p := routerProbabilities(r.Logits, tr.Scoring)
+		require.InDelta(t, entropyOf(p), r.Entropy, 1e-12)
 		require.Less(t, r.Entropy, math.Log(8))
 		var sum float64
 		for j, c := range r.Experts {
@@ -41,36 +42,36 @@ func TestRecord(t *testing.T) {
 		require.InDelta(t, 1, sum, 1e-6)
 	}
 
-	one, err := goinfer.Open("../cmd/goinfer/embedded/tiny-moe-q8_0.gguf", goinfer.Options{Batch: 2, Threads: 1})
+	one, err := goinfer.Open(builtin(t, "tiny-moe"), goinfer.Options{Batch: 2, Threads: 1})
 	require.NoError(t, err)
 	defer one.Close()
-	again, err := Record(t.Context(), one, text, TraceOptions{Logits: true, Generate: 3})
+	again, err := Record(t.Context(), one, text, RecordOptions{What: Routes | RouterLogits, Generate: 3})
 	require.NoError(t, err)
-	require.Equal(t, tr.Rows, again.Rows, "whatever the batch")
-	some, err := Record(t.Context(), m, text, TraceOptions{Layers: []int{3, 1, 3}})
+	require.Equal(t, rows, again.RouterRows(), "whatever the batch")
+	some, err := Record(t.Context(), m, text, RecordOptions{What: Routes, Routers: []int{3, 1, 3}})
 	require.NoError(t, err)
-	require.Equal(t, []int{1, 3}, some.Layers)
-	require.Len(t, some.Rows, 2*len(text))
+	require.Equal(t, []int{1, 3}, some.Routers())
+	require.Len(t, some.RouterRows(), 2*len(text))
 
 	var b bytes.Buffer
-	require.NoError(t, some.WriteJSON(&b))
-	var row Row
+	require.NoError(t, some.WriteRoutesJSON(&b))
+	var row RouterRow
 	require.NoError(t, json.Unmarshal(b.Bytes()[:bytes.IndexByte(b.Bytes(), '\n')], &row))
-	require.Equal(t, some.Rows[0], row)
+	require.Equal(t, some.RouterRows()[0], row)
 	b.Reset()
-	require.NoError(t, some.WriteCSV(&b))
+	require.NoError(t, some.WriteRoutesCSV(&b))
 	lines, err := csv.NewReader(&b).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, lines, 1+2*2*len(text))
 
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
-	_, err = Record(stopped, m, text, TraceOptions{})
+	_, err = Record(stopped, m, text, RecordOptions{What: Routes})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestEveryModel traces, draws and measures every conformance model that has experts.
-func TestEveryModel(t *testing.T) {
+// TestEveryMoE records, draws and measures every conformance model that has experts.
+func TestEveryMoE(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(shared.Dir(t), "conformance", "models", "*", "model.gguf"))
 	require.NoError(t, err)
 	found := 0
@@ -84,16 +85,16 @@ func TestEveryModel(t *testing.T) {
 		func() {
 			defer m.Close()
 			text := []int32{1, 5, 9, 2, 3, 17, 4, 8}
-			tr, err := Record(t.Context(), m, text, TraceOptions{Logits: true})
+			tr, err := Record(t.Context(), m, text, RecordOptions{What: Routes | RouterLogits})
 			require.NoError(t, err, path)
-			require.Len(t, tr.Rows, len(tr.Layers)*len(text), path)
-			p, err := tr.Page("model", "")
+			require.Len(t, tr.RouterRows(), len(tr.Routers())*len(text), path)
+			p, err := tr.RouterPage("model", "")
 			require.NoError(t, err, path)
 			require.NoError(t, p.Render(&bytes.Buffer{}), path)
-			for _, b := range tr.Shape.ExpertBytes {
+			for _, b := range tr.MoE.ExpertBytes {
 				require.Positive(t, b, path)
 			}
-			s, err := Measure(t.Context(), m, text, MeasureOptions{Chunk: 3})
+			s, err := MeasureRouters(t.Context(), m, text, RouterStatsOptions{Chunk: 3})
 			require.NoError(t, err, path)
 			require.NoError(t, s.Page("model", "").Render(&bytes.Buffer{}), path)
 			found++
@@ -113,29 +114,28 @@ func hasExperts(info *goinfer.FileInfo) bool {
 
 func TestPageFaults(t *testing.T) {
 	m := tinyMoE(t)
-	tr, err := Record(t.Context(), m, ids(m, "The sun"), TraceOptions{Logits: true})
+	tr, err := Record(t.Context(), m, ids(m, "The sun"), RecordOptions{What: Routes | RouterLogits})
 	require.NoError(t, err)
-	tr.Rows[5].Logits[2] = float32(math.Inf(1))
-	_, err = tr.Page("m", "")
+	tr.Layers[1].Routes[1].Logits[2] = float32(math.Inf(1))
+	_, err = tr.RouterPage("m", "")
 	require.ErrorContains(t, err, "layer 1, position 1: the logit of expert 2 is no finite number")
-	tr.Shape.Experts = MaxScores
-	_, err = tr.Page("m", "")
+	tr.MoE.Experts = MaxScores
+	_, err = tr.RouterPage("m", "")
 	require.ErrorContains(t, err, "want fewer tokens or layers")
 }
 
 func TestKinds(t *testing.T) {
-	for text, want := range map[string]Kind{
-		"": Special, " the": Begins, "es": Continues, " Max": Capital, "Once": Capital, "42": Number, ".": Punctuation, " \"": Punctuation, "\n": Space, "  ": Space,
-		"\xe2": Other, "日": Continues, "é": Continues, "+": Punctuation,
+	for text, want := range map[string]TokenKind{
+		"": Special, " the": WordStart, "es": WordRest, " Max": Capital, "Once": Capital, "42": Number, ".": Punctuation, " \"": Punctuation, "\n": Space, "  ": Space,
+		"\xe2": Other, "日": WordRest, "é": WordRest, "+": Punctuation,
 	} {
 		require.Equal(t, want, KindOf([]byte(text)), "%q", text)
 	}
 }
 
-// TestStats compares with what comes out by hand for a text of four tokens.
-// TestTouched: the tokens behind a prompt are counted, each once.
-func TestTouched(t *testing.T) {
-	count := newTouched(&Shape{Experts: 4, Layers: []int{0, 1}, ExpertBytes: []int64{10, 100}, OtherBytes: 7}, 1)
+// TestExpertBytes: the tokens after a prompt are counted, each once.
+func TestExpertBytes(t *testing.T) {
+	count := newExpertBytes(&MoE{Experts: 4, Layers: []int{0, 1}, ExpertBytes: []int64{10, 100}, OtherBytes: 7}, 1)
 	require.Zero(t, count.perToken())
 	for _, pos := range []int{0, 1, 0, 1, 2} {
 		for layer := range 2 {
@@ -145,18 +145,18 @@ func TestTouched(t *testing.T) {
 	require.EqualValues(t, 7+2*(10+100), count.perToken())
 }
 
-func TestStats(t *testing.T) {
-	shape := Shape{Experts: 4, Used: 2, Layers: []int{2}, ExpertBytes: []int64{1}}
-	c := newCounter(&shape, nil)
-	c.kinds = []Kind{Begins, Punctuation}
-	for i, x := range []struct {
-		token   int32
-		experts []int32
-	}{{0, []int32{0, 1}}, {0, []int32{0, 1}}, {1, []int32{2, 0}}, {1, []int32{2, 0}}} {
-		for range 2 { // as rows of a pass that was interrupted are
-			c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterLogits, Token: x.token, Pos: i, Data: make([]float32, 4)})
-			c.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameRouterTopK, Token: x.token, Pos: i, Data: []float32{0.75, 0.25}, Experts: x.experts})
+// TestRouterStats compares with a calculation by hand for a text of four tokens.
+func TestRouterStats(t *testing.T) {
+	moe := MoE{Experts: 4, Used: 2, Layers: []int{2}, ExpertBytes: []int64{1}}
+	c := newCounter(&moe, nil)
+	c.kinds = []TokenKind{WordStart, Punctuation}
+	for range 2 { // chunks
+		route := func(experts ...int32) Route {
+			return Route{Experts: []ExpertWeight{{experts[0], 0.75}, {experts[1], 0.25}}, Entropy: math.Log(4)}
 		}
+		tr := &Trace{Tokens: Tokens(nil, []int32{0, 1}), Layers: make([]Layer, 3)}
+		tr.Layers[2].Routes = []Route{route(0, 1), route(2, 0)}
+		c.add(tr)
 	}
 	s, err := c.stats(4)
 	require.NoError(t, err)
@@ -165,11 +165,11 @@ func TestStats(t *testing.T) {
 	require.Equal(t, []int{3}, l.Idle)
 	require.Equal(t, 2.0, l.MaxLoad)
 	require.InDelta(t, 1.5*math.Ln2/math.Log(4), l.Balance, 1e-12)
-	require.InDelta(t, math.Log(4), l.Entropy, 1e-12, "equal logits")
+	require.InDelta(t, math.Log(4), l.Entropy, 1e-12, "as recorded")
 	require.Equal(t, []float64{0.5, 0.25, 0.75, 0}, l.Weight)
-	require.InDelta(t, 1, l.Together[0][1], 1e-12, "expert 0 serves everyone, and so tells nothing")
+	require.InDelta(t, 1, l.Together[0][1], 1e-12, "expert 0 serves every token")
 	require.Zero(t, l.Together[1][2])
-	require.Equal(t, []KindCount{{"word", 2, Begins}, {"punctuation", 2, Punctuation}}, s.Kinds)
+	require.Equal(t, []KindCount{{"word", 2, WordStart}, {"punctuation", 2, Punctuation}}, s.Kinds)
 	require.Equal(t, [][]float64{{1, 2, 0, 0}, {1, 0, 2, 0}}, l.Kinds)
 	require.InDelta(t, 0.5*math.Ln2, l.Specialised, 1e-12)
 	require.Equal(t, []Specialist{{2, 1, "word", 2, 1}, {2, 2, "punctuation", 2, 1}}, s.Specialists(9))
@@ -177,7 +177,7 @@ func TestStats(t *testing.T) {
 
 	m := tinyMoE(t)
 	text := ids(m, strings.Repeat("Once upon a time there was a dog. ", 30))
-	whole, err := Measure(t.Context(), m, text, MeasureOptions{})
+	whole, err := MeasureRouters(t.Context(), m, text, RouterStatsOptions{})
 	require.NoError(t, err)
 	require.Equal(t, len(text), whole.Tokens)
 	n := 0
@@ -185,16 +185,16 @@ func TestStats(t *testing.T) {
 		n += k.Tokens
 	}
 	require.Equal(t, len(text), n, "every token is counted")
-	_, err = Measure(t.Context(), m, nil, MeasureOptions{})
+	_, err = MeasureRouters(t.Context(), m, nil, RouterStatsOptions{})
 	require.ErrorContains(t, err, "the text has no tokens")
 }
 
-func TestCompare(t *testing.T) {
+func TestCompareRouters(t *testing.T) {
 	m := tinyMoE(t)
 	prompt := ids(m, "The sun rises in the")
-	s, err := ShapeOf(m)
+	s, err := MoEOf(m)
 	require.NoError(t, err)
-	same, err := Compare(t.Context(), m, prompt, hookOf(t, m, Routing{TopK: s.Used}), CompareOptions{Generate: 5})
+	same, err := CompareRouters(t.Context(), m, prompt, hookOf(t, m, RouterOverride{TopK: s.Used}), RouterComparisonOptions{Generate: 5})
 	require.NoError(t, err)
 	require.Equal(t, same.Own.Text(), same.Other.Text())
 	require.Len(t, same.Steps, 5)
@@ -205,12 +205,11 @@ func TestCompare(t *testing.T) {
 	}
 	require.Equal(t, s.BytesPerToken(s.Used), same.Own.BytesPerToken)
 
-	other, err := Compare(t.Context(), m, prompt, hookOf(t, m, Routing{TopK: 1}), CompareOptions{Generate: 5})
+	other, err := CompareRouters(t.Context(), m, prompt, hookOf(t, m, RouterOverride{TopK: 1}), RouterComparisonOptions{Generate: 5})
 	require.NoError(t, err)
 	require.Equal(t, same.Own.Text(), other.Own.Text())
 	require.Equal(t, s.BytesPerToken(1), other.Other.BytesPerToken)
 	require.Positive(t, other.Steps[0].KL)
-	_, err = Compare(t.Context(), m, prompt, nil, CompareOptions{})
+	_, err = CompareRouters(t.Context(), m, prompt, nil, RouterComparisonOptions{})
 	require.ErrorContains(t, err, "at least one token")
-	require.InDelta(t, math.Log(2), divergence([]float64{0, math.Inf(-1)}, []float64{-math.Ln2, -math.Ln2}), 1e-12)
 }

@@ -10,30 +10,32 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
-// shades draws a trace in a terminal: a line for each token, a stretch of cells for each layer, a cell for each expert.
-type shades struct {
-	t       *experts.Trace
+// heatMap draws routes in a terminal: a line for each token, a block for each layer, a cell for each
+// expert.
+type heatMap struct {
+	t       *explain.Trace
+	layers  []int // whose routers were recorded
 	colour  bool
-	width   int // of the terminal
-	label   int // of a token
+	width   int // width of the terminal
+	label   int // width of the label of a token
 	cell    int // characters of a cell
 	bin     int // experts of a cell
 	weights float32
 }
 
 const (
-	plainWidth = 100 // where no terminal says how wide it is
+	plainWidth = 100 // where no terminal reports its width
 	labelMost  = 16
 	labelLeast = 5
 )
 
-// newShades fits a trace to the terminal.
-func newShades(cmd *cobra.Command, t *experts.Trace) *shades {
+// newHeatMap fits a trace to the terminal.
+func newHeatMap(cmd *cobra.Command, t *explain.Trace) *heatMap {
 	out := cmd.OutOrStdout()
-	s := &shades{t: t, colour: isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", width: plainWidth, label: labelLeast, cell: 1, bin: 1}
+	s := &heatMap{t: t, layers: t.Routers(), colour: isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", width: plainWidth, label: labelLeast, cell: 1, bin: 1}
 	if f, ok := out.(interface{ Fd() uintptr }); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			s.width = w
@@ -44,11 +46,11 @@ func newShades(cmd *cobra.Command, t *experts.Trace) *shades {
 	}
 	s.label = min(s.label, labelMost)
 	room := max(s.width-s.label-2, 8)
-	s.bin = (t.Shape.Experts + room - 1) / room
-	if all := len(t.Layers) * (2*t.Shape.Experts + 1); s.bin == 1 && all <= room {
+	s.bin = (t.MoE.Experts + room - 1) / room
+	if all := len(s.layers) * (2*t.MoE.Experts + 1); s.bin == 1 && all <= room {
 		s.cell = 2
 	}
-	for _, r := range t.Rows {
+	for _, r := range t.RouterRows() {
 		for _, c := range r.Experts {
 			s.weights = max(s.weights, c.Weight)
 		}
@@ -57,18 +59,18 @@ func newShades(cmd *cobra.Command, t *experts.Trace) *shades {
 }
 
 // cells is how many characters a layer takes.
-func (s *shades) cells() int { return (s.t.Shape.Experts + s.bin - 1) / s.bin * s.cell }
+func (s *heatMap) cells() int { return (s.t.MoE.Experts + s.bin - 1) / s.bin * s.cell }
 
-// write draws all layers, as many beside each other as there is room for.
-func (s *shades) write(out io.Writer) {
+// write draws all layers, as many side by side as there is room for.
+func (s *heatMap) write(out io.Writer) {
 	beside := max(1, (s.width-s.label-1)/(s.cells()+1))
-	for from := 0; from < len(s.t.Layers); from += beside {
+	for from := 0; from < len(s.layers); from += beside {
 		if from > 0 {
 			fmt.Fprintln(out)
 		}
-		s.band(out, from, min(from+beside, len(s.t.Layers)))
+		s.band(out, from, min(from+beside, len(s.layers)))
 	}
-	fmt.Fprintf(out, "\nA line is a token, a block a layer, a cell an expert, from 0 to %d; the stronger, the larger its weight, from ", s.t.Shape.Experts-1)
+	fmt.Fprintf(out, "\nA line is a token, a block a layer, a cell an expert, from 0 to %d; the stronger, the larger its weight, from ", s.t.MoE.Experts-1)
 	for i := 1; i < len(ramp); i++ {
 		fmt.Fprint(out, s.shade(s.weights*float32(i)/float32(len(ramp)-1)))
 	}
@@ -78,9 +80,9 @@ func (s *shades) write(out io.Writer) {
 	}
 }
 
-func (s *shades) band(out io.Writer, from, to int) {
+func (s *heatMap) band(out io.Writer, from, to int) {
 	fmt.Fprint(out, strings.Repeat(" ", s.label))
-	for _, l := range s.t.Layers[from:to] {
+	for _, l := range s.layers[from:to] {
 		name := fmt.Sprintf("layer %d", l)
 		if len(name) > s.cells() {
 			name = fmt.Sprint(l)
@@ -91,15 +93,15 @@ func (s *shades) band(out io.Writer, from, to int) {
 	for i := range s.t.Tokens {
 		text := shorten(printable(s.t.Tokens[i].Text), s.label)
 		fmt.Fprint(out, strings.Repeat(" ", s.label-utf8.RuneCountInString(text)), text)
-		for l := from; l < to; l++ {
-			fmt.Fprint(out, " ", s.row(&s.t.Rows[i*len(s.t.Layers)+l]))
+		for _, l := range s.layers[from:to] {
+			fmt.Fprint(out, " ", s.row(&s.t.Layers[l].Routes[i]))
 		}
 		fmt.Fprintln(out)
 	}
 }
 
 // row draws one token in one layer.
-func (s *shades) row(r *experts.Row) string {
+func (s *heatMap) row(r *explain.Route) string {
 	weights := make([]float32, s.cells()/s.cell)
 	chosen := make([]bool, len(weights))
 	for _, c := range r.Experts {
@@ -117,14 +119,15 @@ func (s *shades) row(r *experts.Row) string {
 	return b.String()
 }
 
-// ramp are the shades in a terminal with 256 colours, and without; the first is of what was not chosen.
+// ramp are the shades in a terminal with 256 colours, and without; the first is for experts that were
+// not chosen.
 var ramp = []struct {
 	colour int
 	plain  string
 }{{236, "·"}, {58, "░"}, {94, "░"}, {136, "▒"}, {172, "▓"}, {208, "▓"}, {220, "█"}}
 
 // shade draws a weight.
-func (s *shades) shade(w float32) string {
+func (s *heatMap) shade(w float32) string {
 	i := len(ramp) - 1
 	if s.weights > 0 {
 		i = 1 + int(max(0, w)/s.weights*float32(len(ramp)-2)+0.5)
@@ -132,9 +135,9 @@ func (s *shades) shade(w float32) string {
 	return s.mark(min(i, len(ramp)-1))
 }
 
-func (s *shades) blank() string { return s.mark(0) }
+func (s *heatMap) blank() string { return s.mark(0) }
 
-func (s *shades) mark(i int) string {
+func (s *heatMap) mark(i int) string {
 	if !s.colour {
 		return strings.Repeat(ramp[i].plain, s.cell)
 	}

@@ -1,111 +1,17 @@
-package quant
+package convert
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/quant"
 )
 
-// FileType is the mix of types of a whole file: the type of most matrices, and which matrices are
-// worth more bits or need fewer. The number is that of the metadata key general.file_type (llama.h,
-// LLAMA_FTYPE), and the file types are those of llama-quantize (llama-quant.cpp), so that files
-// have the same sizes.
-type FileType uint32
-
-const (
-	ftypeF32 FileType = iota
-	ftypeF16
-	ftypeQ4_0
-	ftypeQ4_1
-	_ // withdrawn
-	_
-	_
-	ftypeQ8_0
-	ftypeQ5_0
-	ftypeQ5_1
-	ftypeQ2_K
-	ftypeQ3_K_S
-	ftypeQ3_K_M
-	ftypeQ3_K_L
-	ftypeQ4_K_S
-	ftypeQ4_K_M
-	ftypeQ5_K_S
-	ftypeQ5_K_M
-	ftypeQ6_K
-	ftypeIQ2_XXS
-	ftypeIQ2_XS
-	ftypeQ2_K_S
-	ftypeIQ3_XS
-	ftypeIQ3_XXS
-	ftypeIQ1_S
-	ftypeIQ4_NL
-	ftypeIQ3_S
-	ftypeIQ3_M
-	ftypeIQ2_S
-	ftypeIQ2_M
-	ftypeIQ4_XS
-	ftypeIQ1_M
-	ftypeBF16
-	_
-	_
-	_
-	ftypeTQ1_0
-	ftypeTQ2_0
-	ftypeMXFP4_MOE
-	_ // NVFP4: written by converters, without a file type
-	ftypeQ1_0
-	ftypeQ2_0
-)
-
-// fileTypes are the name of each file type and the type that it starts from.
-var fileTypes = [...]struct {
-	name string
-	base Type
-}{
-	ftypeF32: {"F32", F32}, ftypeF16: {"F16", F16}, ftypeBF16: {"BF16", BF16},
-	ftypeQ4_0: {"Q4_0", Q4_0}, ftypeQ4_1: {"Q4_1", Q4_1}, ftypeQ5_0: {"Q5_0", Q5_0}, ftypeQ5_1: {"Q5_1", Q5_1}, ftypeQ8_0: {"Q8_0", Q8_0},
-	ftypeQ2_K: {"Q2_K", Q2_K}, ftypeQ2_K_S: {"Q2_K_S", Q2_K}, ftypeQ3_K_S: {"Q3_K_S", Q3_K}, ftypeQ3_K_M: {"Q3_K_M", Q3_K}, ftypeQ3_K_L: {"Q3_K_L", Q3_K},
-	ftypeQ4_K_S: {"Q4_K_S", Q4_K}, ftypeQ4_K_M: {"Q4_K_M", Q4_K}, ftypeQ5_K_S: {"Q5_K_S", Q5_K}, ftypeQ5_K_M: {"Q5_K_M", Q5_K}, ftypeQ6_K: {"Q6_K", Q6_K},
-	ftypeIQ1_S: {"IQ1_S", IQ1_S}, ftypeIQ1_M: {"IQ1_M", IQ1_M}, ftypeIQ2_XXS: {"IQ2_XXS", IQ2_XXS}, ftypeIQ2_XS: {"IQ2_XS", IQ2_XS},
-	ftypeIQ2_S: {"IQ2_S", IQ2_XS}, ftypeIQ2_M: {"IQ2_M", IQ2_S}, ftypeIQ3_XXS: {"IQ3_XXS", IQ3_XXS}, ftypeIQ3_XS: {"IQ3_XS", IQ3_S},
-	ftypeIQ3_S: {"IQ3_S", IQ3_S}, ftypeIQ3_M: {"IQ3_M", IQ3_S}, ftypeIQ4_NL: {"IQ4_NL", IQ4_NL}, ftypeIQ4_XS: {"IQ4_XS", IQ4_XS},
-	ftypeTQ1_0: {"TQ1_0", TQ1_0}, ftypeTQ2_0: {"TQ2_0", TQ2_0}, ftypeMXFP4_MOE: {"MXFP4_MOE", MXFP4}, ftypeQ1_0: {"Q1_0", Q1_0}, ftypeQ2_0: {"Q2_0", Q2_0},
-}
-
-// Valid reports whether m is a file type this package knows.
-func (m FileType) Valid() bool { return int(m) < len(fileTypes) && fileTypes[m].name != "" }
-
-// String is the name of the file type, such as "Q4_K_M".
-func (m FileType) String() string {
-	if !m.Valid() {
-		return fmt.Sprintf("ftype(%d)", uint32(m))
-	}
-	return fileTypes[m].name
-}
-
-// ParseFileType finds a file type by its name in any case, or by its number. "Q3_K", "Q4_K" and
-// "Q5_K" are the file types with M at the end.
-func ParseFileType(name string) (FileType, error) {
-	key := strings.ToUpper(name)
-	switch key {
-	case "Q3_K", "Q4_K", "Q5_K":
-		key += "_M"
-	}
-	var names []string
-	for m, mix := range fileTypes {
-		if mix.name == "" {
-			continue
-		}
-		if key == mix.name || key == strconv.Itoa(m) {
-			return FileType(m), nil
-		}
-		names = append(names, mix.name)
-	}
-	return 0, fmt.Errorf("unknown file type %q: want one of %s", name, strings.Join(names, ", "))
-}
-
-// ModelInfo are what a file type asks of a model.
+// ModelInfo is what the rules of a file type ask of a model.
 type ModelInfo struct {
 	Arch           string // general.architecture
 	NLayer         int    // block_count
@@ -114,21 +20,19 @@ type ModelInfo struct {
 	Importance     bool   // whether an importance matrix is at hand
 	// Override, if not nil, gives matrices a type of their own in place of what the rules, which do
 	// not count them then, would choose.
-	Override func(name string) (Type, bool)
+	Override func(name string) (quant.Type, bool)
 }
 
-// Tensor is what a file type asks of a tensor.
-type Tensor struct {
-	Name  string
-	Type  Type  // what it is now; it stays so where it is not to be quantised
-	Shape []int // the fastest dimension first
+// InfoOf is what the rules ask of a model with that configuration.
+func InfoOf(c model.Config) ModelInfo {
+	return ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
-// Types chooses the type of every tensor of a file; it needs to see all of them, since some rules
+// tensorTypes chooses the type of every tensor of a file; it needs to see all of them, since some rules
 // count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are no
 // whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on),
 // and at last F16.
-func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
+func tensorTypes(m gguf.FileType, f ModelInfo, tensors []gguf.Tensor) ([]quant.Type, error) {
 	if !m.Valid() {
 		return nil, fmt.Errorf("unknown file type %d", uint32(m))
 	}
@@ -149,7 +53,7 @@ func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 		}
 		return strings.Compare(tensors[a].Name, tensors[b].Name)
 	})
-	types := make([]Type, len(tensors))
+	types := make([]quant.Type, len(tensors))
 	for _, i := range order {
 		t := &tensors[i]
 		types[i] = t.Type
@@ -163,7 +67,7 @@ func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 			types[i] = typ
 			continue
 		}
-		typ := fileTypes[m].base
+		typ := m.Most()
 		if typ.Group() != 0 {
 			var err error
 			if typ, err = p.choose(t, typ); err != nil {
@@ -176,25 +80,25 @@ func (m FileType) Types(f ModelInfo, tensors []Tensor) ([]Type, error) {
 	return types, nil
 }
 
-// CheckTypes returns an error that lists the file types if [ChooseTypes] knows nothing of that
-// name.
-func CheckTypes(name string, pure bool) error {
+// CheckType returns an error that lists the file types if [ChooseTypes] knows nothing of that name,
+// which [Options.Type] then cannot be either.
+func CheckType(name string, pure bool) error {
 	_, _, err := parseTypes(name, pure)
 	return err
 }
 
 // parseTypes finds a file type, or a format for all matrices, in which case the file type is that
 // of the same name, or invalid.
-func parseTypes(name string, pure bool) (FileType, Type, error) {
-	m, err := ParseFileType(name)
+func parseTypes(name string, pure bool) (gguf.FileType, quant.Type, error) {
+	m, err := gguf.ParseFileType(name)
 	if err == nil && !pure {
-		return m, NumTypes, nil
+		return m, quant.NumTypes, nil
 	}
 	if err != nil {
-		m = ^FileType(0)
+		m = ^gguf.FileType(0)
 	}
-	t, e := ParseType(name)
-	if e == nil && !CanQuantize(t) {
+	t, e := quant.ParseType(name)
+	if e == nil && !quant.CanQuantize(t) {
 		return m, t, fmt.Errorf("%s is not a type that can be written", t)
 	}
 	if e != nil && !pure {
@@ -203,20 +107,20 @@ func parseTypes(name string, pure bool) (FileType, Type, error) {
 	return m, t, e
 }
 
-// ChooseTypes gives every tensor of a file its type by a name: that of a file type, see
-// [FileType.Types], or that of a format, which then all matrices get that a file type would change.
+// ChooseTypes gives every tensor of a file its type by a name: that of a file type,
+// or that of a format, which then all matrices get that a file type would change.
 // The name is taken for that of a format if pure is set or there is no file type of that name. The
 // file type that is returned is the one to write to the file, and not valid where there is none.
-func ChooseTypes(name string, pure bool, f ModelInfo, tensors []Tensor) ([]Type, FileType, error) {
+func ChooseTypes(name string, pure bool, f ModelInfo, tensors []gguf.Tensor) ([]quant.Type, gguf.FileType, error) {
 	m, t, err := parseTypes(name, pure)
 	if err != nil {
 		return nil, m, err
 	}
-	if t == NumTypes {
-		types, err := m.Types(f, tensors)
+	if t == quant.NumTypes {
+		types, err := tensorTypes(m, f, tensors)
 		return types, m, err
 	}
-	types := make([]Type, len(tensors))
+	types := make([]quant.Type, len(tensors))
 	for i := range tensors {
 		x := &tensors[i]
 		types[i] = x.Type
@@ -236,7 +140,7 @@ func ChooseTypes(name string, pure bool, f ModelInfo, tensors []Tensor) ([]Type,
 }
 
 // override is the type of its own that a matrix has, if any.
-func (f *ModelInfo) override(x *Tensor) (Type, bool, error) {
+func (f *ModelInfo) override(x *gguf.Tensor) (quant.Type, bool, error) {
 	if f.Override == nil {
 		return 0, false, nil
 	}
@@ -244,56 +148,56 @@ func (f *ModelInfo) override(x *Tensor) (Type, bool, error) {
 	if !ok {
 		return 0, false, nil
 	}
-	if !CanQuantize(t) {
+	if !quant.CanQuantize(t) {
 		return 0, false, fmt.Errorf("tensor %q: %s is not a type that can be written", x.Name, t)
 	}
 	return t, true, wholeBlocks(x, t)
 }
 
 // wholeBlocks returns an error if the rows of x are no whole number of blocks of t.
-func wholeBlocks(x *Tensor, t Type) error {
+func wholeBlocks(x *gguf.Tensor, t quant.Type) error {
 	if x.Shape[0]%t.BlockSize() != 0 {
 		return fmt.Errorf("tensor %q has rows of %d: no whole number of %s blocks of %d", x.Name, x.Shape[0], t, t.BlockSize())
 	}
 	return nil
 }
 
-// NeedsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of
+// needsImportance reports whether llama-quantize refuses to make a tensor of type t in a file of
 // this file type without an importance matrix, since the result would be poor.
-func (m FileType) NeedsImportance(name string, t Type) bool {
+func needsImportance(m gguf.FileType, name string, t quant.Type) bool {
 	if role := roleOf(name); role == roleOutput || role == roleEmbd {
 		return false
 	}
 	switch t {
-	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS:
+	case quant.IQ1_S, quant.IQ1_M, quant.IQ2_XXS, quant.IQ2_XS, quant.IQ2_S, quant.IQ3_XXS:
 		return true
-	case Q2_K:
-		return m == ftypeQ2_K_S
+	case quant.Q2_K:
+		return m == gguf.MostlyQ2_K_S
 	}
 	return false
 }
 
 // fallbackType is t or, where rows of n are no whole number of its blocks, what takes its place.
-func fallbackType(t Type, n int) Type {
+func fallbackType(t quant.Type, n int) quant.Type {
 	if n%t.BlockSize() == 0 {
 		return t
 	}
 	switch t {
-	case IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S, IQ4_XS:
-		t = IQ4_NL
-	case Q2_K, Q3_K, TQ1_0, TQ2_0, Q1_0, Q2_0:
-		t = Q4_0
-	case Q4_K:
-		t = Q5_0
-	case Q5_K:
-		t = Q5_1
-	case Q6_K:
-		t = Q8_0
+	case quant.IQ1_S, quant.IQ1_M, quant.IQ2_XXS, quant.IQ2_XS, quant.IQ2_S, quant.IQ3_XXS, quant.IQ3_S, quant.IQ4_XS:
+		t = quant.IQ4_NL
+	case quant.Q2_K, quant.Q3_K, quant.TQ1_0, quant.TQ2_0, quant.Q1_0, quant.Q2_0:
+		t = quant.Q4_0
+	case quant.Q4_K:
+		t = quant.Q5_0
+	case quant.Q5_K:
+		t = quant.Q5_1
+	case quant.Q6_K:
+		t = quant.Q8_0
 	}
 	if n%t.BlockSize() == 0 {
 		return t
 	}
-	return F16
+	return quant.F16
 }
 
 // role is the part a tensor plays, as far as the rules distinguish roles.
@@ -360,7 +264,7 @@ var notQuantized = []string{
 }
 
 // isQuantizable reports whether the tensor is a matrix, or several, that file types change.
-func isQuantizable(t *Tensor) bool {
+func isQuantizable(t *gguf.Tensor) bool {
 	dims := 0
 	for i, n := range t.Shape {
 		if n > 1 {
