@@ -220,7 +220,7 @@ func withHint(err error) error {
 }
 
 // describe tells what is about to run.
-func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q goinfer.Request, took time.Duration) {
+func (f *runFlags) describe(cmd *cobra.Command, s modelSource, m *goinfer.Model, q goinfer.Request, took time.Duration) {
 	machine, err := probe.Machine()
 	kernels := machine.ISA
 	switch {
