@@ -61,7 +61,7 @@ var house = map[string][]string{
 	"study/eval":    {""},
 	"study/page":    {},
 	"study/experts": {"", "study/explain", "study/page"},
-	"study/explain": {"", "convert", "study/eval", "gguf", "study/page", "sample"},
+	"study/explain": {"", "convert", "study/eval", "gguf", "study/page", "sample", "source"},
 	"study/lab":     {"", "study/bench", "study/eval", "study/page", "study/probe"},
 	"study/bench":   {"", "study/catalog", "convert", "gguf", "source", "study/probe", "quant", "internal/mem"},
 	"study/plan":    {"study/bench", "study/catalog", "kv", "study/params", "study/probe", "internal/mem"},

@@ -21,13 +21,13 @@ func (f *File) Override(key string, value any) (known bool, err error) {
 	kind := old.kind
 	if !known {
 		if len(key) == 0 || len(key) > maxName {
-			return false, f.fault(shorten(key), fmt.Errorf("a key of %d bytes: want 1 to %d", len(key), maxName))
+			return false, fault.In(f.path, fmt.Errorf("a key of %d bytes: want 1 to %d", len(key), maxName))
 		}
 		kind = usualKind(value)
 	}
 	v, err := valueOf(kind, value)
 	if err != nil {
-		return known, f.fault(key, err)
+		return known, fault.In(f.path, fmt.Errorf("key %q: %w", key, err))
 	}
 	if !known {
 		f.head.keys = append(slices.Clip(f.head.keys), key)

@@ -12,8 +12,8 @@ import (
 )
 
 // Override is another value for a key of the metadata. Value is an int64, a float64, a bool or a
-// string, and of the kind that the key has in the file. A key that the file lacks is added, which is
-// a line in the notes of the open file.
+// string, and of the kind that the key has in the file. A key that the file lacks is added, which
+// is a line in the notes of the open file.
 type Override struct {
 	Key   string
 	Value any

@@ -60,14 +60,14 @@ func Path(path string) (*Source, error) {
 		return nil, notModel(path, "the weights of a LoRA adapter (PEFT), which changes a model and is none")
 	case ext == ".safetensors":
 		return nil, notModel(path, "weights alone are no model: want the folder that they are in, with its config.json")
-	case foreign[ext] != "" && !HasMagic(path):
-		return nil, notModel(path, foreign[ext]+": want a GGUF file, or the folder of a Hugging Face checkpoint with safetensors files")
+	case notModels[ext] != "" && !HasMagic(path):
+		return nil, notModel(path, notModels[ext]+": want a GGUF file, or the folder of a Hugging Face checkpoint with safetensors files")
 	}
 	return s, nil
 }
 
-// foreign are files of other programs, by their endings.
-var foreign = map[string]string{
+// notModels are files of other programs, by their endings.
+var notModels = map[string]string{
 	".bin": "weights of PyTorch, or of llama.cpp before 2023", ".pt": "weights of PyTorch", ".pth": "weights of PyTorch", ".ckpt": "weights of PyTorch",
 	".h5": "weights of Keras", ".msgpack": "weights of Flax", ".onnx": "a model of ONNX", ".tflite": "a model of TensorFlow Lite", ".npz": "arrays of NumPy or MLX",
 	".llamafile": "a llamafile, which is a program with a GGUF file in it", ".imatrix": "an importance matrix, which is made from a model and is none",
@@ -130,12 +130,12 @@ func inFolder(dir string) string {
 		return "; the GGUF file in it is " + names[0]
 	}
 	slices.Sort(names)
-	more := ""
+	rest := ""
 	if len(names) > fewNames {
-		more = fmt.Sprintf(" and %d more", len(names)-fewNames)
+		rest = fmt.Sprintf(" and %d more", len(names)-fewNames)
 		names = names[:fewNames]
 	}
-	return "; the GGUF files in it are " + strings.Join(names, ", ") + more
+	return "; the GGUF files in it are " + strings.Join(names, ", ") + rest
 }
 
 // IsPath reports whether an argument that may be a name or a text has the look of a path or of an

@@ -21,10 +21,10 @@ type Kind int
 const (
 	KindFile       Kind = iota + 1 // a GGUF file, or the files of a split model
 	KindFolder                     // the folder of a Hugging Face checkpoint
-	KindVocabulary                 // a folder with the vocabulary of a checkpoint and without a config.json
+	KindVocabulary                 // a folder with a vocabulary and without a config.json
 	KindConfig                     // a config.json by itself, here or on a web server
 	KindMemory                     // a GGUF file in memory
-	KindFS                         // a GGUF file in a file system of Go, such as one that is embedded
+	KindFS                         // a GGUF file in an fs.FS, such as one that is embedded
 	KindRemote                     // a GGUF file on a web server, of which the header can be read
 	KindShape                      // the shape of a known model, without weights
 )
@@ -125,9 +125,9 @@ func (s *Source) Files() []string {
 	return nil
 }
 
-// Holds reports whether the file at path is one of those that the source is made of, or would be if
-// it existed, such as a further file of weights in the folder of a checkpoint. A program that writes
-// files refuses to write these. Links are followed on both sides.
+// Holds reports whether the file at path is one of those that the source is made of, or would be
+// if it existed, such as a further file of weights in the folder of a checkpoint. A program that
+// writes files refuses to write these. Links are followed on both sides.
 func (s *Source) Holds(path string) bool { return s.Path() != "" && hf.IsPart(path, s.Path()) }
 
 // With returns the source with other values for keys of its metadata. Those that come later win.
@@ -140,9 +140,9 @@ func (s *Source) With(overrides ...Override) *Source {
 	return &c
 }
 
-// Header opens the source without its weights: metadata and the descriptions of tensors. Of a file
-// on a web server no more is fetched than that takes; ctx ends the waiting. A config.json by itself
-// has no tensors.
+// Header opens the source without its weights: metadata and the descriptions of tensors. Of a
+// file on a web server no more is fetched than that takes; ctx ends the waiting. A config.json by
+// itself has no tensors.
 func (s *Source) Header(ctx context.Context) (*gguf.File, error) {
 	if s.kind == KindConfig {
 		f, _, err := s.Config(ctx)

@@ -37,9 +37,9 @@ func isModel(arg string) bool {
 	return err == nil && !(s.Kind() == source.KindFile && !source.HasMagic(s.Path()))
 }
 
-// couldBeName reports whether an argument could be the name of a model: one word of the characters
-// that names have.
-var couldBeName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._:@/+-]*$|^\.{1,2}$`).MatchString
+// couldBeName reports whether an argument could be the name of a model: one word of two characters or
+// more, of those that names have.
+var couldBeName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._:@/+-]+$`).MatchString
 
 // checkText returns an error for a single argument that is to be a text, and might have been meant
 // for a model: a word that could be the name of one, or the name of a file or a folder that is
@@ -48,9 +48,9 @@ func checkText(arg, what string) error {
 	instead := fmt.Sprintf("; a %s of one word goes after -p", what)
 	_, err := source.Resolve(arg)
 	if err == nil {
-		return usagef("%q is a file, and no model: -f %s reads the %s from it%s", arg, arg, what, instead)
+		return usagef("%s is a file, and no model: -f %s reads the %s from it%s", arg, arg, what, instead)
 	}
-	if unknown := new(source.UnknownError); errors.As(err, &unknown) && !couldBeName(arg) {
+	if unknown := new(source.UnknownError); arg == "" || errors.As(err, &unknown) && !couldBeName(arg) {
 		return nil
 	}
 	return usagef("%w%s", err, instead)
