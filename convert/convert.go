@@ -1,8 +1,9 @@
 // Package convert turns models into files, in the types that they are in or in others.
 //
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
 //
-//	f, err := convert.Open("Llama-3.2-1B", nil)
+//	s, err := source.Resolve("Llama-3.2-1B")
+//	f, err := s.Open(ctx, gguf.Options{})
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
 //
