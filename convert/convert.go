@@ -1,8 +1,9 @@
 // Package convert turns models into files, in the types that they are in or in others.
 //
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
 //
-//	f, err := convert.Open("Llama-3.2-1B", nil)
+//	s, err := source.Resolve("Llama-3.2-1B")
+//	f, err := s.Open(ctx, gguf.Options{})
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
 //
@@ -27,7 +28,6 @@ import (
 	"sync/atomic"
 
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -80,14 +80,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
-}
-
-// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data is not nil, a file in memory that errors call path.
-func Open(path string, data []byte) (*gguf.File, error) {
-	if data != nil {
-		return gguf.OpenBytes(path, data)
-	}
-	return hf.Open(path, gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known

@@ -89,7 +89,7 @@ func TestCollectImportance(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "text.txt", read.Dataset)
 	require.Equal(t, 2, read.Chunks)
-	src, err := convert.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), nil)
+	src, err := gguf.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), gguf.Options{})
 	require.NoError(t, err)
 	defer src.Close()
 	_, err = convert.InMemory(t.Context(), src, convert.Options{Type: "q4_0", Importance: read})

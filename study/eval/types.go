@@ -89,7 +89,7 @@ type Speed struct {
 // typesRun is one run of CompareTypes.
 type typesRun struct {
 	TypesOptions
-	source *bench.Source
+	source *bench.Subject
 	report *TypesReport
 	base   *goinfer.Model
 	model  *bench.Model // as it is
@@ -101,7 +101,7 @@ type typesRun struct {
 // speed, how well it predicts chunks of a text, how far its predictions are from those of the model
 // as it is, and how it continues a prompt. All names are checked before anything is measured; a type
 // that the model has, or that is named twice, is measured once.
-func CompareTypes(ctx context.Context, s *bench.Source, o TypesOptions) (*TypesReport, error) {
+func CompareTypes(ctx context.Context, s *bench.Subject, o TypesOptions) (*TypesReport, error) {
 	if o.Types == nil {
 		o.Types = DefaultTypes
 	}

@@ -1,6 +1,7 @@
 package size
 
 import (
+	"github.com/goinfer/goinfer/source"
 	"runtime"
 	"testing"
 
@@ -104,7 +105,7 @@ func TestOverhead(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		m, err := goinfer.OpenBytes(s.Name, data, goinfer.Options{Context: 64, Batch: 1, Threads: 1})
+		m, err := goinfer.OpenSource(source.Bytes(s.Name, data), goinfer.Options{Context: 64, Batch: 1, Threads: 1})
 		require.NoError(t, err)
 		runtime.GC()
 		runtime.ReadMemStats(&after)

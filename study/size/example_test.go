@@ -3,6 +3,7 @@ package size_test
 import (
 	"context"
 	"fmt"
+	"github.com/goinfer/goinfer/source"
 	"log"
 	"os"
 	"path/filepath"
@@ -81,7 +82,11 @@ func ExampleShape_Random() {
 	if err := w.WriteFile(path); err != nil {
 		log.Fatal(err)
 	}
-	m, err := size.Open(path)
+	src, err := source.Resolve(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := size.Open(context.Background(), src)
 	if err != nil {
 		log.Fatal(err)
 	}
