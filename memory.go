@@ -60,14 +60,4 @@ func checkMemory(m Memory, o Options) error {
 }
 
 // Bytes writes a size with a binary unit, such as "1.5 GiB".
-func Bytes(n int64) string {
-	v, i := float64(n), 0
-	for v >= 1024 && i < 5 {
-		v /= 1024
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGTP"[i-1])
-}
+func Bytes(n int64) string { return mem.Size(n) }

@@ -16,9 +16,8 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"hf", "internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"model", "model/arch",
-	"nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
+	"hf", "internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64", "model",
+	"model/arch", "nn", "quant", "source", "study/bench", "study/probe", "study/size", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to

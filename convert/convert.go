@@ -1,8 +1,9 @@
 // Package convert turns models into files, in the types that they are in or in others.
 //
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
 //
-//	f, err := convert.Open("Llama-3.2-1B", nil)
+//	s, err := source.Resolve("Llama-3.2-1B")
+//	f, err := s.Open(ctx, gguf.Options{})
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
 //
@@ -26,9 +27,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -83,14 +82,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data is not nil, a file in memory that errors call path.
-func Open(path string, data []byte) (*gguf.File, error) {
-	if data != nil {
-		return gguf.OpenBytes(path, data)
-	}
-	return hf.Open(path, arch.Families(), gguf.Options{})
-}
-
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
 // here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
 // again, and loses by it.
@@ -104,17 +95,14 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		return nil, fault.In(f.Path(), err)
 	}
 	if f.Composed() {
-		if err := goinfer.Check(f); err != nil {
-			return nil, err
+		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
+		if _, err := arch.Build(model.BindHeader(c, has)); err != nil {
+			return nil, fault.Bad(f.Path(), err)
 		}
 	}
-	ask := make([]quant.Tensor, len(f.Tensors()))
-	for i, t := range f.Tensors() {
-		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
-	}
-	facts, used := c.ModelInfo(), make([]bool, len(o.Overrides))
-	facts.Importance = o.Importance != nil
-	facts.Override = func(name string) (quant.Type, bool) {
+	info, used := InfoOf(c), make([]bool, len(o.Overrides))
+	info.Importance = o.Importance != nil
+	info.Override = func(name string) (quant.Type, bool) {
 		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
 		if i < 0 {
 			return 0, false
@@ -122,7 +110,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		used[i] = true
 		return o.Overrides[i].Type, true
 	}
-	types, recipe, err := choose(o, facts, ask)
+	types, ftype, err := choose(o, info, f.Tensors())
 	if i := slices.Index(used, false); err == nil && i >= 0 {
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
@@ -143,8 +131,8 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		v, _ := f.Value(key)
 		set(key, v)
 	}
-	if o.Type != "" && recipe.Valid() {
-		set("general.file_type", uint32(recipe))
+	if o.Type != "" && ftype.Valid() {
+		set("general.file_type", uint32(ftype))
 	}
 	set("general.quantization_version", quant.FormatVersion)
 	if o.Importance != nil {
@@ -169,9 +157,9 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 }
 
 // choose gives every tensor its type.
-func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.Type, quant.FileType, error) {
+func choose(o Options, info ModelInfo, tensors []gguf.Tensor) ([]quant.Type, gguf.FileType, error) {
 	if o.Type != "" {
-		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
+		return ChooseTypes(o.Type, o.Pure, info, tensors)
 	}
 	types := make([]quant.Type, len(tensors))
 	for i := range tensors {
@@ -192,10 +180,10 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 // Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, mem.Size(w.Size()), mem.Size(have), why, fault.ErrMemory)
 	}
 	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, mem.Size(w.Size()))
 	}
 	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
 	_, err := w.WriteTo(b)
@@ -205,7 +193,7 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 // Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
-	m, err := quant.ParseFileType(o.Type)
+	m, err := gguf.ParseFileType(o.Type)
 	for i, t := range w.Tensors() {
 		from := f.Tensors()[i].Type
 		if t.Type == from {
@@ -214,7 +202,7 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		if from.Group() != 0 && t.Type.Group() != 0 {
 			again = append(again, t.Name)
 		}
-		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && m.NeedsImportance(t.Name, t.Type) {
+		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && needsImportance(m, t.Name, t.Type) {
 			poor = append(poor, t.Name)
 		}
 	}
@@ -360,9 +348,6 @@ func (j *job) Run(row, worker int) {
 		j.err.Store(&err)
 	}
 }
-
-// CheckType returns an error that lists what there is if [Options.Type] cannot be name.
-func CheckType(name string, pure bool) error { return quant.CheckTypes(name, pure) }
 
 // Sum is what the tensors of one type in a file come to.
 type Sum struct {

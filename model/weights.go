@@ -66,8 +66,8 @@ func (t SourceTensor) rows() int {
 	return n
 }
 
-// Source is where weights come from: a file, or a generator.
-type Source interface {
+// TensorSource is where weights come from: a file, or a generator.
+type TensorSource interface {
 	Tensor(name string) (SourceTensor, bool)
 	// Rows is n rows from first on of the tensor NAME, which exists: each of Shape[0]
 	// elements, counted over all other dimensions.
@@ -120,7 +120,7 @@ type Weights struct {
 
 // binding is what all blocks of a model share.
 type binding struct {
-	src  Source
+	src  TensorSource
 	opt  Options
 	used map[string]bool
 	err  error
@@ -134,7 +134,7 @@ type binding struct {
 }
 
 // NewWeights returns a builder over the tensors of src.
-func NewWeights(c Config, src Source, o Options) *Weights {
+func NewWeights(c Config, src TensorSource, o Options) *Weights {
 	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 

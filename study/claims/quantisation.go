@@ -7,12 +7,12 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/lab"
+	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/page"
 	"github.com/goinfer/goinfer/study/probe"
 	"github.com/goinfer/goinfer/study/size"
@@ -22,7 +22,7 @@ import (
 func (r *run) quantisation(c *Claim) error {
 	levels := []string{"f16", "q8_0", "q4_k_m", "q4_0"}
 	sources := []struct {
-		s    *bench.Source
+		s    *bench.Subject
 		name string
 	}{{r.Dense, r.DenseName}, {r.MoE, r.MoEName}}
 	for i, m := range sources {
@@ -33,7 +33,7 @@ func (r *run) quantisation(c *Claim) error {
 		if err != nil {
 			return err
 		}
-		rep, err := lab.Run(r.ctx, base, lab.Options{Levels: levels, Text: r.Text, Chunks: r.spread(), Answer: 1, Repetitions: 1, Threads: r.Threads, NoSpeed: true,
+		rep, err := eval.CompareTypes(r.ctx, base, eval.TypesOptions{Types: levels, Text: r.Text, Chunks: r.spread(), Answer: 1, Repetitions: 1, Threads: r.Threads, NoSpeed: true,
 			Step: func(level, what string, done, _ int) {
 				if done == 0 {
 					r.step("%s as %s: %s", m.name, level, what)
@@ -48,10 +48,10 @@ func (r *run) quantisation(c *Claim) error {
 }
 
 // levelRows judges what quantising cost and brought, against FP16.
-func levelRows(c *Claim, name string, rep *lab.Report) {
-	var half *lab.Row
+func levelRows(c *Claim, name string, rep *eval.TypesReport) {
+	var half *eval.TypeRow
 	for i := range rep.Rows {
-		if rep.Rows[i].Level == "f16" {
+		if rep.Rows[i].Type == "f16" {
 			half = &rep.Rows[i]
 		}
 	}
@@ -64,14 +64,14 @@ func levelRows(c *Claim, name string, rep *lab.Report) {
 		if row.KL == nil || row == half {
 			continue
 		}
-		c.add("shrinks/"+row.Level, fmt.Sprintf("%s in %s: times smaller than in FP16", name, row.Level), found{value: float64(half.Bytes) / float64(row.Bytes), format: times,
-			how: fmt.Sprintf("Bytes of the weights: %d in F16, %d in %s, which is %.2f bits for each.", half.Bytes, row.Bytes, row.Level, row.BitsPerWeight)})
+		c.add("shrinks/"+row.Type, fmt.Sprintf("%s in %s: times smaller than in FP16", name, row.Type), found{value: float64(half.Bytes) / float64(row.Bytes), format: times,
+			how: fmt.Sprintf("Bytes of the weights: %d in F16, %d in %s, which is %.2f bits for each.", half.Bytes, row.Bytes, row.Type, row.BitsPerWeight)})
 		// Both are compared with the model in float32, on the same tokens.
 		ln := row.KL.LogRatio - half.KL.LogRatio
-		c.add("loss/"+row.Level, fmt.Sprintf("%s in %s: growth of perplexity over FP16", name, row.Level), found{value: math.Expm1(ln), err: math.Hypot(row.KL.LogRatioError, half.KL.LogRatioError), format: percent,
-			how: fmt.Sprintf("Perplexity %.4f in FP16, %.4f in %s, on %d tokens. KL divergence %.5f, most probable token the same in %.1f %%.", half.Perplexity.PPL, row.Perplexity.PPL, row.Level,
+		c.add("loss/"+row.Type, fmt.Sprintf("%s in %s: growth of perplexity over FP16", name, row.Type), found{value: math.Expm1(ln), err: math.Hypot(row.KL.LogRatioError, half.KL.LogRatioError), format: percent,
+			how: fmt.Sprintf("Perplexity %.4f in FP16, %.4f in %s, on %d tokens. KL divergence %.5f, most probable token the same in %.1f %%.", half.Perplexity.PPL, row.Perplexity.PPL, row.Type,
 				row.Perplexity.Tokens, row.KL.KLMean, 100*row.KL.Top1)})
-		points = append(points, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Level})
+		points = append(points, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Type})
 	}
 	c.note("%s is built in with 8 bits. So that FP16 and 8 bits differ, its columns are rescaled to and fro by random factors, which changes no result and moves the weights off the grid of Q8_0; what is quantised is that.", name)
 	c.pictures = append(c.pictures, page.Plot{Title: "Divergence of " + name + " from its predictions in float32", X: page.Axis{Label: "bits for each weight"}, Y: page.Axis{Label: "KL divergence", Unit: "nats", Log: true},
@@ -80,7 +80,7 @@ func levelRows(c *Claim, name string, rep *lab.Report) {
 
 // offGrid is a model in float32 that computes what the source computes, with weights that are not those of a quantised file: each column of the matrices after a norm is divided by a
 // random factor that the norm's weight is multiplied with. Otherwise Q8_0 of a model that was stored in Q8_0 would lose nothing.
-func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
+func (r *run) offGrid(s *bench.Subject) (*bench.Subject, error) {
 	data, err := s.Data(r.ctx, "f32")
 	if err != nil {
 		return nil, err
@@ -88,8 +88,8 @@ func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
 	return rescaled(r.ctx, s.Name, data)
 }
 
-func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error) {
-	f, err := convert.Open(name, data)
+func rescaled(_ context.Context, name string, data []byte) (*bench.Subject, error) {
+	f, err := gguf.OpenBytes(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error
 			putFloats(f, m, w)
 		}
 	}
-	return bench.Bytes(name, data)
+	return bench.Open(source.Bytes(name, data))
 }
 
 // floats are the weights of a tensor in float32.

@@ -20,7 +20,7 @@ const sunrise = "The sun rises in the"
 var directions = []string{"east", "west", "north", "south"}
 
 // open opens a source as it is. close gives all of it back.
-func (r *run) open(s *bench.Source) (m *goinfer.Model, close func() error, err error) {
+func (r *run) open(s *bench.Subject) (m *goinfer.Model, close func() error, err error) {
 	b, err := s.Load(r.ctx, "", nil)
 	if err != nil {
 		return nil, nil, err
@@ -107,7 +107,7 @@ func (r *run) nextWord(c *Claim) error {
 	c.add("paris-rank", fmt.Sprintf("%s: rank of Paris after %q", r.DenseName, france), found{value: float64(slices.Max(q.Words[0].Ranks)), format: count,
 		how:     fmt.Sprintf("The worst rank of its %d tokens, each in its place; P(Paris) = %.4f.", len(q.Words[0].Ranks), q.Words[0].Prob),
 		command: fmt.Sprintf("goinfer next %s %q --words Paris", r.DenseName, france)})
-	without, err := explain.Predict(r.ctx, m, explain.Question{Prompt: sunrise, Top: 1, Words: directions[:1], Hook: explain.Thinned(1, 0)})
+	without, err := explain.Predict(r.ctx, m, explain.Question{Prompt: sunrise, Top: 1, Words: directions[:1], Hook: explain.RandomNeurons(1, 0)})
 	if err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (t *tested) specific() bool { return t.hangs() && t.control >= 0.5 }
 func (r *run) neurons(c *Claim) error {
 	var all []tested
 	for _, m := range []struct {
-		s    *bench.Source
+		s    *bench.Subject
 		name string
 	}{{r.Dense, r.DenseName}, {r.MoE, r.MoEName}} {
 		if m.s == nil {
@@ -251,11 +251,11 @@ func (r *run) neurons(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	s, err := explain.NewStudy(r.ctx, m, watch, 0)
+	s, err := explain.NewAblation(r.ctx, m, watch, 0)
 	if err != nil {
 		return err
 	}
-	points, err := s.Thin(r.ctx, []float64{0.1, 0.3, 0.5, 0.7}, draws, func(done, total int) {
+	points, err := s.AblateRandom(r.ctx, []float64{0.1, 0.3, 0.5, 0.7}, draws, func(done, total int) {
 		if done%draws == 1 {
 			r.step("random fractions of the neurons")
 		}
@@ -271,7 +271,7 @@ func (r *run) neurons(c *Claim) error {
 const draws = 60
 
 // testFacts removes neurons one at a time while a model completes facts.
-func (r *run) testFacts(s *bench.Source, name string) ([]tested, error) {
+func (r *run) testFacts(s *bench.Subject, name string) ([]tested, error) {
 	m, end, err := r.open(s)
 	if err != nil {
 		return nil, err
@@ -300,7 +300,7 @@ func (r *run) testFact(m *goinfer.Model, f fact, most int) (tested, error) {
 	if err != nil {
 		return t, err
 	}
-	s, err := explain.NewStudy(r.ctx, m, watch, len(watch.Tokens))
+	s, err := explain.NewAblation(r.ctx, m, watch, len(watch.Tokens))
 	if err != nil {
 		return t, err
 	}
@@ -310,7 +310,7 @@ func (r *run) testFact(m *goinfer.Model, f fact, most int) (tested, error) {
 		some, _ := s.Neurons(l, most)
 		parts = append(parts, some...)
 	}
-	effects, err := s.Sweep(r.ctx, parts, nil)
+	effects, err := s.AblateAll(r.ctx, parts, nil)
 	if err != nil {
 		return t, err
 	}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
+
 	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
@@ -107,7 +110,7 @@ func (s Shape) Counts(fileType string, pure bool) (Counts, error) {
 }
 
 // types lists the tensors with the types that they have in a file of that type.
-func (s Shape) types(name string, pure bool) ([]model.Tensor, quant.FileType, error) {
+func (s Shape) types(name string, pure bool) ([]model.Tensor, gguf.FileType, error) {
 	m, err := s.Layout()
 	if err != nil {
 		return nil, 0, err
@@ -120,14 +123,14 @@ func (s Shape) types(name string, pure bool) ([]model.Tensor, quant.FileType, er
 }
 
 // chooseTypes returns the tensors of a model with the types that a file of that type or format has,
-// and the file type, which is not valid for a format alone; see quant.ChooseTypes. Vectors and
+// and the file type, which is not valid for a format alone; see convert.ChooseTypes. Vectors and
 // routers are F32.
-func chooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, quant.FileType, error) {
-	ask := make([]quant.Tensor, len(ts))
+func chooseTypes(c model.Config, ts []model.Tensor, name string, pure bool) ([]model.Tensor, gguf.FileType, error) {
+	ask := make([]gguf.Tensor, len(ts))
 	for i, t := range ts {
-		ask[i] = quant.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
+		ask[i] = gguf.Tensor{Name: t.Name, Type: quant.F32, Shape: t.Shape}
 	}
-	types, fileType, err := quant.ChooseTypes(name, pure, c.ModelInfo(), ask)
+	types, fileType, err := convert.ChooseTypes(name, pure, convert.InfoOf(c), ask)
 	if err != nil {
 		return nil, 0, err
 	}
