@@ -309,7 +309,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	info.Memory.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
 	info.Memory.Scratch = nn.DryRun(rows, func(p *nn.Pass) { model.Forward(net, p) }) + 4*int64(cfg.NVocab)
-	if err := info.Memory.check(o); err != nil {
+	if err := checkMemory(info.Memory, o); err != nil {
 		return m, err
 	}
 	if o.Mlock {

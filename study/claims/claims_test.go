@@ -15,13 +15,11 @@ import (
 	"github.com/goinfer/goinfer/internal/browser"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/explain"
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // TestThresholds: the figures that were once called "holds roughly" are refuted.
@@ -165,7 +163,7 @@ func TestBusy(t *testing.T) {
 }
 
 func testRun(t *testing.T) (*run, *Claim) {
-	r := &run{Options: Options{Reported: Reading(), DenseName: "dense", MoEName: "moe", Threads: 1, Quick: true}, ctx: t.Context(), report: &Report{}, reports: map[string]*params.Report{}}
+	r := &run{Options: Options{Reported: Reading(), DenseName: "dense", MoEName: "moe", Threads: 1, Quick: true}, ctx: t.Context(), report: &Report{}, reports: map[string]*size.Breakdown{}}
 	return r, &Claim{reported: r.Reported, again: "goinfer claims"}
 }
 
@@ -180,8 +178,8 @@ func verdicts(c *Claim) map[string]Verdict {
 
 // TestMeasurementsCanRefute feeds the rows of what is measured with data of machines and models of which the statement is false, and with such of which it is true.
 func TestMeasurementsCanRefute(t *testing.T) {
-	counts := func(weights, active, bytes int64) catalog.Counts {
-		return catalog.Counts{Weights: weights, ActiveWeights: active, Bytes: bytes, ActiveBytes: active / 2}
+	counts := func(weights, active, bytes int64) size.Counts {
+		return size.Counts{Params: weights, Read: active, Bytes: bytes, ReadBytes: active / 2}
 	}
 	ran := func(weights int64, ms float64) timed {
 		return timed{name: "m", counts: counts(weights, weights, weights/2), tokens: []float64{ms / 1e3, ms / 1e3}, resident: weights / 2}
@@ -255,7 +253,7 @@ func TestMeasurementsCanRefute(t *testing.T) {
 			}
 		}, holds: []string{"bound/token", "bound/moe", "bound/prompt", "bound/moe-measured"}},
 		{name: "choosing", do: func(r *run, c *Claim, good bool) {
-			s := &plan.Speed{Type: "Q4_K_M", Byte: 1e-12, Op: 1e-15, Bandwidth: 1000}
+			s := &size.Speed{Type: "Q4_K_M", Byte: 1e-12, Op: 1e-15, Bandwidth: 1000}
 			have := int64(1e12)
 			if !good { // a slower machine with next to no memory
 				s.Byte, have = 1e-8, 1e6
@@ -421,7 +419,7 @@ func TestTrainedAndRandom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs trained models")
 	}
-	shape, err := catalog.Find("tiny-dense")
+	shape, err := size.FindShape("tiny-dense")
 	require.NoError(t, err)
 	random, err := bench.Of(shape)
 	require.NoError(t, err)

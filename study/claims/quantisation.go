@@ -11,10 +11,10 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/page"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // quantisation: claim 4.
@@ -158,7 +158,7 @@ func (r *run) latency(c *Claim) error {
 	if r.Quick {
 		name, layers = "smollm2-135m", 0
 	}
-	s, err := catalog.Find(name)
+	s, err := size.FindShape(name)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func latencyRows(c *Claim, types []string, ms []timed, load probe.Load, cache in
 		how := fmt.Sprintf("%s with random weights generates in turns: %.2f ms in %s, %.2f ms in %s.", ms[0].name, 1000*ms[0].token(), types[0], 1000*ms[i].token(), t)
 		f := found{format: times, timed: true, load: load, how: how}
 		f.value, f.err = ratio(&ms[i], &ms[0])
-		if ms[i].counts.ActiveBytes <= 2*cache { // cached weights say nothing of memory
+		if ms[i].counts.ReadBytes <= 2*cache { // cached weights say nothing of memory
 			f.value, f.why = math.NaN(), fmt.Sprintf("in %s the model is no larger than twice the caches", t)
 		}
 		c.add("latency/"+strings.ToLower(t), fmt.Sprintf("%s: time per token in %s ÷ in FP16", ms[0].name, t), f)

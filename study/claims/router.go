@@ -7,7 +7,7 @@ import (
 
 	"github.com/goinfer/goinfer/study/explain"
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // router: claim 7.
@@ -125,7 +125,7 @@ func (r *run) routerSize(c *Claim) error {
 			return err
 		}
 		for _, p := range rep.Components {
-			if p.Name == params.Router {
+			if p.Name == size.Router {
 				c.note("%s: the routers hold %s of %.4g B parameters.", name, percent(p.Share), float64(rep.Total)/1e9)
 				if p.Share > worst {
 					worst, of = p.Share, name

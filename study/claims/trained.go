@@ -8,10 +8,10 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/explain"
 	"github.com/goinfer/goinfer/study/page"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // sunrise is the prompt of claims 8 and 11.
@@ -34,7 +34,7 @@ func (r *run) open(s *bench.Source) (m *goinfer.Model, close func() error, err e
 
 // randomTwin opens a model of the shape of the dense one with random weights.
 func (r *run) randomTwin() (m *goinfer.Model, close func() error, err error) {
-	shape, err := catalog.Find("tiny-dense")
+	shape, err := size.FindShape("tiny-dense")
 	if err != nil {
 		return nil, nil, err
 	}

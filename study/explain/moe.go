@@ -36,7 +36,7 @@ func MoEOf(m *goinfer.Model) (MoE, error) {
 				bytes[layer] += size
 			}
 		default:
-			s.OtherBytes += size * int64(t.Used) / int64(t.Of)
+			s.OtherBytes += t.ReadBytes()
 		}
 	}
 	for layer := range bytes {

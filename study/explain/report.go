@@ -215,7 +215,7 @@ func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Ablation, o *O
 	if budget == 0 {
 		var params int64
 		for _, t := range m.Info().Tensors {
-			params += t.Elements() * int64(t.Used) / int64(t.Of)
+			params += t.Read()
 		}
 		budget = min(MostParts, max(LeastParts, int(bearable/float64(max(params, 1))/float64(r.Rows))))
 	}

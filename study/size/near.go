@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"cmp"
@@ -22,8 +22,9 @@ func resolve(name string) string {
 // mostNear bounds the names that are offered.
 const mostNear = 5
 
-// Near lists the names that are most like one that there is not: those that it is a part of, or that are a few letters away.
-func Near(name string) []string {
+// NearNames lists the names that are most like one that there is not: those that it is a part of,
+// or that are a few letters away.
+func NearNames(name string) []string {
 	name = strings.ToLower(name)
 	if len(name) > 64 {
 		return nil
@@ -33,7 +34,7 @@ func Near(name string) []string {
 		far  int
 	}
 	var list []near
-	for _, n := range Names() {
+	for _, n := range ShapeNames() {
 		far := distance(joined(name), joined(n))
 		if len(name) > 2 && strings.Contains(joined(n), joined(name)) {
 			far = min(far, 2)
@@ -55,7 +56,8 @@ func joined(s string) string {
 	return strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(s)
 }
 
-// distance is how many letters must be inserted, deleted or replaced to make one text the other (Levenshtein).
+// distance is how many letters must be inserted, deleted or replaced to make one text the other
+// (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -1,16 +1,18 @@
-package catalog
+package size
 
-// decoder are the hyper-parameters that decoders with attention share, under the names of the field. What is 0 is left out of the metadata, but for eps, of which 0 means 1e-5.
+// decoder are the hyper-parameters that decoders with attention share, under the names of the
+// field. What is 0 is left out of the metadata, but for eps, of which 0 means 1e-5.
 type decoder struct {
 	ctx, embd, layers, ff int
 	heads, headsKV        int
 	dim                   int     // of a head; 0 means embd/heads
-	rot                   int     // elements of a head that RoPE turns; 0 means all
+	rot                   int     // elements of a head that RoPE rotates; 0 means all
 	base                  float32 // of RoPE
 	eps                   float32 // of norms
 	window                int     // of layers that do not see all positions
 	experts, used         int
-	ffExpert, shared      int  // inner width of an expert where it is not ff, and number of experts that every token goes through
+	ffExpert              int  // inner width of an expert where it is not ff
+	shared                int  // experts that every token is given to
 	dense                 int  // layers before the first with experts
 	untied                bool // the output matrix is not the embedding
 }
@@ -74,8 +76,9 @@ func (s Shape) with(keys ...Key) Shape {
 	return s
 }
 
-// llama is Llama, Mistral, Mixtral and their kin. The factors of RoPE that files of Llama 3.1 and later hold (rope_freqs.weight) are computed from the configuration, not
-// learnt, and no part of the published counts: they are left out.
+// llama is Llama, Mistral, Mixtral and their kin. The factors of RoPE that files of Llama 3.1 and
+// later hold (rope_freqs.weight) are computed from the configuration, not learnt, and no part of
+// the published counts: they are left out.
 func llama(name, about string, v Vocab, d decoder) Shape { return d.shape(name, about, "llama", v) }
 
 // qwen2 is Qwen2.5: Llama with biases of queries, keys and values.
@@ -100,7 +103,8 @@ func gemma2(name, about string, d decoder) Shape {
 	return d.shape(name, about, "gemma2", spm(256000)).with(Key{"attn_logit_softcapping", float32(50)}, Key{"final_logit_softcapping", float32(30)})
 }
 
-// gemma3 is the third, for text. The configurations of the models that also see count 64 tokens more than the vocabulary has.
+// gemma3 is the third, for text. The configurations of the models that also see count 64 tokens
+// more than the vocabulary has.
 func gemma3(name, about string, d decoder) Shape {
 	d.eps, d.base = 1e-6, 1e6
 	return d.shape(name, about, "gemma3", spm(262144))
@@ -115,11 +119,12 @@ func phi3(name, about string, v Vocab, d decoder) Shape {
 // latent are the hyper-parameters of latent attention that DeepSeek-V2, V3 and Kimi K2 share.
 const (
 	latentKV   = 512 // width of compressed keys and values
-	latentNope = 128 // elements of a head that do not turn
-	latentRope = 64  // elements that turn
+	latentNope = 128 // elements of a head that RoPE leaves alone
+	latentRope = 64  // elements that RoPE rotates
 )
 
-// deepseek2 is DeepSeek-V2 and V3, without the layer that predicts a further token. loraQ is the width of compressed queries, 0 where they are not compressed.
+// deepseek2 is DeepSeek-V2 and V3, without the layer that predicts a further token. loraQ is the
+// width of compressed queries, 0 where they are not compressed.
 func deepseek2(name, about string, v Vocab, d decoder, loraQ int, keys ...Key) Shape {
 	d.eps, d.untied, d.headsKV, d.dim, d.rot = 1e-6, true, 1, latentKV+latentRope, latentRope
 	s := d.shape(name, about, "deepseek2", v, "blk.*.attn_k_b.weight")
@@ -135,7 +140,8 @@ func deepseek2(name, about string, v Vocab, d decoder, loraQ int, keys ...Key) S
 		Key{"attention.key_length_mla", uint32(latentNope + latentRope)}, Key{"attention.value_length_mla", uint32(latentNope)}).with(keys...)
 }
 
-// sigmoids has experts scored by sigmoids, chosen with a bias, from groups of which some are chosen first.
+// sigmoids has experts scored by sigmoids, chosen with a bias, from groups of which some are chosen
+// first.
 func (s Shape) sigmoids(groups, used int, scale float32) Shape {
 	s.Optional = append(s.Optional, "blk.*.exp_probs_b.bias")
 	return s.with(Key{"expert_gating_func", uint32(2)}, Key{"expert_weights_norm", true}, Key{"expert_weights_scale", scale},

@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"errors"
@@ -19,7 +19,8 @@ const (
 // letters are those of English, the more frequent first.
 const letters = "etaoinshrdlcumwfgypbvkjxqz"
 
-// pieces makes stretches of letters and yields how each is made of two shorter ones: first all of two letters, then those of four, likelier ones first.
+// pieces makes sequences of letters and yields how each is made of two shorter ones: first all of
+// two letters, then those of four, likelier ones first.
 func pieces(yield func(left, right string) bool) {
 	var pairs []string
 	if !diagonal(len(letters), func(i, j int) bool {
@@ -31,7 +32,8 @@ func pieces(yield func(left, right string) bool) {
 	diagonal(len(pairs), func(i, j int) bool { return yield(pairs[i], pairs[j]) })
 }
 
-// diagonal yields all pairs of numbers below n, small sums first, and reports whether it came to the end.
+// diagonal yields all pairs of numbers below n, small sums first, and reports whether it came to
+// the end.
 func diagonal(n int, yield func(i, j int) bool) bool {
 	for sum := range 2*n - 1 {
 		for i := max(0, sum-n+1); i <= min(sum, n-1); i++ {
@@ -43,7 +45,8 @@ func diagonal(n int, yield func(i, j int) bool) bool {
 	return true
 }
 
-// set writes a vocabulary of this kind: special tokens, every byte, and invented pieces of words, so that any text can be told in it.
+// set writes a vocabulary of this kind: special tokens, every byte, and invented pieces of words,
+// so that any text can be tokenized.
 func (v Vocab) set(w *gguf.Writer) error {
 	var tokens, merges []string
 	var scores []float32
@@ -51,7 +54,7 @@ func (v Vocab) set(w *gguf.Writer) error {
 	add := func(piece string, typ int32) {
 		tokens = append(tokens, piece)
 		types = append(types, typ)
-		scores = append(scores, float32(min(0, specials+256-len(tokens)))) // pieces of SentencePiece: the later, the worse
+		scores = append(scores, float32(min(0, specials+256-len(tokens)))) // the later, the worse
 	}
 	var space string
 	switch v.Model {
@@ -81,7 +84,7 @@ func (v Vocab) set(w *gguf.Writer) error {
 	if len(tokens) > v.Size {
 		return fmt.Errorf("a vocabulary of %d tokens: want at least %d", v.Size, len(tokens))
 	}
-	merge := func(left, right string) bool {
+	addMerge := func(left, right string) bool {
 		if len(tokens) == v.Size {
 			return false
 		}
@@ -90,9 +93,9 @@ func (v Vocab) set(w *gguf.Writer) error {
 		return true
 	}
 	for _, r := range letters {
-		merge(space, string(r))
+		addMerge(space, string(r))
 	}
-	pieces(func(left, right string) bool { return merge(left, right) && merge(space+left, right) })
+	pieces(func(left, right string) bool { return addMerge(left, right) && addMerge(space+left, right) })
 	if len(tokens) < v.Size {
 		return fmt.Errorf("a vocabulary of %d tokens: want at most %d", v.Size, len(tokens))
 	}
@@ -115,8 +118,8 @@ func (v Vocab) set(w *gguf.Writer) error {
 		w.Set(prefix+"add_bos_token", true))...)
 }
 
-// byteRune is the character that stands for a byte in byte-level vocabularies: itself where it can be seen, otherwise one from U+0100 on
-// (Radford et al. 2019, encoder.py of GPT-2).
+// byteRune is the character that stands for a byte in byte-level vocabularies: itself where it can
+// be seen, otherwise one from U+0100 on (Radford et al. 2019, encoder.py of GPT-2).
 func byteRune(b byte) string {
 	visible := func(b int) bool { return b > ' ' && b <= '~' || b >= 0xA1 && b != 0xAD }
 	if visible(int(b)) {

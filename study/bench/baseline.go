@@ -17,19 +17,20 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// Peer is another engine's llama-bench, and the llama-batched-bench beside it for several sequences.
-type Peer struct {
+// Baseline is another engine's llama-bench, and the llama-batched-bench in the same folder for
+// several sequences.
+type Baseline struct {
 	bench, batched string
 }
 
-// The programs of a peer.
+// The programs of a baseline.
 const (
 	benchName   = "llama-bench"
 	batchedName = "llama-batched-bench"
 )
 
-// NewPeer finds the programs of a peer by the path of one of them.
-func NewPeer(path string) (*Peer, error) {
+// NewBaseline finds the programs of a baseline by the path of one of them.
+func NewBaseline(path string) (*Baseline, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -37,30 +38,30 @@ func NewPeer(path string) (*Peer, error) {
 	case info.IsDir():
 		return nil, fmt.Errorf("%s: want the program %s, found a directory", path, benchName)
 	}
-	p := &Peer{bench: path, batched: path}
+	b := &Baseline{bench: path, batched: path}
 	dir, ext := filepath.Dir(path), filepath.Ext(path)
 	if strings.Contains(filepath.Base(path), "batched") {
-		p.bench = filepath.Join(dir, benchName+ext)
+		b.bench = filepath.Join(dir, benchName+ext)
 	} else {
-		p.batched = filepath.Join(dir, batchedName+ext)
+		b.batched = filepath.Join(dir, batchedName+ext)
 	}
-	return p, nil
+	return b, nil
 }
 
 // program is the one that measures a test.
-func (p *Peer) program(t Test) string {
+func (b *Baseline) program(t Test) string {
 	if t.Parallel > 0 {
-		return p.batched
+		return b.batched
 	}
-	return p.bench
+	return b.bench
 }
 
-// check says why the peer cannot measure a case, if it cannot.
-func (p *Peer) check(m *Model, c Case) error {
+// check says why the baseline cannot measure a case, if it cannot.
+func (b *Baseline) check(m *Model, c Case) error {
 	if m.Path == "" {
-		return fmt.Errorf("%s is in memory: a peer is compared on files", m.Name)
+		return fmt.Errorf("%s is in memory: a baseline is compared on files", m.Name)
 	}
-	if program := p.program(c.Test); program != "" {
+	if program := b.program(c.Test); program != "" {
 		if _, err := os.Stat(program); err != nil {
 			return fmt.Errorf("%s: %w", program, errors.Unwrap(err))
 		}
@@ -68,26 +69,27 @@ func (p *Peer) check(m *Model, c Case) error {
 	return nil
 }
 
-// peerSample is what a peer told of one repetition; phases that it did not tell apart are 0.
-type peerSample struct {
+// baselineSample is what a baseline reported of one repetition; phases that it did not report apart
+// are 0.
+type baselineSample struct {
 	total, prompt, gen time.Duration
 	commit             string
 }
 
-// once has the peer measure a case once, after a warm-up of its own.
-func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
-	program, err := filepath.Abs(p.program(c.Test))
+// once has the baseline measure a case once, after a warm-up of its own.
+func (b *Baseline) once(ctx context.Context, m *Model, c Case) (baselineSample, error) {
+	program, err := filepath.Abs(b.program(c.Test))
 	if err != nil {
-		return peerSample{}, err
+		return baselineSample{}, err
 	}
 	model, err := filepath.Abs(m.Path)
 	if err != nil {
-		return peerSample{}, err
+		return baselineSample{}, err
 	}
-	// Some peers leave a log where they run.
+	// Some baselines leave a log where they run.
 	dir, err := os.MkdirTemp("", "goinfer-bench-")
 	if err != nil {
-		return peerSample{}, err
+		return baselineSample{}, err
 	}
 	defer os.RemoveAll(dir)
 	cmd := exec.CommandContext(ctx, program, arguments(model, c)...)
@@ -96,14 +98,15 @@ func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err = cmd.Run()
 	if ctx.Err() != nil {
-		return peerSample{}, fault.Cancelled(ctx)
+		return baselineSample{}, fault.Cancelled(ctx)
 	}
 	if err != nil {
-		return peerSample{}, fmt.Errorf("%s: %w: %s", program, err, lastLine(stderr.Bytes()))
+		return baselineSample{}, fmt.Errorf("%s: %w: %s", program, err, lastLine(stderr.Bytes()))
 	}
-	var s peerSample
+	var s baselineSample
 	if c.Parallel > 0 {
-		s, err = parseBatched(append(out.Bytes(), stderr.Bytes()...), c.Test) // peers differ in where the table goes
+		// Programs differ in where the table goes.
+		s, err = parseBatched(append(out.Bytes(), stderr.Bytes()...), c.Test)
 	} else {
 		s, err = parseBench(out.Bytes(), c.Test)
 	}
@@ -113,7 +116,7 @@ func (p *Peer) once(ctx context.Context, m *Model, c Case) (peerSample, error) {
 	return s, nil
 }
 
-// arguments ask a peer for a case.
+// arguments ask a baseline for a case.
 func arguments(path string, c Case) []string {
 	n := strconv.Itoa
 	args := []string{"-m", path, "-t", n(c.Threads), "-b", n(c.Batch), "-ub", n(c.Ubatch)}
@@ -137,7 +140,7 @@ func arguments(path string, c Case) []string {
 }
 
 // parseBench reads the output of llama-bench.
-func parseBench(out []byte, t Test) (s peerSample, err error) {
+func parseBench(out []byte, t Test) (s baselineSample, err error) {
 	var results []struct {
 		BuildCommit string  `json:"build_commit"`
 		NPrompt     int     `json:"n_prompt"`
@@ -150,14 +153,15 @@ func parseBench(out []byte, t Test) (s peerSample, err error) {
 	}
 	for _, r := range results {
 		if r.NPrompt == t.Prompt && r.NGen == t.Gen && r.NDepth == t.Depth && len(r.SamplesNs) == 1 && r.SamplesNs[0] > 0 {
-			return peerSample{total: time.Duration(r.SamplesNs[0]), commit: r.BuildCommit}, nil
+			return baselineSample{total: time.Duration(r.SamplesNs[0]), commit: r.BuildCommit}, nil
 		}
 	}
 	return s, fmt.Errorf("want one sample of %s, found %q", t, shorten(out))
 }
 
-// parseBatched reads the table of llama-batched-bench: PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG, T, S. Times are in milliseconds, speeds tell them better.
-func parseBatched(out []byte, t Test) (s peerSample, err error) {
+// parseBatched reads the table of llama-batched-bench: PP, TG, B, N_KV, T_PP, S_PP, T_TG, S_TG, T,
+// S. Times are in milliseconds, speeds have more digits.
+func parseBatched(out []byte, t Test) (s baselineSample, err error) {
 	for line := range strings.Lines(string(out)) {
 		var row []float64
 		for cell := range strings.SplitSeq(strings.Trim(line, "| \r\n"), "|") {
@@ -188,7 +192,7 @@ func parseBatched(out []byte, t Test) (s peerSample, err error) {
 // shorten keeps what is quoted in an error short.
 func shorten(b []byte) []byte { return b[:min(len(b), 200)] }
 
-// lastLine is the last line of what a program said that is not empty.
+// lastLine is the last line of a program's output that is not empty.
 func lastLine(b []byte) string {
 	b = bytes.TrimSpace(b)
 	return string(shorten(b[bytes.LastIndexByte(b, '\n')+1:]))

@@ -1,4 +1,4 @@
-package catalog
+package size
 
 // shapes is the table. The numbers are those of the models' config.json.
 var shapes = []Shape{

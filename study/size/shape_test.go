@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"bytes"
@@ -22,7 +22,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// published are the numbers of parameters that the models are published with, as far as their configurations are public.
+// published are the numbers of parameters that the models are published with, as far as their
+// configurations are public.
 var published = map[string]int64{
 	"stories260k": 260_032, "stories15m": 15_191_712, "tiny-dense": 5_770_496, "tiny-moe": 14_428_416,
 	"gpt2": 124_439_808, "gpt2-medium": 354_823_168, "gpt2-large": 774_030_080, "gpt2-xl": 1_557_611_200,
@@ -43,27 +44,28 @@ var published = map[string]int64{
 	"deepseek-llm-7b": 6_910_365_696, "deepseek-llm-67b": 67_425_001_472, "deepseek-moe-16b": 16_375_728_128,
 	"deepseek-v2-lite": 15_706_484_224, "deepseek-v2": 235_741_434_880, "deepseek-v3": 671_026_419_200, "kimi-k2": 1_026_408_232_448,
 	"gpt-oss-20b": 20_914_757_184, "gpt-oss-120b": 116_829_156_672, "olmoe-1b-7b": 6_919_161_856, "olmo-2-7b": 7_298_617_344, "olmo-2-13b": 13_716_198_400,
-	"command-r":     34_980_831_232,
-	"mamba-130m":    129_135_360,
-	"mixtral-small": 2_131_436_544, "deepseek-v2-small": 1_737_702_400, "gpt-oss-small": 2_963_979_136, // of no published model
+	"command-r":  34_980_831_232,
+	"mamba-130m": 129_135_360,
+	// No published models.
+	"mixtral-small": 2_131_436_544, "deepseek-v2-small": 1_737_702_400, "gpt-oss-small": 2_963_979_136,
 }
 
 // TestCounts: the numbers of parameters are those that the models are published with.
 func TestCounts(t *testing.T) {
-	require.Len(t, Names(), len(published))
-	for _, name := range Names() {
-		s, err := Find(strings.ToUpper(name))
+	require.Len(t, ShapeNames(), len(published))
+	for _, name := range ShapeNames() {
+		s, err := FindShape(strings.ToUpper(name))
 		require.NoError(t, err)
 		require.Equal(t, name, s.Name)
-		ts, err := s.Tensors()
+		m, err := s.Layout()
 		require.NoError(t, err)
-		n := Count(ts)
-		require.Equal(t, published[name], n.Weights, name)
-		require.Equal(t, 4*n.Weights, n.Bytes)
+		ts, n := m.Tensors, m.Counts()
+		require.Equal(t, published[name], n.Params, name)
+		require.Equal(t, 4*n.Params, n.Bytes)
 		c, err := s.Config()
 		require.NoError(t, err)
 		require.Equal(t, s.Vocab.Size, c.NVocab)
-		active := n.Weights
+		active := n.Params
 		if slices.Contains(s.Optional, "output.weight") {
 			active -= embedded(ts, "token_embd.weight") // of the embedding, one row is read
 		}
@@ -78,21 +80,19 @@ func TestCounts(t *testing.T) {
 				active -= int64(c.NLayer * (2*c.NFFExpert + c.NEmbd) * (c.NExpert - c.NExpertUsed))
 			}
 		}
-		require.Equal(t, active, n.ActiveWeights, name)
-		require.Equal(t, 4*active, n.ActiveBytes)
-		state, err := s.State()
-		require.NoError(t, err)
-		require.Len(t, state, c.NLayer)
+		require.Equal(t, active, n.Read, name)
+		require.Equal(t, 4*active, n.ReadBytes)
+		require.Len(t, m.State, c.NLayer)
 	}
-	moe, err := Find("tiny-moe")
+	moe, err := FindShape("tiny-moe")
 	require.NoError(t, err)
-	ts, err := moe.Tensors()
+	m, err := moe.Layout()
 	require.NoError(t, err)
-	require.EqualValues(t, 4_991_232, Count(ts).ActiveWeights)
+	require.EqualValues(t, 4_991_232, m.Counts().Read)
 
-	_, err = Find("gpt-5\n")
+	_, err = FindShape("gpt-5\n")
 	require.ErrorContains(t, err, `there is no shape "gpt-5\n": did you mean gpt2?`)
-	_, err = Find("claude\n")
+	_, err = FindShape("claude\n")
 	require.ErrorContains(t, err, `there is no shape "claude\n": want one of stories260k, `)
 }
 
@@ -105,9 +105,9 @@ func embedded(ts []model.Tensor, name string) int64 {
 	return ts[i].Elements() - int64(ts[i].Shape[0])
 }
 
-// TestFaults: a shape that its architecture does not take is told.
+// TestFaults: a shape that its architecture does not take is an error.
 func TestFaults(t *testing.T) {
-	good, err := Find("tiny-dense")
+	good, err := FindShape("tiny-dense")
 	require.NoError(t, err)
 	for _, c := range []struct {
 		change func(s *Shape)
@@ -124,33 +124,34 @@ func TestFaults(t *testing.T) {
 		s := good
 		s.Keys = slices.Clone(s.Keys)
 		c.change(&s)
-		_, err := s.Random(t.Context(), Random{Type: "f16"})
+		_, err := s.Random(t.Context(), RandomOptions{Type: "f16"})
 		require.ErrorContains(t, err, c.want)
 	}
-	_, err = good.Random(t.Context(), Random{Type: "q7"})
+	_, err = good.Random(t.Context(), RandomOptions{Type: "q7"})
 	require.ErrorContains(t, err, "q7")
-	_, err = good.Random(t.Context(), Random{Type: "i8", Pure: true})
+	_, err = good.Random(t.Context(), RandomOptions{Type: "i8", Pure: true})
 	require.EqualError(t, err, "shape tiny-dense: I8 is not a type that can be written")
-	_, err = good.Random(t.Context(), Random{Type: "f16", Threads: -1})
+	_, err = good.Random(t.Context(), RandomOptions{Type: "f16", Threads: -1})
 	require.EqualError(t, err, "Threads: want 0 to 1024, found -1")
-	small, err := Find("stories260k")
+	small, err := FindShape("stories260k")
 	require.NoError(t, err)
-	_, err = small.Random(t.Context(), Random{Type: "q4_k", Pure: true})
+	_, err = small.Random(t.Context(), RandomOptions{Type: "q4_k", Pure: true})
 	require.ErrorContains(t, err, `tensor "token_embd.weight" has rows of 64: no whole number of Q4_K blocks of 256`)
 }
 
-// TestSizes: files are as large as those that llama-quantize made of models of the same shape. The sizes are those of models/README.md in the reference data; the metadata
-// differs, but not between types.
+// TestSizes: files are as large as those that llama-quantize made of models of the same shape. The
+// sizes are those of models/README.md in the reference data; the metadata differs, but not between
+// types.
 func TestSizes(t *testing.T) {
 	for name, sizes := range map[string]map[string]int64{
 		"tiny-dense": {"Q8_0": 6_236_896, "Q6_K": 4_840_160, "Q5_K_M": 4_274_400, "Q4_K_M": 3_741_920, "Q4_0": 3_623_648, "Q3_K_M": 3_240_160, "Q2_K": 2_697_440},
 		"tiny-moe":   {"Q8_0": 15_456_416, "Q6_K": 12_028_064, "Q5_K_M": 10_565_792, "Q4_K_M": 9_222_304, "Q4_0": 8_648_864, "Q3_K_M": 7_532_704, "Q2_K": 6_097_056},
 	} {
-		s, err := Find(name)
+		s, err := FindShape(name)
 		require.NoError(t, err)
 		other := int64(-1)
 		for typ, size := range sizes {
-			w, err := s.Random(t.Context(), Random{Type: typ})
+			w, err := s.Random(t.Context(), RandomOptions{Type: typ})
 			require.NoError(t, err)
 			if other < 0 {
 				other = size - w.Size()
@@ -161,13 +162,13 @@ func TestSizes(t *testing.T) {
 }
 
 // build makes a file in memory.
-func build(t *testing.T, shape string, o Random) []byte {
-	s, err := Find(shape)
+func build(t *testing.T, shape string, o RandomOptions) []byte {
+	s, err := FindShape(shape)
 	require.NoError(t, err)
 	return write(t, s, o)
 }
 
-func write(t *testing.T, s Shape, o Random) []byte {
+func write(t *testing.T, s Shape, o RandomOptions) []byte {
 	w, err := s.Random(t.Context(), o)
 	require.NoError(t, err)
 	var b bytes.Buffer
@@ -181,7 +182,7 @@ func write(t *testing.T, s Shape, o Random) []byte {
 func TestSameFile(t *testing.T) {
 	for _, typ := range []string{"Q8_0", "F16"} {
 		var last int64
-		one := build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: 1, Done: func(done, total int64) {
+		one := build(t, "tiny-moe", RandomOptions{Type: typ, Seed: 7, Threads: 1, Done: func(done, total int64) {
 			require.Greater(t, done, last)
 			require.LessOrEqual(t, done, total)
 			last = done
@@ -192,22 +193,23 @@ func TestSameFile(t *testing.T) {
 		for _, x := range f.Tensors() {
 			sum += x.Bytes
 		}
-		require.Equal(t, sum, last, "all that is written is told")
+		require.Equal(t, sum, last, "all that is written is reported")
 		for _, threads := range []int{0, 5} {
-			require.True(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 7, Threads: threads})), "%d threads", threads)
+			require.True(t, bytes.Equal(one, build(t, "tiny-moe", RandomOptions{Type: typ, Seed: 7, Threads: threads})), "%d threads", threads)
 		}
-		require.False(t, bytes.Equal(one, build(t, "tiny-moe", Random{Type: typ, Seed: 8})))
+		require.False(t, bytes.Equal(one, build(t, "tiny-moe", RandomOptions{Type: typ, Seed: 8})))
 	}
 }
 
-// TestWeights looks at the numbers: finite, and of the mean and deviation that they shall have, no two rows of several units alike.
+// TestWeights looks at the numbers: finite, and of the mean and deviation that they shall have, no
+// two rows of several segments alike.
 func TestWeights(t *testing.T) {
 	types := []string{"BF16", "Q8_0", "Q4_K", "TQ1_0", "NVFP4"}
 	if testing.Short() {
 		types = []string{"F16", "NVFP4"}
 	}
 	for _, typ := range types {
-		f, err := gguf.OpenBytes(typ, build(t, "tiny-dense", Random{Type: typ, Pure: true, Seed: 3}))
+		f, err := gguf.OpenBytes(typ, build(t, "tiny-dense", RandomOptions{Type: typ, Pure: true, Seed: 3}))
 		require.NoError(t, err)
 		for _, x := range f.Tensors() {
 			v := make([]float32, x.Bytes/int64(x.Type.BlockBytes())*int64(x.Type.BlockSize()))
@@ -235,7 +237,7 @@ func TestWeights(t *testing.T) {
 			for row := range slices.Chunk(f.Data(&x), x.Type.RowBytes(x.Shape[0])) {
 				rows[string(row)] = true
 			}
-			if x.Shape[0] == maxUnit { // a row is one unit: as many differ as drawing with replacement leaves
+			if x.Shape[0] == maxSegment { // a row is one segment, drawn with replacement
 				require.Greater(t, len(rows), x.Shape[1]/2, "%s %s", typ, x.Name)
 			} else {
 				require.Len(t, rows, x.Shape[1], "%s %s", typ, x.Name)
@@ -244,18 +246,18 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// TestLoads: files of either kind of vocabulary open, tell any text, and generate.
+// TestLoads: files of either kind of vocabulary open, tokenize any text, and generate.
 func TestLoads(t *testing.T) {
-	small, err := Find("tiny-dense")
+	small, err := FindShape("tiny-dense")
 	require.NoError(t, err)
 	small.Name, small.Vocab = "byte-level", bpe("smollm", 4096)
 	for _, shape := range []string{"stories260k", "tiny-moe", "byte-level"} {
 		s := small
 		if shape != small.Name {
-			s, err = Find(shape)
+			s, err = FindShape(shape)
 			require.NoError(t, err)
 		}
-		data := write(t, s, Random{Type: "q4_0"})
+		data := write(t, s, RandomOptions{Type: "q4_0"})
 		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
 		require.NoError(t, err)
 		require.Empty(t, m.Info().Warnings)
@@ -282,7 +284,8 @@ func TestLoads(t *testing.T) {
 	}
 }
 
-// shrink keeps what is particular to a shape, and makes it small: few layers, experts, heads and tokens.
+// shrink keeps what is particular to a shape, and makes it small: few layers, experts, heads and
+// tokens.
 func shrink(s Shape) Shape {
 	keys := slices.Clone(s.Keys)
 	for i, k := range keys {
@@ -314,7 +317,8 @@ func shrink(s Shape) Shape {
 	return s
 }
 
-// TestArchitectures: of every architecture (of every shape, where tests may take long), made small, a file can be written that opens, has nothing that the architecture does not take, and generates.
+// TestArchitectures: of every architecture (of every shape, where tests may take long), made small,
+// a file can be written that opens, has nothing that the architecture does not take, and generates.
 func TestArchitectures(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes a file for each architecture")
@@ -325,7 +329,7 @@ func TestArchitectures(t *testing.T) {
 			continue
 		}
 		seen[s.Arch] = true
-		m, err := goinfer.OpenBytes(s.Name, write(t, shrink(s), Random{Type: "q4_0"}), goinfer.Options{Context: 32})
+		m, err := goinfer.OpenBytes(s.Name, write(t, shrink(s), RandomOptions{Type: "q4_0"}), goinfer.Options{Context: 32})
 		require.NoError(t, err, s.Name)
 		require.Empty(t, m.Info().Warnings, s.Name)
 		n := 0
@@ -338,7 +342,8 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
-// TestVocabularies: every size that a shape asks for can be made, no piece appears twice, and every piece of a byte-level one can be merged.
+// TestVocabularies: every size that a shape asks for can be made, no piece appears twice, and every
+// piece of a byte-level one can be merged.
 func TestVocabularies(t *testing.T) {
 	for _, v := range []Vocab{spm(512), spm(32000), spm(262144), bpe("smollm", 4096), bpe("llama-bpe", 128256), bpe("gpt-4o", 201088)} {
 		w := gguf.NewWriter()
@@ -374,11 +379,11 @@ func TestVocabularies(t *testing.T) {
 
 // TestInterrupted: a file stops where its context does, and where the disk is full.
 func TestInterrupted(t *testing.T) {
-	s, err := Find("tinyllama-1.1b")
+	s, err := FindShape("tinyllama-1.1b")
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	w, err := s.Random(ctx, Random{Type: "q8_0", Done: func(done, _ int64) {
+	w, err := s.Random(ctx, RandomOptions{Type: "q8_0", Done: func(done, _ int64) {
 		if done > 20<<20 {
 			stop()
 		}
@@ -388,7 +393,7 @@ func TestInterrupted(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, n, int64(100<<20))
 
-	w, err = s.Random(t.Context(), Random{Type: "q8_0"})
+	w, err = s.Random(t.Context(), RandomOptions{Type: "q8_0"})
 	require.NoError(t, err)
 	full := errors.New("full")
 	_, err = w.WriteTo(writer(func(b []byte) (int, error) {
@@ -410,7 +415,7 @@ func TestKnownModels(t *testing.T) {
 	for shape, file := range map[string]string{
 		"stories260k": "stories260K/stories260K-f32.gguf", "tiny-dense": "tiny-dense/tiny-dense-f16.gguf", "tiny-moe": "tiny-moe/tiny-moe-f16.gguf",
 	} {
-		s, err := Find(shape)
+		s, err := FindShape(shape)
 		require.NoError(t, err)
 		want, err := s.Config()
 		require.NoError(t, err)
@@ -420,7 +425,7 @@ func TestKnownModels(t *testing.T) {
 		require.NoError(t, err)
 		got.Name = ""
 		require.Equal(t, want, got)
-		ts, _, err := s.Types("F16", false)
+		ts, _, err := s.types("F16", false)
 		require.NoError(t, err)
 		require.Len(t, f.Tensors(), len(ts))
 		for _, x := range ts {

@@ -1,4 +1,4 @@
-package params
+package size
 
 import (
 	"slices"
@@ -7,49 +7,50 @@ import (
 	"github.com/goinfer/goinfer/model"
 )
 
-// The components of a model, in the order of a report.
+// The components of a model, in the order of a breakdown.
 const (
-	Embedding     = "embedding"
-	AttentionQ    = "attention_q"
-	AttentionK    = "attention_k"
-	AttentionV    = "attention_v"
-	AttentionKV   = "attention_kv" // what latent attention compresses keys and values with
-	AttentionO    = "attention_o"
-	FeedForward   = "feed_forward"
-	Experts       = "experts"
-	SharedExperts = "shared_experts" // that every token goes through
-	Router        = "router"
-	Recurrent     = "recurrent"
-	Norms         = "norms"
-	Other         = "other"
-	Output        = "output"
+	Embedding       = "embedding"
+	AttentionQ      = "attention_q"
+	AttentionK      = "attention_k"
+	AttentionV      = "attention_v"
+	AttentionKV     = "attention_kv" // what latent attention compresses keys and values with
+	AttentionO      = "attention_o"
+	FeedForward     = "feed_forward"
+	Experts         = "experts"
+	SharedExperts   = "shared_experts" // experts that every token is given to
+	Router          = "router"
+	RecurrentBlocks = "recurrent"
+	Norms           = "norms"
+	OtherParams     = "other"
+	Output          = "output"
 )
 
 var components = []string{
-	Embedding, AttentionQ, AttentionK, AttentionV, AttentionKV, AttentionO, FeedForward, Experts, SharedExperts, Router, Recurrent, Norms, Other, Output,
+	Embedding, AttentionQ, AttentionK, AttentionV, AttentionKV, AttentionO, FeedForward, Experts, SharedExperts, Router, RecurrentBlocks, Norms, OtherParams, Output,
 }
 
-// part is what a tensor, or some of its rows, is for.
-type part struct {
-	component string
-	elements  int64
+// share is the weights of a tensor, or of some of its rows, that belong to a component.
+type share struct {
+	component      string
+	params, active int64
 }
 
-// parts says what a tensor is for.
-func parts(c model.Config, t model.Tensor) []part {
+// sharesOf says which components a tensor belongs to.
+func sharesOf(c model.Config, t model.Tensor) []share {
 	base := baseName(t.Name)
 	rows := int64(t.Shape[len(t.Shape)-1])
-	split := func(names []string, of ...int) []part {
+	split := func(names []string, of ...int) []share {
 		var sum int64
-		ps := make([]part, len(of))
+		shares := make([]share, len(of))
 		for i, n := range of {
 			sum += int64(n)
-			ps[i] = part{names[i], t.Elements() / rows * int64(n)}
+			params := t.Elements() / rows * int64(n)
+			shares[i] = share{names[i], params, params}
 		}
 		if sum != rows {
-			return []part{{Other, t.Elements()}}
+			return []share{{OtherParams, t.Elements(), t.Active()}}
 		}
-		return ps
+		return shares
 	}
 	switch base {
 	case "attn_qkv":
@@ -57,10 +58,10 @@ func parts(c model.Config, t model.Tensor) []part {
 	case "attn_kv_b":
 		return split([]string{AttentionK, AttentionV}, c.NHead*(c.HeadDim-c.Rope.Dim), c.NHead*c.HeadDimV)
 	}
-	return []part{{component(base), t.Elements()}}
+	return []share{{component(base), t.Elements(), t.Active()}}
 }
 
-// baseName is the name of a tensor without its block and what it is of its kind: blk.3.attn_q.weight is attn_q.
+// baseName is the name of a tensor without its block and its suffix: blk.3.attn_q.weight is attn_q.
 func baseName(name string) string {
 	if rest, ok := strings.CutPrefix(name, "blk."); ok {
 		_, name, _ = strings.Cut(rest, ".")
@@ -71,7 +72,7 @@ func baseName(name string) string {
 	return name
 }
 
-// component tells tensors apart by their names.
+// component is the component that a base name belongs to.
 func component(base string) string {
 	begins := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(base, n) })
@@ -102,10 +103,7 @@ func component(base string) string {
 	case begins("ffn_"):
 		return FeedForward
 	case begins("ssm_", "shortconv", "time_mix", "channel_mix"):
-		return Recurrent
+		return RecurrentBlocks
 	}
-	return Other
+	return OtherParams
 }
-
-// isTable reports whether a token looks up rows of a tensor and is not multiplied with it.
-func isTable(t model.Tensor) bool { return component(baseName(t.Name)) == Embedding }

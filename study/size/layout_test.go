@@ -1,4 +1,4 @@
-package params
+package size
 
 import (
 	"bytes"
@@ -13,13 +13,12 @@ import (
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
-	"github.com/goinfer/goinfer/study/catalog"
 )
 
-func report(t *testing.T, name string) *Report {
-	m, err := Shape(name)
+func report(t *testing.T, name string) *Breakdown {
+	m, err := Known(name)
 	require.NoError(t, err)
-	r, err := m.Report()
+	r, err := m.Breakdown()
 	require.NoError(t, err)
 	return r
 }
@@ -33,7 +32,7 @@ func deepseek() model.Config {
 	return model.Config{NHead: 4, HeadDim: 20, HeadDimV: 16, Rope: nn.RopeConfig{Dim: 8}}
 }
 
-func (r *Report) component(name string) Component {
+func (r *Breakdown) component(name string) Component {
 	for _, c := range r.Components {
 		if c.Name == name {
 			return c
@@ -42,7 +41,8 @@ func (r *Report) component(name string) Component {
 	return Component{}
 }
 
-// TestActive: totals and active parameters are those that the models are published with, in the words of their makers.
+// TestActive: totals and active parameters are those that the models are published with, in the
+// words of their makers.
 func TestActive(t *testing.T) {
 	for name, want := range map[string]struct {
 		total  int64
@@ -63,7 +63,8 @@ func TestActive(t *testing.T) {
 		require.Equal(t, want.total, r.Total, name)
 		require.InEpsilon(t, want.active, float64(r.Active)/1e9, 0.005, name)
 	}
-	// gpt-oss is said to have 3.6 B active of 20.9 B and 5.1 B of 117 B, not counting the embedding, of which a token reads one row.
+	// gpt-oss is reported to have 3.6 B active of 20.9 B and 5.1 B of 117 B, not counting the
+	// embedding, of which a token reads one row.
 	for name, want := range map[string]float64{"gpt-oss-20b": 3.61, "gpt-oss-120b": 5.13} {
 		r := report(t, name)
 		require.InEpsilon(t, want, float64(r.Active-r.component(Embedding).Active)/1e9, 0.005, name)
@@ -72,12 +73,12 @@ func TestActive(t *testing.T) {
 
 // TestSums: in every known model components and layers add up, and hold what their names say.
 func TestSums(t *testing.T) {
-	for _, name := range catalog.Names() {
+	for _, name := range ShapeNames() {
 		r := report(t, name)
 		var total, active, inLayers int64
 		var shares float64
 		for _, c := range r.Components {
-			require.False(t, c.Name == Other && c.Share > 1e-4, "%s: %+v", name, c)
+			require.False(t, c.Name == OtherParams && c.Share > 1e-4, "%s: %+v", name, c)
 			total += c.Parameters
 			active += c.Active
 			shares += c.Share
@@ -98,12 +99,12 @@ func TestSums(t *testing.T) {
 			inLayers += l.Parameters
 		}
 		outside := r.component(Embedding).Parameters + r.component(Output).Parameters
-		require.InDelta(t, r.Total, inLayers+outside, 2*float64(r.Hyper.Embd), name) // and the last norm
+		require.InDelta(t, r.Total, inLayers+outside, 2*float64(r.Hyper.Embd), name, "the last norm is outside too")
 		require.Equal(t, r.Tied, r.component(Output).Parameters == 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.component(Experts).Parameters > 0, name)
 		require.Equal(t, r.Hyper.Experts > 0, r.Active < r.Total, name)
-		require.Equal(t, r.Hyper.Heads > 0, r.component(AttentionK).Parameters > 0, name)
-		require.True(t, r.Hyper.Heads > 0 || r.component(Recurrent).Parameters > 0, name)
+		require.Equal(t, r.Hyper.NHead > 0, r.component(AttentionK).Parameters > 0, name)
+		require.True(t, r.Hyper.NHead > 0 || r.component(RecurrentBlocks).Parameters > 0, name)
 	}
 }
 
@@ -116,7 +117,7 @@ func TestComponents(t *testing.T) {
 	require.EqualValues(t, 32*3*4096*11008, r.component(FeedForward).Parameters)
 	require.EqualValues(t, 65*4096, r.component(Norms).Parameters)
 	require.EqualValues(t, 202_383_360, r.Layers[31].Parameters)
-	require.Equal(t, []Group{{0, 31, r.Layers[0]}}, r.Groups())
+	require.Equal(t, []LayerGroup{{0, 31, r.Layers[0]}}, r.Groups())
 
 	r = report(t, "phi-3-mini") // queries, keys and values in one matrix
 	for _, c := range []string{AttentionQ, AttentionK, AttentionV, AttentionO} {
@@ -135,8 +136,8 @@ func TestComponents(t *testing.T) {
 	require.Len(t, gs, 2)
 	require.Equal(t, [4]int{0, 0, 1, 26}, [4]int{gs[0].First, gs[0].Last, gs[1].First, gs[1].Last})
 	// Both layouts of files have the same count by component.
-	require.Equal(t, []part{{AttentionK, 100 * 4 * 12}, {AttentionV, 100 * 4 * 16}}, parts(deepseek(), tensorOf("blk.0.attn_kv_b.weight", 100, 4*28)))
-	require.Equal(t, []part{{Other, 100 * 7}}, parts(deepseek(), tensorOf("blk.0.attn_kv_b.weight", 100, 7)))
+	require.Equal(t, []share{{AttentionK, 100 * 4 * 12, 100 * 4 * 12}, {AttentionV, 100 * 4 * 16, 100 * 4 * 16}}, sharesOf(deepseek(), tensorOf("blk.0.attn_kv_b.weight", 100, 4*28)))
+	require.Equal(t, []share{{OtherParams, 100 * 7, 100 * 7}}, sharesOf(deepseek(), tensorOf("blk.0.attn_kv_b.weight", 100, 7)))
 }
 
 // TestBytes: the naive reckoning, and files, whose sizes are known from llama-quantize.
@@ -168,20 +169,21 @@ func TestCache(t *testing.T) {
 		"deepseek-v3": {2 * 61 * 576, 128 * (192 + 128) / 576.0},
 	} {
 		r := report(t, name)
-		require.Equal(t, CacheBytes{"F16", want.token, want.token * int64(r.Hyper.Context), int64(float64(want.token)*want.factor + 0.5)}, r.Cache.Types[0], name)
+		require.Equal(t, CacheSize{"F16", want.token, want.token * int64(r.Hyper.Context), int64(float64(want.token)*want.factor + 0.5)}, r.Cache.Types[0], name)
 		require.InDelta(t, want.factor, r.Cache.MultiHead, 1e-9, name)
 	}
-	// Of a layer with a window no more than that is kept: of Gemma 3's 26 layers every sixth sees all.
+	// Of a layer with a window no more than that is kept: of Gemma 3's 26 layers every sixth sees
+	// all.
 	gemma := report(t, "gemma-3-1b").Cache.Types[0]
 	layer := gemma.Token / 26
 	require.Equal(t, layer*(4*32768+22*512), gemma.Context)
 
-	m, err := Shape("stories260k") // heads of 8 are no whole number of blocks of 32
+	m, err := Known("stories260k") // heads of 8 are no whole number of blocks of 32
 	require.NoError(t, err)
-	r, err := m.Report()
+	r, err := m.Breakdown()
 	require.NoError(t, err)
 	require.Len(t, r.Cache.Types, 1)
-	_, err = m.CacheToken(kv.Q8_0, kv.F16)
+	_, err = m.CacheGrowth(kv.Q8_0, kv.F16)
 	require.ErrorContains(t, err, "multiple of 32")
 
 	// Latents of 512 can be cached in blocks; heads of 40, which they stand for, could not be.
@@ -190,27 +192,27 @@ func TestCache(t *testing.T) {
 		"qk_nope_head_dim": 24, "qk_rope_head_dim": 16, "v_head_dim": 24, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "n_shared_experts": 1,
 		"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.0, "scoring_func": "sigmoid", "norm_topk_prob": true}`))
 	require.NoError(t, err)
-	r, err = m.Report()
+	r, err = m.Breakdown()
 	require.NoError(t, err)
 	require.Len(t, r.Cache.Types, 3)
-	require.Equal(t, CacheBytes{"F16", 2 * 2 * 512, 2 * 2 * 512 * 4096, 2 * 2 * 4 * (40 + 24)}, r.Cache.Types[0])
+	require.Equal(t, CacheSize{"F16", 2 * 2 * 512, 2 * 2 * 512 * 4096, 2 * 2 * 4 * (40 + 24)}, r.Cache.Types[0])
 	require.Positive(t, r.Cache.Types[1].Token)
 	require.Zero(t, r.Cache.Types[1].MultiHead)
 }
 
 // TestFile: a file is counted by its own types, and as its shape is.
 func TestFile(t *testing.T) {
-	s, err := catalog.Find("tiny-moe")
+	s, err := FindShape("tiny-moe")
 	require.NoError(t, err)
-	w, err := s.Random(t.Context(), catalog.Random{Type: "q4_k_m"})
+	w, err := s.Random(t.Context(), RandomOptions{Type: "q4_k_m"})
 	require.NoError(t, err)
 	var b bytes.Buffer
 	_, err = w.WriteTo(&b)
 	require.NoError(t, err)
 	m, err := OpenBytes("m", b.Bytes())
 	require.NoError(t, err)
-	require.Equal(t, "Q4_K_M", m.Recipe)
-	got, err := m.Report()
+	require.Equal(t, "Q4_K_M", m.FileType)
+	got, err := m.Breakdown()
 	require.NoError(t, err)
 	want := report(t, "tiny-moe")
 	require.Equal(t, want.Components, got.Components)
@@ -247,7 +249,7 @@ func TestConfig(t *testing.T) {
 	for config, want := range map[string]int64{llama: 6_738_415_616, qwen: 494_032_768} {
 		m, err := ParseConfig("config.json", []byte(config))
 		require.NoError(t, err)
-		r, err := m.Report()
+		r, err := m.Breakdown()
 		require.NoError(t, err)
 		require.Equal(t, want, r.Total)
 
@@ -257,7 +259,7 @@ func TestConfig(t *testing.T) {
 		for _, name := range []string{path, dir} {
 			m, err := Open(name)
 			require.NoError(t, err)
-			require.EqualValues(t, want, catalog.Count(m.Tensors).Weights)
+			require.EqualValues(t, want, m.Counts().Params)
 			require.False(t, m.Stored)
 		}
 	}
@@ -279,7 +281,7 @@ func TestReference(t *testing.T) {
 			continue // of an architecture that does not run
 		}
 		counted++
-		r, err := m.Report()
+		r, err := m.Breakdown()
 		require.NoError(t, err, path)
 		f, err := gguf.Open(path, gguf.Options{HeaderOnly: true})
 		require.NoError(t, err)
@@ -289,7 +291,7 @@ func TestReference(t *testing.T) {
 			for _, d := range x.Shape {
 				n *= int64(d)
 			}
-			if !buffer(x.Name) {
+			if !isBuffer(x.Name) {
 				all += n
 			}
 		}

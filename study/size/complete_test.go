@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"math"
@@ -10,7 +10,8 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// complete are the models that must run whatever else does, and what they have beyond the keys of their shapes: the stretched RoPE of their files.
+// complete are the models that must run whatever else does, and what they have beyond the keys of
+// their shapes: the stretched RoPE of their files.
 var complete = []struct {
 	name     string
 	keys     []Key
@@ -30,7 +31,8 @@ func yarn40(multiplier float32) []Key {
 	return []Key{{"rope.scaling.type", "yarn"}, {"rope.scaling.factor", float32(40)}, {"rope.scaling.original_context_length", uint32(4096)}, {"rope.scaling.yarn_log_multiplier", multiplier}}
 }
 
-// scale divides the widths of a shape by by and leaves the numbers of heads, experts and groups: every ratio stays. Of its layers it has the dense ones in front, and two more.
+// scale divides the widths of a shape by by and leaves the numbers of heads, experts and groups:
+// every ratio stays. Of its layers it has the dense ones in front, and two more.
 func (s Shape) scale(by uint32) Shape {
 	s.Keys = slices.Clone(s.Keys)
 	layers := uint32(2)
@@ -56,8 +58,9 @@ func (s Shape) scale(by uint32) Shape {
 	return s
 }
 
-// TestComplete runs the models that must run, with the ratios and the features of their full configurations, whose numbers of parameters TestCounts compares: they open, leave no tensor over, keep what they
-// ought to of a position, and give the same bits at once and one token at a time.
+// TestComplete runs the models that must run, with the ratios and the features of their full
+// configurations, whose numbers of parameters TestCounts compares: they open, leave no tensor over,
+// keep what they ought to of a position, and give the same bits at once and one token at a time.
 func TestComplete(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes a file for each model")
@@ -72,11 +75,11 @@ func TestComplete(t *testing.T) {
 			if by == 0 {
 				by = 32
 			}
-			full, err := Find(m.name)
+			full, err := FindShape(m.name)
 			require.NoError(t, err)
 			full.Optional = append(slices.Clone(full.Optional), m.optional...)
 			small := full.with(m.keys...).scale(by)
-			data := write(t, small, Random{Type: "f32"})
+			data := write(t, small, RandomOptions{Type: "f32"})
 			logits := func(o goinfer.Options) (bits []uint32, need goinfer.Memory) {
 				o.Context, o.CacheK, o.CacheV = 256, goinfer.CacheF32, goinfer.CacheF32
 				g, err := goinfer.OpenBytes(m.name, data, o)

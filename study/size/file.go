@@ -1,4 +1,4 @@
-package catalog
+package size
 
 import (
 	"fmt"
@@ -11,9 +11,10 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// FromFile returns the shape of a model whose configuration has been read, of its metadata f and its tensors: so that files of its shape with random weights can be made. Keys
-// that are given for every layer must be the same in all.
-func FromFile(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
+// shapeOf returns the shape of a model whose configuration has been read, of its metadata f and its
+// tensors: so that files of its shape with random weights can be made. Keys that are given for
+// every layer must be the same in all.
+func shapeOf(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
 	s := Shape{Name: f.Path(), About: c.Name, Arch: c.Arch, Vocab: spm(c.NVocab)}
 	for _, key := range f.Keys() {
 		v, _ := f.Value(key)
@@ -38,7 +39,7 @@ func FromFile(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
 		s.Vocab = spm(c.NVocab)
 	}
 	for _, t := range ts {
-		if name := AnyBlock(t.Name); !slices.Contains(s.Optional, name) {
+		if name := anyBlock(t.Name); !slices.Contains(s.Optional, name) {
 			s.Optional = append(s.Optional, name)
 		}
 	}
@@ -84,7 +85,8 @@ func (s Shape) Get(key string) int {
 	return int(n)
 }
 
-// Set returns the shape with other whole numbers in place of those that the metadata has under these keys; what it does not have stays so.
+// Set returns the shape with other whole numbers in place of those that the metadata has under
+// these keys; what it does not have stays so.
 func (s Shape) Set(keys map[string]int) Shape {
 	s.Keys = slices.Clone(s.Keys)
 	for i, k := range s.Keys {
