@@ -16,12 +16,22 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-<<<<<<< HEAD
-	"nn", "study/bench", "study/probe", "study/size", "quant", "source", "tensor",
-=======
-	"convert", "nn", "study/bench", "study/eval", "study/explain", "study/page", "study/probe", "study/size", "quant", "tensor",
->>>>>>> explain
+	"convert",
+	"internal/cpu",
+	"internal/par",
+	"kernels",
+	"kernels/_asm",
+	"kernels/_asm/arm64",
+	"nn",
+	"quant",
+	"source",
+	"study/bench",
+	"study/eval",
+	"study/explain",
+	"study/page",
+	"study/probe",
+	"study/size",
+	"tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
