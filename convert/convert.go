@@ -1,22 +1,13 @@
 // Package convert writes models as files, in the types that they have or in others.
 //
-<<<<<<< HEAD
-// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
-//
-//	s, err := source.Resolve("Llama-3.2-1B")
-//	f, err := s.Open(ctx, gguf.Options{})
-//	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
-//	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
-=======
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file
-// with the same model. A file type such as Q4_K_M is a mix of types: [ChooseTypes] gives each
+// [Quantize] returns the writer of a file with the model of an open file, such as package source
+// opens. A file type such as Q4_K_M is a mix of types: [ChooseTypes] gives each
 // tensor the type that llama-quantize gives it, so that files have the same sizes. Weights pass
 // through memory a part at a time, so that a model may be larger than memory. [InMemory] makes the
 // file in memory instead, to be opened at once.
 //
 // [ReadImportance] reads an importance matrix, with which errors become small where they cost most;
 // [ImportanceWriter] writes one. Package study/eval measures them.
->>>>>>> explain
 //
 // Rows are independent of each other, so that all threads work on one tensor and the result does
 // not depend on their number.
@@ -95,25 +86,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-<<<<<<< HEAD
-// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
-// here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
-// again, and loses by it.
-=======
-// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data
-// is not nil, a file in memory that errors call path.
-func Open(path string, data []byte) (*gguf.File, error) {
-	if data != nil {
-		return gguf.OpenBytes(path, data)
-	}
-	return hf.Open(path, gguf.Options{})
-}
-
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that
 // lacks something is an error; a file may be of an architecture that is not known here. Weights are
 // converted as the file is written, a part of a tensor at a time; f must stay open until then, and
 // ctx ends the writing. What is quantised already is quantised again, and loses by it.
->>>>>>> explain
 func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err error) {
 	defer fault.Guard(&err)()
 	if o.Threads < 0 || o.Threads > par.MaxThreads {

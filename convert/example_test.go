@@ -5,11 +5,17 @@ import (
 	"log"
 
 	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/source"
 )
 
 // This one has no output to compare: it takes the folder of a model.
 func Example() {
-	f, err := convert.Open("Llama-3.2-1B", nil)
+	s, err := source.Resolve("Llama-3.2-1B")
+	if err != nil {
+		log.Fatal(err)
+	}
+	f, err := s.Open(context.Background(), gguf.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,13 +5,18 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/eval"
 )
 
 // This one has no output to compare: it takes the files of a model and of a text.
 func Example() {
-	s, err := bench.File("model-f16.gguf")
+	src, err := source.Resolve("model-f16.gguf")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := bench.Open(src)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -101,15 +101,9 @@ type typesRun struct {
 
 // CompareTypes measures the model of a source as it is, then quantised to each type: its size, its
 // speed, how well it predicts chunks of a text, how far its predictions are from those of the model
-<<<<<<< HEAD
-// as it is, and how it continues a prompt. All names are checked before anything is measured; a type
-// that the model has, or that is named twice, is measured once.
-func CompareTypes(ctx context.Context, s *bench.Subject, o TypesOptions) (*TypesReport, error) {
-=======
 // as it is, and how it continues a prompt. All names are checked before anything is measured; a
 // type that the model has, or that is named twice, is measured once.
-func CompareTypes(ctx context.Context, s *bench.Source, o TypesOptions) (*TypesReport, error) {
->>>>>>> explain
+func CompareTypes(ctx context.Context, s *bench.Subject, o TypesOptions) (*TypesReport, error) {
 	if o.Types == nil {
 		o.Types = DefaultTypes
 	}
