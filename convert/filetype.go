@@ -28,10 +28,10 @@ func InfoOf(c model.Config) ModelInfo {
 	return ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
-// tensorTypes chooses the type of every tensor of a file; it needs to see all of them, since some rules
-// count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are no
-// whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on),
-// and at last F16.
+// tensorTypes chooses the type of every tensor of a file; it needs to see all of them, since some
+// rules count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are
+// no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so
+// on), and at last F16.
 func tensorTypes(m gguf.FileType, f ModelInfo, tensors []gguf.Tensor) ([]quant.Type, error) {
 	if !m.Valid() {
 		return nil, fmt.Errorf("unknown file type %d", uint32(m))
