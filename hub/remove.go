@@ -144,6 +144,9 @@ func layersOf(file string) (map[string]layer, error) {
 // Remove takes away what PlanRemoval has listed, and folders that are empty then.
 func (s Stores) Remove(r Removal) error {
 	var errs []error
+	if err := s.forget(r.Files...); err != nil {
+		errs = append(errs, err)
+	}
 	for _, f := range r.Files {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fault.System(err))
