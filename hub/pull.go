@@ -58,7 +58,7 @@ type Progress struct {
 	AllDone, AllSize int64
 }
 
-// repoInfo is what the hub tells of a revision of a repository.
+// repoInfo is what the hub reports of a revision of a repository.
 type repoInfo struct {
 	SHA      string `json:"sha"`
 	Siblings []struct {
@@ -143,7 +143,7 @@ func (c *Client) info(ctx context.Context, n Name) (*repoInfo, error) {
 	}
 	var info repoInfo
 	if err := json.Unmarshal(data, &info); err != nil {
-		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want what the hub tells of a model as JSON: %w", err))
+		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want what the hub knows of a model as JSON: %w", err))
 	}
 	switch {
 	case !commitOf.MatchString(info.SHA):
@@ -296,8 +296,8 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, progress func(Progress))
 	return nil
 }
 
-// link makes the snapshot: a link to each blob, or where there are no links the file itself, and the
-// reference of the revision.
+// link makes the snapshot: a link to each blob, or where there are no links the file itself, and
+// the reference of the revision.
 func (c *Client) link(p *Plan) error {
 	dir := repoDir(c.Stores.HuggingFace, p.Name)
 	for _, f := range p.Files {

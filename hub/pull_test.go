@@ -194,7 +194,7 @@ func TestPullResumes(t *testing.T) {
 		require.NoError(t, err, journal)
 		require.NoError(t, os.Remove(dest))
 	}
-	// One that lies about a piece is found by the hash; the next pull is right.
+	// One that is wrong about a piece is found by the hash; the next pull is right.
 	require.NoError(t, os.WriteFile(dest+partEnd, make([]byte, len(file)), 0o644))
 	require.NoError(t, os.WriteFile(dest+journalEnd, fmt.Appendf(nil, `{"size":%d,"piece":65536,"hash":%q}`+"\n3\n", len(file), hashOf(file, true)), 0o644))
 	_, err = pull(t.Context(), c, repo)
@@ -284,7 +284,7 @@ func TestHostile(t *testing.T) {
 	const name = "m-Q4_K_M.gguf"
 	file := model(t, 1<<16)
 	times := 0
-	part := func(w http.ResponseWriter, r *http.Request, data []byte, size int) { // answers a range, rightly
+	part := func(w http.ResponseWriter, r *http.Request, data []byte, size int) {
 		var from, to int
 		_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to)
 		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, size))
@@ -549,8 +549,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKilled kills a pull again and again: the result is right, and only pieces in flight are fetched
-// another time.
+// TestKilled kills a pull again and again: the result is right, and only pieces in flight are
+// fetched another time.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")

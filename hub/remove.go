@@ -79,8 +79,8 @@ func sameName(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// planOllamaRemoval is PlanRemoval for the store in Ollama's layout: the manifest, and the layers that
-// no other manifest has.
+// planOllamaRemoval is PlanRemoval for the store in Ollama's layout: the manifest, and the layers
+// that no other manifest has.
 func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 	n, _, err := ParseName(e.Name)
 	if err != nil {

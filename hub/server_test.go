@@ -41,7 +41,8 @@ type fakeHub struct {
 
 	gated, private, wantToken bool
 	sawToken                  atomic.Bool // the store of large files was sent the token
-	// answer may answer in place of the hub or the store ("hub" or "cdn"); it returns whether it did.
+	// answer may answer in place of the hub or the store ("hub" or "cdn"); it returns whether it
+	// did.
 	answer func(where string, w http.ResponseWriter, r *http.Request) bool
 	slow   time.Duration // before each 64 KiB
 }
@@ -220,4 +221,42 @@ func pull(ctx context.Context, c *Client, name string) (*Entry, error) {
 		return nil, err
 	}
 	return c.Pull(ctx, p, nil)
+}
+
+// newRegistry serves a folder in Ollama's layout as its registry does: manifests, and blobs that are
+// stored on another host.
+func newRegistry(t *testing.T, root string) string {
+	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(root, "blobs", strings.TrimPrefix(r.URL.Path, "/data/")))
+	}))
+	t.Cleanup(store.Close)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
+		switch {
+		case len(parts) == 4 && parts[2] == "manifests":
+			http.ServeFile(w, r, filepath.Join(root, "manifests", parts[0], parts[1], parts[3]))
+		case len(parts) == 4 && parts[2] == "blobs":
+			http.Redirect(w, r, store.URL+"/data/"+strings.Replace(parts[3], ":", "-", 1), http.StatusTemporaryRedirect)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestRemoteHeader reads a header by ranges.
+func TestRemoteHeader(t *testing.T) {
+	h := newHub(t, map[string][]byte{"m-Q4_K_M.gguf": model(t, 1<<20), "n-Q8_0.gguf": model(t, 10)})
+	c := h.client(t.TempDir())
+	n, _, _ := ParseName(repo)
+	p, err := c.Plan(t.Context(), n)
+	require.NoError(t, err)
+	f, err := c.Source(p).Header(t.Context())
+	require.NoError(t, err)
+	require.Len(t, f.Tensors(), 1)
+	require.Contains(t, f.Notes()[0], fmt.Sprintf("of %d bytes were fetched for the header", p.Size))
+	require.Less(t, h.sent("m-Q4_K_M.gguf"), p.Size)
+	_, err = c.Source(p).Open(t.Context(), gguf.Options{})
+	require.ErrorIs(t, err, gguf.ErrUnsupported)
 }

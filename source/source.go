@@ -65,7 +65,8 @@ func FS(fsys fs.FS, path string) *Source {
 	return &Source{kind: KindFS, name: path, fsys: fsys, path: path}
 }
 
-// Remote is the source of a model on a server, whose header is fetched by a function of the caller's.
+// Remote is the source of a model on a server, whose header is fetched by a function of the
+// caller's.
 func Remote(name string, header func(ctx context.Context) (*gguf.File, error)) *Source {
 	return &Source{kind: KindRemote, name: name, header: header}
 }
