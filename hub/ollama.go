@@ -265,6 +265,7 @@ func sortedKeys(m map[string]any) []string {
 
 // findOllama finds a model in the stores of Ollama's layout.
 func (s Stores) findOllama(n Name) (*Entry, error) {
+	named := n
 	n.Tag = cmp.Or(n.Tag, "latest")
 	for i, root := range append([]string{s.Own}, s.Ollama...) {
 		if root == "" || !present(manifestPath(root, n)) {
@@ -280,5 +281,5 @@ func (s Stores) findOllama(n Name) (*Entry, error) {
 		}
 		return &e, nil
 	}
-	return nil, &AbsentError{n}
+	return nil, &AbsentError{named}
 }

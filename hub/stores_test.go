@@ -109,16 +109,16 @@ func TestStores(t *testing.T) {
 		got[e.Name] = e
 	}
 	for name, want := range map[string]struct{ short, store, typ, damaged string }{
-		"hf.co/Org/Qwen9-GGUF:Q4_K_M":              {"qwen9:q4_k_m", InHuggingFace, "Q4_K_M", ""},
-		"hf.co/Org/Qwen9-GGUF:Q8_0":                {"qwen9:q8_0", InHuggingFace, "Q8_0", ""},
-		"hf.co/Org/Split-GGUF:IQ2_XS":              {"split:iq2_xs", InHuggingFace, "IQ2_XS", ""},
-		"ollama:llama9:latest":                     {"llama9:latest", InOllama, "", ""},
-		"ollama:hf.co/org/other:Q4_0":              {"hf.co/org/other:Q4_0", InOllama, "", ""},
-		"ollama:me/tuned:1b":                       {"me/tuned:1b", InOllama, "", "adapter"},
-		"lmstudio/pub/repo-GGUF:Q6_K":              {"repo:q6_k", InLMStudio, "Q6_K", ""},
-		"lmstudio/pub/older:Q5_0":                  {"older:q5_0", InLMStudio, "Q5_0", ""},
-		"llama.cpp/ggml-org/models-x_tiny:q2.gguf": {"models-x_tiny:q2", InLlamaCpp, "", ""},
-		"llama.cpp/some/one-GGUF:Q4_0":             {"one:q4_0", InLlamaCpp, "Q4_0", ""},
+		"hf.co/Org/Qwen9-GGUF:Q4_K_M":         {"qwen9:q4_k_m", InHuggingFace, "Q4_K_M", ""},
+		"hf.co/Org/Qwen9-GGUF:Q8_0":           {"qwen9:q8_0", InHuggingFace, "Q8_0", ""},
+		"hf.co/Org/Split-GGUF:IQ2_XS":         {"split:iq2_xs", InHuggingFace, "IQ2_XS", ""},
+		"ollama:llama9:latest":                {"llama9:latest", InOllama, "", ""},
+		"ollama:hf.co/org/other:Q4_0":         {"hf.co/org/other:Q4_0", InOllama, "", ""},
+		"ollama:me/tuned:1b":                  {"me/tuned:1b", InOllama, "", "adapter"},
+		"lmstudio/pub/repo-GGUF:Q6_K":         {"repo:q6_k", InLMStudio, "Q6_K", ""},
+		"lmstudio/pub/older:Q5_0":             {"older:q5_0", InLMStudio, "Q5_0", ""},
+		"llama.cpp/ggml-org/models-x_tiny:Q2": {"models-x_tiny:q2", InLlamaCpp, "Q2", ""},
+		"llama.cpp/some/one-GGUF:Q4_0":        {"one:q4_0", InLlamaCpp, "Q4_0", ""},
 	} {
 		e, ok := got[name]
 		require.True(t, ok, "%s is not in %v", name, sortedEntries(list))
