@@ -1,17 +1,16 @@
-// Package convert turns models into files, in the types that they are in or in others.
+// Package convert writes models as files, in the types that they have or in others.
 //
-// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open file, such as package source
+// opens. A file type such as Q4_K_M is a mix of types: [ChooseTypes] gives each
+// tensor the type that llama-quantize gives it, so that files have the same sizes. Weights pass
+// through memory a part at a time, so that a model may be larger than memory. [InMemory] makes the
+// file in memory instead, to be opened at once.
 //
-//	s, err := source.Resolve("Llama-3.2-1B")
-//	f, err := s.Open(ctx, gguf.Options{})
-//	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
-//	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
+// [ReadImportance] reads an importance matrix, with which errors become small where they cost most;
+// [ImportanceWriter] writes one. Package study/eval measures them.
 //
-// Weights pass through memory a part at a time, so that a model may be larger than it. [InMemory] makes the file in memory instead, to be opened at once.
-//
-// [ReadImportance] reads an importance matrix and [Collect] measures one, which makes errors small where they cost most.
-//
-// Rows are independent of each other, so that all threads work on one tensor and the result does not depend on their number.
+// Rows are independent of each other, so that all threads work on one tensor and the result does
+// not depend on their number.
 package convert
 
 import (
@@ -27,25 +26,30 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
 // Options say what to make of a file.
 type Options struct {
-	Type       string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"; empty leaves every tensor as it is
-	Pure       bool                    // Type is the format of every matrix even if there is a recipe of that name
-	Overrides  []Override              // types of single matrices; of several that fit, the first counts
+	// Type is a file type, such as "Q4_K_M", or a format, such as "MXFP4"; empty leaves every
+	// tensor as it is.
+	Type string
+	// Type is the format of every matrix even if there is a file type of that name
+	Pure bool
+	// types of single matrices; of several that fit, the first counts
+	Overrides  []Override
 	Importance *Importance             // what errors of a column cost; nil means all the same
 	Threads    int                     // 0 means one for every core the process may use
 	Done       func(done, total int64) // called as weights are written, if not nil
-	// Alter, if not nil, may change the rows of matrices on their way. It is called from several goroutines.
+	// Alter, if not nil, may change the rows of matrices on their way. It is called from several
+	// goroutines.
 	Alter func(tensor string, row int, weights []float32)
 }
 
@@ -82,9 +86,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
-// here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
-// again, and loses by it.
+// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that
+// lacks something is an error; a file may be of an architecture that is not known here. Weights are
+// converted as the file is written, a part of a tensor at a time; f must stay open until then, and
+// ctx ends the writing. What is quantised already is quantised again, and loses by it.
 func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err error) {
 	defer fault.Guard(&err)()
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
@@ -95,17 +100,14 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		return nil, fault.In(f.Path(), err)
 	}
 	if f.Composed() {
-		if err := goinfer.Check(f); err != nil {
-			return nil, err
+		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
+		if _, err := arch.Build(model.Outline(c, has)); err != nil {
+			return nil, fault.Bad(f.Path(), err)
 		}
 	}
-	ask := make([]quant.Tensor, len(f.Tensors()))
-	for i, t := range f.Tensors() {
-		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
-	}
-	facts, used := c.Facts(), make([]bool, len(o.Overrides))
-	facts.Importance = o.Importance != nil
-	facts.Override = func(name string) (quant.Type, bool) {
+	info, used := InfoOf(c), make([]bool, len(o.Overrides))
+	info.Importance = o.Importance != nil
+	info.Override = func(name string) (quant.Type, bool) {
 		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
 		if i < 0 {
 			return 0, false
@@ -113,7 +115,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		used[i] = true
 		return o.Overrides[i].Type, true
 	}
-	types, recipe, err := choose(o, facts, ask)
+	types, ftype, err := choose(o, info, f.Tensors())
 	if i := slices.Index(used, false); err == nil && i >= 0 {
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
@@ -134,12 +136,12 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		v, _ := f.Value(key)
 		set(key, v)
 	}
-	if o.Type != "" && recipe.Valid() {
-		set("general.file_type", uint32(recipe))
+	if o.Type != "" && ftype.Valid() {
+		set("general.file_type", uint32(ftype))
 	}
 	set("general.quantization_version", quant.FormatVersion)
 	if o.Importance != nil {
-		o.Importance.tell(set)
+		o.Importance.record(set)
 	}
 	if err != nil {
 		return nil, fault.In(f.Path(), err)
@@ -160,9 +162,9 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 }
 
 // choose gives every tensor its type.
-func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.Type, quant.FileType, error) {
+func choose(o Options, info ModelInfo, tensors []gguf.Tensor) ([]quant.Type, gguf.FileType, error) {
 	if o.Type != "" {
-		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
+		return ChooseTypes(o.Type, o.Pure, info, tensors)
 	}
 	types := make([]quant.Type, len(tensors))
 	for i := range tensors {
@@ -171,7 +173,8 @@ func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.T
 	return types, 0, nil
 }
 
-// InMemory is the file that Quantize would write. It is refused where it is larger than what memory has left.
+// InMemory is the file that Quantize would write. It is refused where it is larger than what memory
+// has left.
 func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 	w, err := Quantize(ctx, f, o)
 	if err != nil {
@@ -180,23 +183,25 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 	return Bytes(f.Path()+" as "+strings.ToUpper(o.Type), w)
 }
 
-// Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
+// Bytes is the file that w would write; what names it in the error where it is larger than what
+// memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, mem.Size(w.Size()), mem.Size(have), why, fault.ErrMemory)
 	}
 	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, mem.Size(w.Size()))
 	}
 	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
 	_, err := w.WriteTo(b)
 	return b.Bytes(), err
 }
 
-// Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
+// Warnings reports, one line each, what makes the file of w, which Quantize made of f, worse than
+// it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
-	m, err := quant.ParseFileType(o.Type)
+	m, err := gguf.ParseFileType(o.Type)
 	for i, t := range w.Tensors() {
 		from := f.Tensors()[i].Type
 		if t.Type == from {
@@ -205,7 +210,7 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		if from.Group() != 0 && t.Type.Group() != 0 {
 			again = append(again, t.Name)
 		}
-		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && m.NeedsImportance(t.Name, t.Type) {
+		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && needsImportance(m, t.Name, t.Type) {
 			poor = append(poor, t.Name)
 		}
 	}
@@ -217,12 +222,12 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		lines = append(lines, fmt.Sprintf("%d matrices get so few bits that they want an importance matrix, the first is %s", len(poor), poor[0]))
 	}
 	if m := o.Importance; m != nil {
-		foreign := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {
+		unmapped := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {
 			_, ok := f.Tensor(name)
 			return ok
 		})
-		if len(foreign) > 0 {
-			lines = append(lines, fmt.Sprintf("%s is of another model: there is no tensor for %d of %d entries, the first is %s", m.Path, len(foreign), len(m.Columns), foreign[0]))
+		if len(unmapped) > 0 {
+			lines = append(lines, fmt.Sprintf("%s is of another model: there is no tensor for %d of %d entries, the first is %s", m.Path, len(unmapped), len(m.Columns), unmapped[0]))
 		}
 	}
 	return lines
@@ -297,7 +302,8 @@ func (q *quantizer) copy(out io.Writer, t *gguf.Tensor, buf []byte, rows int) er
 		if err := fault.Cancelled(q.ctx); err != nil {
 			return err
 		}
-		// Copied, so that no system call meets a file that became shorter: its error would name the output.
+		// Copied, so that no system call meets a file that became shorter: its error would name the
+		// output.
 		n := copy(buf, q.f.ReadRows(buf, t, row, min(part, rows-row)))
 		if _, err := out.Write(buf[:n]); err != nil {
 			return err
@@ -327,9 +333,10 @@ type job struct {
 	bufs     [][]float32 // of the workers
 	err      atomic.Pointer[error]
 
-	alter      func(row int, w []float32) // nil for none
-	importance []float32                  // of the columns of each matrix, one after the other; nil where unknown
-	perMatrix  int                        // rows of a matrix
+	alter func(row int, w []float32) // nil for none
+	// of the columns of each matrix, one after the other; nil where unknown
+	importance []float32
+	perMatrix  int // rows of a matrix
 }
 
 // Run converts a row.
@@ -351,9 +358,6 @@ func (j *job) Run(row, worker int) {
 		j.err.Store(&err)
 	}
 }
-
-// CheckType returns an error that lists what there is if [Options.Type] cannot be name.
-func CheckType(name string, pure bool) error { return quant.CheckTypes(name, pure) }
 
 // Sum is what the tensors of one type in a file come to.
 type Sum struct {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/fault"
-	"github.com/goinfer/goinfer/quant"
 )
 
 // repoDir is the folder of a repository in the cache.
@@ -200,7 +199,7 @@ func typeOf(f *gguf.File) string {
 		return ""
 	}
 	if n, isUint := v.Uint(); isUint {
-		if t := quant.FileType(n); uint64(t) == n && t.Valid() {
+		if t := gguf.FileType(n); uint64(t) == n && t.Valid() {
 			return t.String()
 		}
 	}

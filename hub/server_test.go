@@ -223,8 +223,8 @@ func pull(ctx context.Context, c *Client, name string) (*Entry, error) {
 	return c.Pull(ctx, p, nil)
 }
 
-// newRegistry serves a folder in Ollama's layout as its registry does: manifests, and blobs that are
-// stored on another host.
+// newRegistry serves a folder in Ollama's layout as its registry does: manifests, and blobs that
+// are stored on another host.
 func newRegistry(t *testing.T, root string) string {
 	store := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, filepath.Join(root, "blobs", strings.TrimPrefix(r.URL.Path, "/data/")))

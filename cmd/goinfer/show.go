@@ -11,8 +11,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hub"
-	"github.com/goinfer/goinfer/quant"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // card is what show prints of a model.
@@ -90,8 +89,8 @@ func describeModel(cmd *cobra.Command, s modelSource, name string) (*card, error
 	}
 	defer f.Close()
 	c.read(f)
-	if m, err := params.Header(f); err == nil {
-		if r, err := m.Report(); err == nil {
+	if m, err := size.FromGGUF(f); err == nil {
+		if r, err := m.Breakdown(); err == nil {
 			c.Parameters, c.Active = r.Total, r.Active
 		}
 	} else {
@@ -170,7 +169,7 @@ func typeName(f *gguf.File) string {
 		return ""
 	}
 	if n, ok := v.Uint(); ok {
-		if t := quant.FileType(n); uint64(t) == n && t.Valid() {
+		if t := gguf.FileType(n); uint64(t) == n && t.Valid() {
 			return t.String()
 		}
 	}

@@ -26,7 +26,8 @@ func text(t *testing.T) string {
 	return string(data)
 }
 
-// TestPerplexity: the first chunks of the validation text score as in llama-perplexity. The numbers are what it prints for them with -c 512.
+// TestPerplexity: the first chunks of the validation text score as in llama-perplexity. The numbers
+// are what it prints for them with -c 512.
 func TestPerplexity(t *testing.T) {
 	if testing.Short() {
 		t.Skip("evaluates a thousand tokens")
@@ -53,7 +54,8 @@ func TestPerplexity(t *testing.T) {
 	require.Equal(t, Result{PPL: r.PPL, Error: r.Error, Tokens: 510, Bytes: r.Bytes, Chunks: 2, Size: 512}, r)
 }
 
-// TestCompare: a model is nothing apart from itself, and another is; the perplexities are those of each alone.
+// TestCompare: a model is nothing apart from itself, and another is; the perplexities are those of
+// each alone.
 func TestCompare(t *testing.T) {
 	if testing.Short() {
 		t.Skip("evaluates a thousand tokens")
@@ -117,7 +119,8 @@ func TestNumbers(t *testing.T) {
 	c.left = c.rows
 	require.ErrorContains(t, c.model([]float32{float32(math.NaN()), 0, 0}, 0), "no finite numbers after 3 scored tokens")
 
-	// A token that the base model rules out counts for nothing, one that only the model rules out makes the divergence infinite.
+	// A token that the base model rules out counts for nothing, one that only the model rules out
+	// makes the divergence infinite.
 	none := float32(math.Inf(-1))
 	c = comparer{left: []float32{none, 0, 0, none, 0, 0}}
 	require.NoError(t, c.model([]float32{none, 0, 0}, 1))
@@ -185,4 +188,14 @@ func TestLogitsFrom(t *testing.T) {
 	for pos, row := range some {
 		require.Equal(t, all[pos], row, pos)
 	}
+}
+
+// TestKL: a certain prediction against an even one, and logits that are no numbers.
+func TestKL(t *testing.T) {
+	none := float32(math.NaN())
+	require.InDelta(t, math.Ln2, KL([]float32{0, float32(math.Inf(-1))}, []float32{3, 3}), 1e-12)
+	require.InDelta(t, -math.Ln2, LogProb([]float32{3, 3}, 1), 1e-12)
+	require.Zero(t, KL([]float32{1, 2}, []float32{1, 2}))
+	require.True(t, math.IsNaN(KL([]float32{none, 0}, []float32{0, 0})))
+	require.True(t, math.IsNaN(KL([]float32{0, 0}, []float32{none, 0})))
 }

@@ -27,21 +27,21 @@ var (
 
 // Page is the report as a document that needs no network; model is what its title calls the model.
 func (r *Report) Page(model string) (*page.Page, error) {
-	p := page.New("Inside "+model, fmt.Sprintf("%s reads %s. How does it come to say %s?", model, strconv.Quote(r.text()), strconv.Quote(r.Word.text())))
+	p := page.New("Inside "+model, fmt.Sprintf("%s reads %s. How does it arrive at %s?", model, strconv.Quote(r.text()), strconv.Quote(r.Word.text())))
 	d := drawing{r: r, labels: r.labels()}
-	p.Add(template.HTML("<style>" + style + "</style>\n"))
+	p.Add(page.CSS(template.CSS(style)))
 	steps := []struct {
 		title string
 		draw  func() ([]template.HTML, error)
 	}{
 		{"What comes next", d.next},
-		{"Who reads whom", d.attention},
-		{"What each layer would say", d.lens},
+		{"Which token reads which", d.attention},
+		{"What each layer would predict", d.lens},
 		{"The residual stream", d.stream},
 		{"Where the router sends the tokens", d.routing},
-		{"Taking parts out", d.parts},
+		{"Without one part", d.parts},
 		{"Is there one neuron?", d.neurons},
-		{"What is not shown", d.cut},
+		{"What is not shown", d.omitted},
 	}
 	for _, s := range steps {
 		blocks, err := s.draw()
@@ -52,7 +52,7 @@ func (r *Report) Page(model string) (*page.Page, error) {
 			p.Section(s.title, blocks...)
 		}
 	}
-	p.Add(page.Script(template.JS(program)))
+	p.Add(page.Program(template.JS(program)))
 	return p, nil
 }
 
@@ -80,7 +80,8 @@ func (w *Word) text() string {
 	return b.String()
 }
 
-// label is the text of a token for a picture: a space at its edges and what is not printable is made visible.
+// label is the text of a token for a picture: a space at its edges and what is not printable is
+// made visible.
 func label(s string) string {
 	if s == "" {
 		return "∅"
@@ -119,7 +120,7 @@ type drawing struct {
 	labels []string // of the tokens that are looked at
 }
 
-// numbered are the labels with their positions, which tells equal ones apart.
+// numbered are the labels with their positions, which distinguishes equal ones.
 func (d *drawing) numbered() []string {
 	names := make([]string, len(d.labels))
 	for i, l := range d.labels {
@@ -168,7 +169,8 @@ func short(p float64) string {
 type attentionLayer struct {
 	Layer int `json:"layer"`
 	Heads int `json:"heads"`
-	// Probs are √p·255 of what each shown token reads of those before the shown ones together, if there are such, and of each up to itself: by head, then token.
+	// Probs are √p·255 of what each shown token reads of those before the shown ones together, if
+	// there are such, and of each up to itself: by head, then token.
 	Probs []byte `json:"probs"`
 }
 
@@ -223,7 +225,7 @@ func (d *drawing) lens() ([]template.HTML, error) {
 	var prob, rank page.Series
 	prob.Name, rank.Name = label(r.Word.Tokens[0].Text), label(r.Word.Tokens[0].Text)
 	for l, row := range r.Lens {
-		s := row[last].Standing[0]
+		s := row[last].Ranks[0]
 		name := d.layerNames()[l] + ": " + label(row[last].Top[0].Text)
 		prob.Points = append(prob.Points, page.Point{X: float64(l), Y: s.Prob, Name: name})
 		rank.Points = append(rank.Points, page.Point{X: float64(l), Y: float64(s.Rank), Name: name})
@@ -234,11 +236,11 @@ func (d *drawing) lens() ([]template.HTML, error) {
 		return nil, err
 	}
 	return []template.HTML{
-		page.Text("The final norm and the output matrix, applied to what each layer leaves behind, tell what the model would say if it ended there (the logit lens). "+
+		page.Text("The final norm and the output matrix, applied to the output of each layer, show what the model would predict if it ended there (the logit lens). "+
 			"Each column is a token, each row a layer; a cell shows the most probable next token, in a stronger colour where it is surer. Rest the pointer on it to see the first %d.", lensTop),
 		table,
 		columns(
-			page.Plot{Title: "Probability of the word behind the last token", X: x, Y: page.Axis{Label: "probability", Zero: true}, Series: []page.Series{prob}}.HTML(),
+			page.Plot{Title: "Probability of the word after the last token", X: x, Y: page.Axis{Label: "probability", Zero: true}, Series: []page.Series{prob}}.HTML(),
 			page.Plot{Title: "Its rank", X: x, Y: page.Axis{Label: "rank", Log: true}, Series: []page.Series{rank}}.HTML(),
 		),
 	}, nil
@@ -260,12 +262,12 @@ type lensHead struct {
 	Rows   []lensRow
 }
 
-func lensTable(lens [][]View, labels, names []string) lensHead {
+func lensTable(lens [][]LayerPrediction, labels, names []string) lensHead {
 	h := lensHead{Tokens: labels[len(labels)-len(lens[0]):]}
 	for l, views := range lens {
 		row := lensRow{Name: names[l]}
 		for i, v := range views {
-			tip := []string{fmt.Sprintf("%s, behind %s", names[l], h.Tokens[i])}
+			tip := []string{fmt.Sprintf("%s, after %s", names[l], h.Tokens[i])}
 			for _, c := range v.Top {
 				tip = append(tip, label(c.Text)+"  "+short(c.Prob))
 			}
@@ -302,7 +304,7 @@ func (d *drawing) routing() ([]template.HTML, error) {
 			continue
 		}
 		routes := l.Routes[d.r.Trace.First:][:len(d.labels)]
-		layers = append(layers, layer{i, d.r.Trace.Experts, routes})
+		layers = append(layers, layer{i, d.r.Trace.MoE.Experts, routes})
 	}
 	if len(layers) == 0 {
 		return nil, nil
@@ -336,8 +338,9 @@ func (d *drawing) parts() ([]template.HTML, error) {
 	return append(blocks, columns(d.effects("Without one head", "head", r.Heads, most(r.Heads, r.Experts)), d.effects("Without one expert", "expert", r.Experts, most(r.Heads, r.Experts)))), nil
 }
 
-// effects draws the effects of parts by layer and number. Of experts all have a column: those that no token was given to have no effect, and no value. most is the
-// magnitude with the strongest colour.
+// effects draws the effects of parts by layer and number. Of experts all have a column: those that
+// no token was given to have no effect, and no value. most is the magnitude with the strongest
+// colour.
 func (d *drawing) effects(title, what string, effects []Effect, most float64) template.HTML {
 	if len(effects) == 0 {
 		return ""
@@ -348,7 +351,7 @@ func (d *drawing) effects(title, what string, effects []Effect, most float64) te
 		count = max(count, e.Index+1)
 	}
 	if what == "expert" {
-		count, m.Absent = d.r.Trace.Experts, "no token was given to this expert"
+		count, m.Absent = d.r.Trace.MoE.Experts, "no token was given to this expert"
 	}
 	for i := range count {
 		m.Columns = append(m.Columns, strconv.Itoa(i))
@@ -380,7 +383,7 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 		return nil, nil
 	}
 	t := page.Table{Caption: "The neurons with the largest effect", Head: []string{"neuron", "p without it", "Δ log p", "most active on", "Δ log p of each token of the prompt"}}
-	for _, e := range n.Strongest {
+	for _, e := range n.Top {
 		t.Rows = append(t.Rows, []any{e.Part, short(e.Prob), fmt.Sprintf("%+.4f", e.Delta), fmt.Sprintf("%s (token %d)", label(e.Token.Text), e.Pos), fmt.Sprintf("%+.4f", e.Text)})
 	}
 	var ranks, together page.Series
@@ -400,7 +403,7 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 	return []template.HTML{
 		page.Text("%s", d.r.Verdict()),
 		columns(
-			fractions("Without a random fraction of all neurons", "neurons taken out", d.r.Thinned),
+			fractions("Without a random fraction of all neurons", "neurons taken out", d.r.Random),
 			fractions("With a random fraction of all weights at zero", "weights at zero", d.r.Weights),
 			page.Plot{Title: "Without the neurons that speak most for the word, together", X: page.Axis{Label: "how many", Log: true}, Y: p, Series: []page.Series{together, whole}}.HTML(),
 			page.Plot{
@@ -433,7 +436,7 @@ func fractions(title, what string, points []Point) template.HTML {
 	return page.Plot{Title: title, X: page.Axis{Label: what, Unit: "%"}, Y: wordAxis(), Series: []page.Series{median, draws}}.HTML()
 }
 
-func (d *drawing) cut() ([]template.HTML, error) {
+func (d *drawing) omitted() ([]template.HTML, error) {
 	var blocks []template.HTML
 	for _, c := range d.r.Cut {
 		blocks = append(blocks, page.Text("%s", c))
