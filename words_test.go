@@ -18,6 +18,7 @@ import (
 var plainDirs = []string{
 	"convert",
 	"hf",
+	"hub",
 	"internal/cpu",
 	"internal/par",
 	"kernels",
