@@ -280,22 +280,27 @@ func (st *State) Live() bool {
 // languages first has been told.
 const maxSearch = 20_000
 
-// search settles the liveness of st. A breadth-first search for an accepting or live state marks the
-// path to it; if there is none, all that was visited is dead.
+// search settles the liveness of st. It looks first where the least number of code points may be
+// missing, and marks the path to an accepting or live state; if there is none, all that was visited is
+// dead.
 func (st *State) search() {
 	from := map[*State]*State{st: nil}
-	todo := []*State{st}
-	for i := 0; i < len(todo); i++ {
-		if i > maxSearch {
+	var open frontier
+	open.add(visit{st, 0})
+	for steps := 0; ; steps++ {
+		v, ok := open.next()
+		if !ok {
+			break
+		}
+		if steps > maxSearch {
 			if f := st.DFA.space.Exceeded; f != nil {
 				f()
 			}
 			st.live = 1
 			return
 		}
-		at := todo[i]
-		for class := range at.next {
-			n := at.Step(class)
+		for at, nearer := v.at, false; v.class < len(at.next) && !nearer; v.class++ {
+			n := at.Step(v.class)
 			if n.live > 0 {
 				for ; at != nil; at = from[at] {
 					at.live = 1
@@ -304,13 +309,50 @@ func (st *State) search() {
 			}
 			if _, seen := from[n]; n.live == 0 && !seen {
 				from[n] = at
-				todo = append(todo, n)
+				open.add(visit{n, 0})
+				// The other classes can wait.
+				nearer = n.lang.least < at.lang.least
 			}
 		}
+		if v.class < len(v.at.next) {
+			open.add(v)
+		}
 	}
-	for _, dead := range todo {
+	for dead := range from {
 		dead.live = -1
 	}
+}
+
+// A visit is a state that a search has reached, and the class of code points that it looks at next.
+type visit struct {
+	at    *State
+	class int
+}
+
+// A frontier is what a search has still to look at, by how many code points may be missing to the end.
+type frontier struct {
+	byLeast [][]visit
+	lowest  int
+}
+
+func (f *frontier) add(v visit) {
+	n := min(v.at.lang.least, 255)
+	for len(f.byLeast) <= n {
+		f.byLeast = append(f.byLeast, nil)
+	}
+	f.byLeast[n] = append(f.byLeast[n], v)
+	f.lowest = min(f.lowest, n)
+}
+
+// next takes a visit out.
+func (f *frontier) next() (visit, bool) {
+	for ; f.lowest < len(f.byLeast); f.lowest++ {
+		if b := f.byLeast[f.lowest]; len(b) > 0 {
+			f.byLeast[f.lowest] = b[:len(b)-1]
+			return b[len(b)-1], true
+		}
+	}
+	return visit{}, false
 }
 
 // Many is what Count returns for a number that is large or infinite.

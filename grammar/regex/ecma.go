@@ -20,7 +20,7 @@ func ParseECMA(pattern string) (*Pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return out.settle(), nil
 }
 
 type ecma struct {

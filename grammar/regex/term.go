@@ -46,6 +46,7 @@ type Language struct {
 	words    []string // sorted
 	lo, hi   int
 	depth    int
+	least    int  // no text is shorter, in code points; at most mostLeast
 	pure     bool // a formula without And, Not and assertions: only Fail is empty
 	assert   bool // holds an assertion that looks at what stands before
 	dfa      *DFA
@@ -62,6 +63,8 @@ type Space struct {
 	n      int32       // languages
 	states int32       // of all automata
 	active []*Language // loops whose derivative is being taken
+	// Derivatives of loops and alternations by their id, a code point and a context.
+	derived map[uint64]*Language
 
 	Fail, Eps, All *Language
 
@@ -84,7 +87,8 @@ type termKey struct {
 
 // NewSpace returns an empty space.
 func NewSpace() *Space {
-	s := &Space{terms: map[termKey]*Language{}, lists: map[string]*Language{}, setIDs: map[string]int32{}, words: map[string]*Language{}}
+	s := &Space{terms: map[termKey]*Language{}, lists: map[string]*Language{}, setIDs: map[string]int32{}, words: map[string]*Language{},
+		derived: map[uint64]*Language{}}
 	s.Fail = s.intern(termKey{op: tFail}, &Language{op: tFail, pure: true})
 	s.Eps = s.intern(termKey{op: tEps}, &Language{op: tEps, pure: true})
 	s.All = s.intern(termKey{op: tAll}, &Language{op: tAll, pure: true})
@@ -94,10 +98,48 @@ func NewSpace() *Space {
 // ID numbers the languages of a space.
 func (l *Language) ID() int32 { return l.id }
 
+// mostLeast bounds the lengths that are told apart.
+const mostLeast = 1 << 12
+
+// shortest returns a length that no text of l is shorter than.
+func (l *Language) shortest() int {
+	n := 0
+	switch l.op {
+	case tFail:
+		n = mostLeast
+	case tLength:
+		n = l.min
+	case tSet:
+		n = 1 + l.next.least
+	case tLoop:
+		n = l.next.least + min(l.min, mostLeast)*l.pat.least
+	case tLazy:
+		n = l.next.least + l.pat.least
+	case tAssert:
+		n = l.next.least
+	case tOr, tAnd:
+		n = l.subs[0].least
+		for _, x := range l.subs[1:] {
+			if l.op == tOr {
+				n = min(n, x.least)
+			} else {
+				n = max(n, x.least)
+			}
+		}
+	case tWords:
+		n = mostLeast
+		for _, w := range l.words[l.lo:l.hi] {
+			n = min(n, (len(w)-l.depth+utf8.UTFMax-1)/utf8.UTFMax)
+		}
+	}
+	return min(n, mostLeast)
+}
+
 func (s *Space) intern(k termKey, l *Language) *Language {
 	if old, ok := s.terms[k]; ok {
 		return old
 	}
+	l.least = l.shortest()
 	l.id = s.n
 	s.n++
 	s.terms[k] = l
@@ -299,6 +341,7 @@ func (s *Space) list(op termOp, ls []*Language) *Language {
 		return l
 	}
 	l := &Language{op: op, subs: ls, id: s.n, pure: pure, assert: assert}
+	l.least = l.shortest()
 	s.n++
 	s.lists[string(key)] = l
 	return l
@@ -353,7 +396,7 @@ func (s *Space) expand(p *Pattern, next *Language) *Language {
 	case opAlt:
 		if len(p.subs) > wide {
 			return s.intern(termKey{op: tLazy, pat: p, next: next.id},
-				&Language{op: tLazy, pat: p, next: next, pure: next.pure && p.pure(), assert: next.assert || p.asserts()})
+				&Language{op: tLazy, pat: p, next: next, pure: next.pure && p.pure, assert: next.assert || p.asserts})
 		}
 		return s.alternatives(p, next)
 	case opRepeat:
@@ -397,36 +440,7 @@ func (s *Space) loop(p *Pattern, lo, hi int, next *Language) *Language {
 		}
 	}
 	return s.intern(termKey{op: tLoop, pat: p, next: next.id, min: lo, max: hi},
-		&Language{op: tLoop, pat: p, next: next, min: lo, max: hi, pure: next.pure && p.pure(), assert: next.assert || p.asserts()})
-}
-
-// pure reports whether p has no assertions and no empty sets.
-func (p *Pattern) pure() bool {
-	switch p.op {
-	case opBegin, opEnd, opBeginLine, opEndLine, opBoundary, opLook, opFail:
-		return false
-	case opSet:
-		return len(p.set) > 0
-	}
-	for _, s := range p.subs {
-		if !s.pure() {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *Pattern) asserts() bool {
-	switch p.op {
-	case opBegin, opEnd, opBeginLine, opEndLine, opBoundary:
-		return true
-	}
-	for _, s := range p.subs {
-		if s.asserts() {
-			return true
-		}
-	}
-	return false
+		&Language{op: tLoop, pat: p, next: next, min: lo, max: hi, pure: next.pure && p.pure, assert: next.assert || p.asserts})
 }
 
 // nullable reports whether the empty text is in l, at the end of a text and after ctx.
@@ -501,8 +515,8 @@ func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
 		if s.sets[l.set].Has(r) {
 			return l.next
 		}
-	case tLoop:
-		return s.deriveLoop(l, r, ctx)
+	case tLoop, tLazy:
+		return s.deriveKept(l, r, ctx)
 	case tOr, tAnd:
 		subs := make([]*Language, len(l.subs))
 		for i, x := range l.subs {
@@ -515,8 +529,6 @@ func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
 			return s.Or(subs...)
 		}
 		return s.And(subs...)
-	case tLazy:
-		return s.derive(s.alternatives(l.pat, l.next), r, ctx)
 	case tNot:
 		return s.Not(s.derive(l.subs[0], r, ctx))
 	case tWords:
@@ -527,6 +539,35 @@ func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
 		}
 	}
 	return s.Fail
+}
+
+// keepDerived bounds the derivatives that are kept.
+const keepDerived = 1 << 20
+
+// deriveKept is derive for what many states have in common, and keeps what it finds.
+func (s *Space) deriveKept(l *Language, r rune, ctx uint8) *Language {
+	derive := s.deriveLoop
+	if l.op == tLazy {
+		derive = func(l *Language, r rune, ctx uint8) *Language {
+			return s.derive(s.alternatives(l.pat, l.next), r, ctx)
+		}
+	}
+	if len(s.active) > 0 { // which forbids some ways
+		return derive(l, r, ctx)
+	}
+	if !l.assert {
+		ctx = afterRest
+	}
+	k := uint64(l.id)<<32 | uint64(r)<<2 | uint64(ctx)
+	out := s.derived[k]
+	if out == nil {
+		out = derive(l, r, ctx)
+		if len(s.derived) >= keepDerived {
+			clear(s.derived)
+		}
+		s.derived[k] = out
+	}
+	return out
 }
 
 func (s *Space) deriveLoop(l *Language, r rune, ctx uint8) *Language {
