@@ -14,13 +14,12 @@ func (c *Constraint) Check(text string) (n int, complete bool) {
 	if c.start == nil { // it names tokens, which no bytes spell
 		return 0, false
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lock()()
 	at := c.start()
 	var k keys
 	for i := range len(text) {
 		next, ok := at.Step(text[i])
-		if !ok || c.repeats && !k.next(text[i]) {
+		if !ok || c.repeats && !c.read(&k, at, []byte(text[i:i+1])) {
 			return i, false
 		}
 		at = next

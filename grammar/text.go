@@ -16,19 +16,19 @@ func GBNF(src string) (*Constraint, error) {
 		return nil, err
 	}
 	if g.Tokens() {
-		return &Constraint{resolve: func(v *Vocabulary) (*Constraint, error) {
+		return &Constraint{locks: []*lock{newLock()}, resolve: func(v *Vocabulary) (*Constraint, error) {
 			m, err := gbnf.NewMachine(g, v.tokens.Lookup, v.tokens.Size())
 			if err != nil {
 				return nil, err
 			}
-			return &Constraint{start: m.Start}, nil
+			return &Constraint{locks: []*lock{newLock()}, start: m.Start}, nil
 		}}, nil
 	}
 	m, err := gbnf.NewMachine(g, nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Constraint{start: m.Start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.Start}, nil
 }
 
 // Syntax is a notation of regular expressions.
@@ -61,7 +61,7 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	case !live:
 		return nil, fmt.Errorf("regular expression %s matches nothing", shorten(pattern))
 	}
-	return &Constraint{start: m.start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.start}, nil
 }
 
 // A textMachine is the automaton of the texts of a language.

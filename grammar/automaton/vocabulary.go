@@ -161,6 +161,9 @@ func (v *Vocabulary) Text(id int32) []byte {
 	return v.text[id]
 }
 
+// Control returns the tokens that are no text, but for those that end generation.
+func (v *Vocabulary) Control() []int32 { return v.control }
+
 // NewBits returns an empty set of tokens.
 func (v *Vocabulary) NewBits() Bits { return make(Bits, (len(v.text)+63)/64) }
 

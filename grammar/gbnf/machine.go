@@ -14,9 +14,16 @@ type Machine struct {
 	g      *Grammar
 	ids    map[*tokenRef]int32
 	states map[string]*automaton.State
-	frames map[string]*frame
-	nFrame int32
-	root   *frame // below the whole text
+	// States within a character.
+	partial map[partialKey]*automaton.State
+	frames  map[string]*frame
+	nFrame  int32
+	root    *frame // below the whole text
+}
+
+type partialKey struct {
+	at   string
+	part automaton.Partial
 }
 
 // A frame is what waits for the end of a rule: places after its calls, with what waits below them.
@@ -57,8 +64,10 @@ func (g *Grammar) Tokens() bool { return len(g.tokens) > 0 }
 
 func (m *Machine) forget() {
 	m.states, m.frames = map[string]*automaton.State{}, map[string]*frame{}
-	m.root = &frame{}
-	m.nFrame = 0
+	m.partial = map[partialKey]*automaton.State{}
+	if m.root == nil { // states that are still in use keep their frames, and those their numbers
+		m.root = &frame{}
+	}
 }
 
 // keepStates bounds the number of states that are remembered.
@@ -66,7 +75,7 @@ const keepStates = 200_000
 
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
-	if len(m.states) > keepStates {
+	if len(m.states)+len(m.partial)+len(m.frames) > keepStates {
 		m.forget()
 	}
 	st := m.closure([]place{{m.g.byName["root"].start, m.root}})
@@ -273,42 +282,40 @@ func (s *textState) within(part automaton.Partial) automaton.Edge {
 	if at == nil {
 		return automaton.Edge{}
 	}
-	key := fmt.Sprint(s.key, part)
-	st, ok := s.m.states[key]
+	key := partialKey{s.key, part}
+	st, ok := s.m.partial[key]
 	if !ok {
 		st = (&automaton.State{}).New(&textState{m: s.m, at: at, key: s.key, part: part})
-		s.m.states[key] = st
+		s.m.partial[key] = st
 	}
 	return automaton.Edge{Kind: automaton.Go, To: st}
 }
 
 // Token reads a whole token: as what a rule names, and as its text.
-func (s *textState) Token(id int32, text []byte) *automaton.State {
+func (s *textState) Token(id int32, text []byte, stack *automaton.Frame) (automaton.Config, bool) {
+	st := s.token(id, text)
+	return automaton.Config{Top: st, Stack: stack}, st != nil
+}
+
+func (s *textState) token(id int32, text []byte) *automaton.State {
 	var next []place
 	for _, p := range s.at {
 		if p.n.kind == nToken && (s.m.ids[p.n.expr.token] == id) != p.n.expr.token.not {
 			next = append(next, place{p.n.next, p.f})
 		}
 	}
-	c := automaton.Config{Top: s.m.state(s.chars(), false)}
-	ok := len(text) > 0
-	for i := 0; i < len(text) && ok; i++ {
-		c, ok = c.Step(text[i])
-	}
+	c, ok := automaton.Config{Top: s.m.state(s.chars(), false)}.Text(text)
 	if !ok {
 		return s.m.closure(next)
 	}
 	last := c.Top.Source.(*textState)
-	if len(next) == 0 {
-		return c.Top
-	}
-	if last.part.Kind != automaton.Between {
-		// Half a character of the one reading cannot stand beside the other.
-		return s.m.closure(next)
-	}
 	st := s.m.closure(next)
-	if st == nil {
+	switch {
+	case st == nil:
 		return c.Top
+	case last.part.Kind != automaton.Between:
+		// Half a character of the one reading cannot stand beside the other.
+		return st
 	}
 	return s.m.state(append(slices.Clone(last.at), st.Source.(*textState).at...), c.Top.Final || st.Final)
 }

@@ -221,12 +221,11 @@ func exprIDs(vec []*expr) []int32 {
 type valueState struct {
 	place
 	vec []*expr
-	key string
 }
 
 func (m *Machine) valueState(vec []*expr, ws uint8) *automaton.State {
 	key := m.key('v', append(exprIDs(vec), int32(ws))...)
-	return m.state(key, func() *automaton.State { return (&automaton.State{}).New(&valueState{place{m, ws}, vec, key}) })
+	return m.state(key, func() *automaton.State { return (&automaton.State{}).New(&valueState{place{m, ws}, vec}) })
 }
 
 func (s *valueState) Edge(b byte) automaton.Edge {
