@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goinfer/goinfer/grammar/automaton"
 )
@@ -118,6 +119,8 @@ func (m *lazyMachine) add(t Trigger) error {
 	for _, tag := range t.Open {
 		tag = strings.TrimRight(tag, " \t\r\n")
 		switch {
+		case !utf8.ValidString(tag + t.Close):
+			return fmt.Errorf("want tags in UTF-8, found %s", shorten(tag))
 		case tag == "":
 			return fmt.Errorf("want a tag, found white space")
 		case len(tag) > maxTag || len(m.tags) > maxTags*maxTag:

@@ -55,6 +55,7 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	m.first = m.space.DFA(m.space.Pattern(p)).Start
 	live := m.first.Live()
 	m.space.Exceeded = nil
+	m.space.Mark()
 	switch {
 	case tooComplex:
 		return nil, fmt.Errorf("regular expression %s is too complex", shorten(pattern))
@@ -71,7 +72,15 @@ type textMachine struct {
 	states map[string]*automaton.State
 }
 
+// keepStates bounds the number of states that are remembered.
+const keepStates = 200_000
+
 func (m *textMachine) start() automaton.Config {
+	if len(m.states)+m.space.States() > keepStates {
+		m.states = map[string]*automaton.State{}
+		m.space.Forget()
+		m.first = m.space.DFA(m.first.Language()).Start
+	}
 	return automaton.Config{Top: m.state(m.first, automaton.Partial{})}
 }
 

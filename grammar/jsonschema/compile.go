@@ -57,15 +57,17 @@ type limits struct {
 	classes int // kinds of keys
 	depth   int // of sets within sets
 	steps   int // units of work
+	names   int // keys in all sets of objects
 	derived int // derivatives of regular expressions
 }
 
-var usualLimits = limits{bytes: 16 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, derived: 1_000_000}
+var usualLimits = limits{bytes: 4 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, names: 3_000_000, derived: 1_000_000}
 
 type compiler struct {
 	opts   Options
 	limits limits
 	steps  int
+	names  int
 	depth  int
 	at     *schema
 
@@ -110,7 +112,7 @@ func newCompiler(opts Options) *compiler {
 func (c *compiler) refuse(keyword, format string, args ...any) {
 	e := &Error{Keyword: keyword, Reason: fmt.Sprintf(format, args...)}
 	if c.at != nil {
-		e.Pointer = c.at.v.pointer
+		e.Pointer = c.at.v.pointer()
 	}
 	panic(e)
 }
@@ -125,6 +127,14 @@ func (c *compiler) count(n int) {
 	c.steps += n
 	if c.limits.steps > 0 && c.steps > c.limits.steps {
 		c.refuse("", "the schema is too complex")
+	}
+}
+
+// countNames bounds the memory for keys.
+func (c *compiler) countNames(n int) {
+	c.names += n
+	if c.limits.names > 0 && c.names > c.limits.names {
+		c.refuse("", "the schema is too complex: its parts have more than %d keys, all told", c.limits.names)
 	}
 }
 

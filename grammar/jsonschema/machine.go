@@ -29,10 +29,11 @@ type Machine struct {
 
 func newMachine(c *compiler, root *expr) *Machine {
 	// What is left to do was done before in one way or another.
-	c.limits.exprs, c.limits.steps, c.limits.depth = 0, 0, 1<<30
+	c.limits.exprs, c.limits.steps, c.limits.names, c.limits.depth = 0, 0, 0, 1<<30
 	c.space.Exceeded = nil
 	c.at = nil
 	m := &Machine{c: c, root: root}
+	c.space.Mark()
 	m.forget()
 	for _, o := range c.objs {
 		for _, x := range o.rest {
@@ -57,8 +58,10 @@ const keepStates = 200_000
 
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
-	if len(m.states) > keepStates {
+	if len(m.states)+len(m.numbers1)+m.c.space.States() > keepStates {
 		m.forget()
+		m.c.threads = map[threadKey]*thread{}
+		m.c.space.Forget()
 	}
 	space := uint8(wsClosed)
 	if m.c.opts.Whitespace == Flexible {

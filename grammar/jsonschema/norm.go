@@ -527,6 +527,10 @@ const fewKeys = 256
 // nameFew makes the keys of small classes names, so that states remember which of them were read.
 func (c *compiler) nameFew(o *object) {
 	var rest []class
+	has := map[string]bool{}
+	for _, n := range o.names {
+		has[n.text] = true
+	}
 	for _, x := range o.rest {
 		if _, _, all := x.lang.Lengths(); all {
 			rest = append(rest, x)
@@ -538,7 +542,8 @@ func (c *compiler) nameFew(o *object) {
 			continue
 		}
 		for _, k := range keys {
-			if !slices.ContainsFunc(o.names, func(n name) bool { return n.text == k }) {
+			if !has[k] {
+				has[k] = true
 				o.names = append(o.names, name{text: k, value: x.value})
 			}
 		}

@@ -285,11 +285,11 @@ func (m *Machine) live(p *keyPart) bool {
 		return false
 	}
 	opts := m.c.options(p.t)
-	if i := p.node.index; i >= 0 && opts.names[i] != nil {
+	if i := p.node.index; i >= 0 && opts.name(i) != nil {
 		return true
 	}
 	for _, i := range p.node.below {
-		if opts.names[i] != nil {
+		if opts.name(i) != nil {
 			return true
 		}
 	}
@@ -478,7 +478,7 @@ func (s *keyState) closed() automaton.Edge {
 		opts := s.m.c.options(c.t)
 		var found []option
 		if c.node != nil && c.node.index >= 0 {
-			found = opts.names[c.node.index]
+			found = opts.name(c.node.index)
 		} else {
 			for i, st := range c.classes {
 				if st != nil && st.Accept {

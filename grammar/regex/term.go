@@ -62,9 +62,12 @@ type Space struct {
 	words  map[string]*Language
 	n      int32       // languages
 	states int32       // of all automata
+	marked int32       // languages from here on may be forgotten
 	active []*Language // loops whose derivative is being taken
 	// Derivatives of loops and alternations by their id, a code point and a context.
 	derived map[uint64]*Language
+
+	forgotten int32 // states that were
 
 	Fail, Eps, All *Language
 
@@ -542,7 +545,7 @@ func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
 }
 
 // keepDerived bounds the derivatives that are kept.
-const keepDerived = 1 << 20
+const keepDerived = 1 << 17
 
 // deriveKept is derive for what many states have in common, and keeps what it finds.
 func (s *Space) deriveKept(l *Language, r rune, ctx uint8) *Language {
