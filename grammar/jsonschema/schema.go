@@ -138,7 +138,7 @@ var since = map[string]draft{"const": draft6, "contains": draft6, "propertyNames
 // ignoredBeside notes what stands beside $ref in drafts where it does not count.
 func (c *compiler) ignoredBeside(s *schema) {
 	for _, k := range s.v.keys {
-		if k != "$ref" && k != "description" && k != "title" && k != "definitions" && k != "$comment" {
+		if k != "$ref" && k != "$schema" && k != "description" && k != "title" && k != "definitions" && k != "$comment" {
 			c.notes[k+" beside $ref"]++
 		}
 	}
