@@ -46,6 +46,7 @@ func NewVocabulary(t Tokens) *Vocabulary {
 type Constraint struct {
 	locks   []*lock // of the machines, whose states are made as texts are read
 	start   func() automaton.Config
+	forget  func() // the states made so far, but for those in use
 	repeats bool // keys that appear twice must be looked for
 	scarce  bool // there may be no other key left
 	resolve func(*Vocabulary) (*Constraint, error)
@@ -104,7 +105,7 @@ func Schema(src []byte, opts Options) (*Constraint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Constraint{locks: []*lock{newLock()}, start: m.Start, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes(), json: true}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes(), json: true}, nil
 }
 
 // JSON is the constraint of any JSON value.

@@ -21,14 +21,14 @@ func GBNF(src string) (*Constraint, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &Constraint{locks: []*lock{newLock()}, start: m.Start}, nil
+			return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget}, nil
 		}}, nil
 	}
 	m, err := gbnf.NewMachine(g, nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Constraint{locks: []*lock{newLock()}, start: m.Start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget}, nil
 }
 
 // Syntax is a notation of regular expressions.
@@ -62,7 +62,7 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	case !live:
 		return nil, fmt.Errorf("regular expression %s matches nothing", shorten(pattern))
 	}
-	return &Constraint{locks: []*lock{newLock()}, start: m.start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.start, forget: m.forget}, nil
 }
 
 // A textMachine is the automaton of the texts of a language.
@@ -77,11 +77,15 @@ const keepStates = 200_000
 
 func (m *textMachine) start() automaton.Config {
 	if len(m.states)+m.space.States() > keepStates {
-		m.states = map[string]*automaton.State{}
-		m.space.Forget()
-		m.first = m.space.DFA(m.first.Language()).Start
+		m.forget()
 	}
 	return automaton.Config{Top: m.state(m.first, automaton.Partial{})}
+}
+
+func (m *textMachine) forget() {
+	m.states = map[string]*automaton.State{}
+	m.space.Forget()
+	m.first = m.space.DFA(m.first.Language()).Start
 }
 
 type textState struct {

@@ -55,14 +55,15 @@ func NewMachine(g *Grammar, lookup func(spelling string) (int32, bool), size int
 		}
 		m.ids[t] = id
 	}
-	m.forget()
+	m.Forget()
 	return m, nil
 }
 
 // Tokens reports whether the grammar names tokens.
 func (g *Grammar) Tokens() bool { return len(g.tokens) > 0 }
 
-func (m *Machine) forget() {
+// Forget drops the states made so far. Those in use go on as they are.
+func (m *Machine) Forget() {
 	m.states, m.frames = map[string]*automaton.State{}, map[string]*frame{}
 	m.partial = map[partialKey]*automaton.State{}
 	if m.root == nil { // states that are still in use keep their frames, and those their numbers
@@ -76,7 +77,7 @@ const keepStates = 200_000
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
 	if len(m.states)+len(m.partial)+len(m.frames) > keepStates {
-		m.forget()
+		m.Forget()
 	}
 	st := m.closure([]place{{m.g.byName["root"].start, m.root}})
 	return automaton.Config{Top: st}

@@ -61,7 +61,7 @@ type limits struct {
 	derived int // derivatives of regular expressions
 }
 
-var usualLimits = limits{bytes: 4 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, names: 3_000_000, derived: 1_000_000}
+var usualLimits = limits{bytes: 4 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, names: 1_500_000, derived: 1_000_000}
 
 type compiler struct {
 	opts   Options

@@ -44,6 +44,13 @@ func newMachine(c *compiler, root *expr) *Machine {
 	return m
 }
 
+// Forget drops the states made so far. Those in use go on as they are.
+func (m *Machine) Forget() {
+	m.forget()
+	m.c.threads = map[threadKey]*thread{}
+	m.c.space.Forget()
+}
+
 func (m *Machine) forget() {
 	m.states = map[string]*automaton.State{}
 	m.numbers1 = map[numberKey]*automaton.State{}
@@ -59,9 +66,7 @@ const keepStates = 200_000
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
 	if len(m.states)+len(m.numbers1)+m.c.space.States() > keepStates {
-		m.forget()
-		m.c.threads = map[threadKey]*thread{}
-		m.c.space.Forget()
+		m.Forget()
 	}
 	space := uint8(wsClosed)
 	if m.c.opts.Whitespace == Flexible {
