@@ -8,8 +8,8 @@ type (
 	Matcher = sample.Matcher
 )
 
-// Check reads a text byte by byte. It returns how many bytes may stand there, and whether all of the
-// text may and is complete.
+// Check reads a text byte by byte. It returns how many bytes may stand there, and whether all of
+// the text may and is complete.
 func (c *Constraint) Check(text string) (n int, complete bool) {
 	if c.start == nil { // it names tokens, which no bytes spell
 		return 0, false

@@ -16,15 +16,15 @@ import (
 	"github.com/goinfer/goinfer/sample"
 )
 
-// longRuns is how many of something a test does: few by default, more where GOINFER_LONG is set, and
-// as many as GOINFER_LONG says if that is a number above 1.
-func longRuns(few, more int) int {
+// longRuns is how many of something a test does: few by default, often where GOINFER_LONG is set,
+// and as many as GOINFER_LONG says if that is a number above 1.
+func longRuns(few, often int) int {
 	long := os.Getenv("GOINFER_LONG")
 	if n, err := strconv.Atoi(long); err == nil && n > 1 {
 		return n
 	}
 	if long != "" {
-		return more
+		return often
 	}
 	return few
 }
@@ -36,8 +36,8 @@ func openBuiltIn(t *testing.T, name string) (*goinfer.Model, *Vocabulary) {
 	return m, NewVocabulary(m.Tokenizer())
 }
 
-// TestGenerate has the built-in models, which know no JSON, write values of random schemas: each ends as
-// a valid value, or says what has ended it.
+// TestGenerate has the built-in models, which know no JSON, write values of random schemas: each
+// ends as a valid value, or says what has ended it.
 func TestGenerate(t *testing.T) {
 	ended, values, refused := map[goinfer.Stop]int{}, 0, 0
 	for _, name := range embedded.Names() {

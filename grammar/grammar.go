@@ -47,8 +47,8 @@ type Constraint struct {
 	locks   []*lock // of the machines, whose states are made as texts are read
 	start   func() automaton.Config
 	forget  func() // the states made so far, but for those in use
-	repeats bool // keys that appear twice must be looked for
-	scarce  bool // there may be no other key left
+	repeats bool   // keys that appear twice must be looked for
+	scarce  bool   // there may be no other key left
 	resolve func(*Vocabulary) (*Constraint, error)
 	notes   map[string]int
 	json    bool // texts are JSON values

@@ -14,8 +14,8 @@ import (
 	"github.com/goinfer/goinfer/sample"
 )
 
-// TestHostileSchemas holds the work on schemas made to cost much: an error or a constraint, within a
-// budget of processor time and memory each.
+// TestHostileSchemas holds the work on schemas made to cost much: an error or a constraint, within
+// a budget of processor time and memory each.
 func TestHostileSchemas(t *testing.T) {
 	deep := func(open, inner, close string, n int) string {
 		return strings.Repeat(open, n) + inner + strings.Repeat(close, n)
@@ -94,8 +94,8 @@ func TestHostileSchemas(t *testing.T) {
 	}
 }
 
-// TestHostileMasks holds the work on masks, and the memory of all that is kept: of objects with many
-// keys, of numbers with many digits, of characters of many kinds.
+// TestHostileMasks holds the work on masks, and the memory of all that is kept: of objects with
+// many keys, of numbers with many digits, of characters of many kinds.
 func TestHostileMasks(t *testing.T) {
 	tokens, v := newFewTokens(), NewVocabulary(newFewTokens())
 	var properties, letters, all strings.Builder

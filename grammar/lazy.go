@@ -17,7 +17,8 @@ type Trigger struct {
 	// Body is what the part is like: JSON of a schema or a type. White space may stand before
 	// and after it, and must after a number.
 	Body *Constraint
-	// Close ends the part; if it is empty the body does. White space at its beginning does not count.
+	// Close ends the part; if it is empty the body does. White space at its beginning does not
+	// count.
 	Close string
 }
 
@@ -28,9 +29,9 @@ type LazyOptions struct {
 }
 
 // Lazy returns the constraint of outputs that are free text but for their triggered parts: from the
-// opening of a trigger on its body must follow, then its closing, and then the text is free again. It
-// is what strict calls of tools want, where the model may also answer in text (the lazy grammars of
-// llama.cpp).
+// opening of a trigger on its body must follow, then its closing, and then the text is free again.
+// It is what strict calls of tools want, where the model may also answer in text (the lazy grammars
+// of llama.cpp).
 func Lazy(opts LazyOptions, triggers ...Trigger) (*Constraint, error) {
 	if len(triggers) == 0 {
 		return nil, fmt.Errorf("want at least one trigger")
@@ -47,9 +48,9 @@ func Lazy(opts LazyOptions, triggers ...Trigger) (*Constraint, error) {
 	return m.constraint()
 }
 
-// After returns the constraint of outputs that begin with free text, such as a thought, and from the
-// first of the tags on are texts of c. Tags are written as [Trigger.Open] has them; white space may
-// follow them. An output may not end before a tag.
+// After returns the constraint of outputs that begin with free text, such as a thought, and from
+// the first of the tags on are texts of c. Tags are written as [Trigger.Open] has them; white space
+// may follow them. An output may not end before a tag.
 func (c *Constraint) After(tags ...string) (*Constraint, error) { return c.after("", tags) }
 
 // MaybeAfter is [Constraint.After] for models that may begin with a thought or not: if the output

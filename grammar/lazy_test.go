@@ -19,7 +19,8 @@ type pieces struct {
 	end     int32
 }
 
-// newPieces makes a vocabulary of single bytes, of texts, and of control tokens; the last is the end.
+// newPieces makes a vocabulary of single bytes, of texts, and of control tokens; the last is the
+// end.
 func newPieces(texts, control []string) *pieces {
 	v := &pieces{control: map[int32]string{}}
 	texts = slices.DeleteFunc(texts, func(s string) bool { return slices.Contains(control, s) })
@@ -57,7 +58,7 @@ func (v *pieces) spelled(id int32) string {
 	return v.texts[id]
 }
 
-// splits are the parts of a text cut at every byte, with something before and behind it.
+// splits are the parts of a text cut at every byte.
 func splits(text string) []string {
 	var out []string
 	for i := 1; i < len(text); i++ {

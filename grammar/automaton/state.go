@@ -43,9 +43,9 @@ type State struct {
 	Final  bool     // the text may end here if the stack is empty
 	End    *Outcome // if not nil, the part may end before this state, with this outcome
 
-	// Free says that the state is inside of a JSON string in which any text of up to Limit characters
-	// (-1: of any length) leads to a live state. Plain says besides that the string may end where it
-	// has Least to Limit characters more, and nothing else matters about it.
+	// Free says that the state is inside of a JSON string in which any text of up to Limit
+	// characters (-1: of any length) leads to a live state. Plain says besides that the string may
+	// end where it has Least to Limit characters more, and nothing else matters about it.
 	Free, Plain  bool
 	Least, Limit int
 
@@ -69,8 +69,8 @@ func (t Tokens) Has(id int32) bool { return slices.Contains(t.IDs, id) != t.Othe
 // A TokenSource computes edges for whole tokens besides.
 type TokenSource interface {
 	Source
-	// Token reads a token with that text from a state of the source, with that stack. It returns false
-	// if it may not follow.
+	// Token reads a token with that text from a state of the source, with that stack. It returns
+	// false if it may not follow.
 	Token(id int32, text []byte, stack *Frame) (Config, bool)
 }
 

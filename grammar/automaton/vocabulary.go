@@ -39,7 +39,7 @@ type counted struct {
 // A trie is the texts of tokens: nodes in depth-first order.
 type trie struct {
 	nodes []node
-	more  map[int32][]int32 // the other tokens of a node that has several
+	same  map[int32][]int32 // the other tokens of a node that has several
 	root  []int32           // tokens without text
 }
 
@@ -183,7 +183,7 @@ func newTrie(tokens []tokenText) trie {
 	slices.SortStableFunc(tokens, func(a, b tokenText) int {
 		return cmp.Or(slices.Compare(a.text, b.text), cmp.Compare(a.id, b.id))
 	})
-	t := trie{more: map[int32][]int32{}}
+	t := trie{same: map[int32][]int32{}}
 	var path []int32 // the node of each depth
 	var last []byte
 	for _, tok := range tokens {
@@ -208,7 +208,7 @@ func newTrie(tokens []tokenText) trie {
 			t.nodes[n].token = tok.id
 		} else {
 			t.nodes[n].many = true
-			t.more[n] = append(t.more[n], tok.id)
+			t.same[n] = append(t.same[n], tok.id)
 		}
 		last = tok.text
 	}

@@ -39,8 +39,8 @@ type place struct {
 	f *frame
 }
 
-// NewMachine makes the automaton of g. lookup finds the ids of tokens by their spelling; size is the
-// number of ids.
+// NewMachine makes the automaton of g. lookup finds the ids of tokens by their spelling; size is
+// the number of ids.
 func NewMachine(g *Grammar, lookup func(spelling string) (int32, bool), size int) (*Machine, error) {
 	m := &Machine{g: g, ids: map[*tokenRef]int32{}}
 	for _, t := range g.tokens {

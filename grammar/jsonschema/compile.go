@@ -14,16 +14,22 @@ type Options struct {
 	NoFormat   bool       // format is an annotation
 	AnyOrder   bool       // keys may come in any order, not only that of properties
 	Whitespace Whitespace // between the parts of the text
-	GoNumbers  bool       // no numbers but those that int64 and float64 hold, integers written without point and exponent
-	Draft      int        // of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older spellings are read
+
+	// GoNumbers allows no numbers but those that int64 and float64 hold, and integers without point
+	// and exponent.
+	GoNumbers bool
+	// Draft is that of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older
+	// spellings are read.
+	Draft int
 }
 
 // Whitespace says what may stand between the parts of a JSON text.
 type Whitespace uint8
 
 const (
-	// Usual allows nothing, one space, or a line break or two and indentation: after a bracket, brace,
-	// comma or colon, and before a closing bracket or brace. It is what models write, and ends.
+	// Usual allows nothing, one space, or a line break or two and indentation: after a bracket,
+	// brace, comma or colon, and before a closing bracket or brace. It is what models write, and
+	// ends.
 	Usual Whitespace = iota
 	// None allows nothing.
 	None
@@ -134,11 +140,11 @@ func (c *compiler) count(n int) {
 func (c *compiler) countNames(n int) {
 	c.names += n
 	if c.limits.names > 0 && c.names > c.limits.names {
-		c.refuse("", "the schema is too complex: its parts have more than %d keys, all told", c.limits.names)
+		c.refuse("", "the schema is too complex: its parts have more than %d keys in all", c.limits.names)
 	}
 }
 
-// guard turns what refuse has thrown into an error.
+// guard makes an error of what refuse has thrown.
 func guard(f func()) (err error) {
 	defer func() {
 		switch r := recover().(type) {

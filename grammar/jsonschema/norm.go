@@ -78,7 +78,7 @@ func (c *compiler) normal(e *expr) *node {
 	case xOr:
 		n := c.must(e.subs[0])
 		for _, s := range e.subs[1:] {
-			n = c.join(n, c.must(s))
+			n = c.union(n, c.must(s))
 		}
 		return n
 	case xOne:
@@ -202,7 +202,7 @@ func (c *compiler) meet(m, n *node) *node {
 	return c.tidied(out)
 }
 
-func (c *compiler) join(m, n *node) *node {
+func (c *compiler) union(m, n *node) *node {
 	out := &node{types: m.types | n.types, str: c.space.Or(m.str, n.str)}
 	out.nums = c.uniqueNumbers(append(slices.Clone(m.nums), n.nums...))
 	out.arrs = append(slices.Clone(m.arrs), n.arrs...)

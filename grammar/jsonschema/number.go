@@ -135,7 +135,8 @@ func (n *numbers) side(neg bool) *magnitudes {
 	if m.hi != nil && m.hi.sign() <= 0 {
 		return nil
 	}
-	// The least multiple above zero may lie beyond the upper bound: bounds are multiples, so hi is one.
+	// The least multiple above zero may be beyond the upper bound: bounds are multiples, so hi is
+	// one.
 	return m
 }
 

@@ -54,7 +54,7 @@ type object struct {
 	must    []int // the required names
 	ordered int   // so many of names come in this order, before others
 	trie    *nameNode
-	deps    [][]int // which names each name implies, all told
+	deps    [][]int // which names each name implies, directly or not
 	tracked bool
 }
 

@@ -14,9 +14,10 @@ type thread struct {
 
 type threadKey struct {
 	o     *object
-	pos   int    // the next of the ordered names
-	count int    // members so far, as far as that matters
-	seen  string // bits: unordered names that were read (all names if tracked); existing keys that were found
+	pos   int // the next of the ordered names
+	count int // members so far, as far as that matters
+	// Bits: unordered names that were read (all names if tracked); existing keys that were found.
+	seen string
 }
 
 // options are the members that may follow: for each name and each class of other keys, the sets of

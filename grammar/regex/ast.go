@@ -38,8 +38,8 @@ type Pattern struct {
 	asserts bool // an assertion that looks at what stands before
 }
 
-// settle fills in what is derived. Patterns that were parsed are settled, so that goroutines may share
-// them.
+// settle fills in what is derived. Patterns that were parsed are settled, so that goroutines may
+// share them.
 func (p *Pattern) settle() *Pattern {
 	if p.settled {
 		return p

@@ -105,7 +105,7 @@ func (d *DFA) state(l *Language, ctx uint8) *State {
 	return st
 }
 
-// partition splits the code points into classes that no set of l tells apart.
+// partition splits the code points into classes that no set of l separates.
 func (d *DFA) partition(l *Language) {
 	var sets []Set
 	seenSet, seen, seenPat := map[int32]bool{}, map[*Language]bool{}, map[*Pattern]bool{}
@@ -316,12 +316,12 @@ func (st *State) Live() bool {
 }
 
 // maxSearch bounds the search for an end. Beyond it a state counts as live; a Space that checks its
-// languages first has been told.
+// languages first has been notified.
 const maxSearch = 20_000
 
 // search settles the liveness of st. It looks first where the least number of code points may be
-// missing, and marks the path to an accepting or live state; if there is none, all that was visited is
-// dead.
+// missing, and marks the path to an accepting or live state; if there is none, all that was visited
+// is dead.
 func (st *State) search() {
 	from := map[*State]*State{st: nil}
 	var open frontier
@@ -368,7 +368,8 @@ type visit struct {
 	class int
 }
 
-// A frontier is what a search has still to look at, by how many code points may be missing to the end.
+// A frontier is what a search has still to look at, by how many code points may be missing to the
+// end.
 type frontier struct {
 	byLeast [][]visit
 	lowest  int

@@ -33,8 +33,8 @@ const (
 	afterRest = 3 // something else
 )
 
-// A Language is a set of texts, as a node of a formula over regular expressions. Languages belong to
-// a [Space], which makes equal ones identical; all operations are methods of the Space.
+// A Language is a set of texts, as a node of a formula over regular expressions. Languages belong
+// to a [Space], which makes equal ones identical; all operations are methods of the Space.
 type Language struct {
 	op       termOp
 	id       int32
@@ -101,7 +101,7 @@ func NewSpace() *Space {
 // ID numbers the languages of a space.
 func (l *Language) ID() int32 { return l.id }
 
-// mostLeast bounds the lengths that are told apart.
+// mostLeast bounds the lengths that are looked at.
 const mostLeast = 1 << 12
 
 // shortest returns a length that no text of l is shorter than.
