@@ -18,7 +18,7 @@ import (
 var plainDirs = []string{
 	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
 	"grammar", "grammar/automaton", "grammar/gbnf", "grammar/jsonschema", "grammar/regex",
-	"nn", "study/probe", "quant", "tensor",
+	"nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -58,6 +58,7 @@ var fieldWords = map[string]bool{
 	"grammar/gbnf top":       true, // of a stack
 	"grammar/regex walk":     true, // of a formula
 	"study/probe Measure":    true, // measures the machine
+	"study/bench Measure":    true, // measures a case
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,
