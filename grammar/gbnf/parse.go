@@ -222,7 +222,10 @@ func (p *parser) sequence(depth int) (*expr, error) {
 			break
 		}
 		p.space(depth > 0)
-		for {
+		for n := 0; ; n++ {
+			if n > maxDepth {
+				return nil, p.errorf("more than %d repetitions of one thing", maxDepth)
+			}
 			y, err := p.repeated(x)
 			if err != nil {
 				return nil, err
