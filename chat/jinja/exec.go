@@ -130,7 +130,7 @@ func (s *macroStmt) exec(st *state, sc *scope) signal {
 func (s *callStmt) exec(st *state, sc *scope) signal {
 	caller := &macro{name: "caller", sig: s.sig, scope: sc}
 	f, args := s.call.prepare(st, sc)
-	args.named = append(args.named, named{"caller", caller})
+	args.named = append(args.named, named{name: "caller", v: caller})
 	st.at = &s.node
 	st.write(st.str(st.call(f, args)))
 	return goesOn

@@ -408,7 +408,7 @@ func filterJoin(st *state, v value, a []value) value {
 			e = st.path(e, a[1])
 		}
 		t := st.str(e)
-		st.charge(len(t.s) + len(sep.s))
+		st.charge(len(t.s) + len(sep.s) + runSize*(2+len(t.runs)+len(sep.runs)))
 		st.checkLength(b.len() + len(t.s) + len(sep.s))
 		if i > 0 {
 			b.add(sep)
@@ -433,21 +433,28 @@ func (st *state) path(v, attribute value) value {
 }
 
 func filterURLEncode(st *state, v value, _ []value) value {
-	quoteAll := func(t *text) *text {
-		st.charge(3 * len(t.s))
-		return lit(strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(t.s), "+", "%20"), "%2F", "/"))
+	var b builder
+	quoteAll := func(v value) {
+		t := st.str(v)
+		st.charge(3*len(t.s) + runSize*(1+len(t.runs)))
+		t.each(0, len(t.s), func(s string, src Source) {
+			b.write(strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), "%2F", "/"), src)
+		})
 	}
-	switch x := v.(type) {
-	case *text:
-		return quoteAll(x)
-	case *dict:
-		var parts []string
-		for _, e := range x.entries {
-			parts = append(parts, quoteAll(st.str(e.key)).s+"="+quoteAll(st.str(e.value)).s)
+	d, ok := v.(*dict)
+	if !ok {
+		quoteAll(v)
+		return b.text()
+	}
+	for i, e := range d.entries {
+		if i > 0 {
+			b.lit("&")
 		}
-		return lit(strings.Join(parts, "&"))
+		quoteAll(e.key)
+		b.lit("=")
+		quoteAll(e.value)
 	}
-	return quoteAll(st.str(v))
+	return b.text()
 }
 
 // filterWordcount counts runs of letters, digits and _.

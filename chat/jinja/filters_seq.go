@@ -83,7 +83,7 @@ func filterMap(st *state, v value, args []value) value {
 		}
 		rest := callArgs{pos: pos[1:]}
 		for _, e := range kw.entries {
-			rest.named = append(rest.named, named{e.key.(*text).s, e.value})
+			rest.named = append(rest.named, named{e.key.(*text).s, e.key.(*text), e.value})
 		}
 		f = func(v value) value { return st.filter(name, v, rest) }
 	}

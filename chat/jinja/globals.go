@@ -29,7 +29,7 @@ func makeDict(st *state, args callArgs) value {
 	}
 	for _, n := range args.named {
 		st.charge(entrySize)
-		d.setText(n.name, n.v)
+		n.put(d)
 	}
 	return d
 }

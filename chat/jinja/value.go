@@ -118,6 +118,9 @@ func hashTuple(b *strings.Builder, l *list, depth int) bool {
 		return false
 	}
 	for _, e := range l.items {
+		if t, ok := e.(*text); ok && len(t.s) > 1<<16 {
+			return false
+		}
 		if inner, ok := e.(*list); ok {
 			b.WriteByte('(')
 			if !hashTuple(b, inner, depth+1) {
