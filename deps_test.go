@@ -21,7 +21,7 @@ const module = "github.com/goinfer/goinfer"
 var house = map[string][]string{
 	"quant":              {},
 	"tokenizer":          {},
-	"chat":               {"chat/jinja", "tokenizer"},
+	"chat":               {"chat/jinja", "sample", "tokenizer"},
 	"chat/jinja":         {},
 	"tokenizer/hf":       {"tokenizer", "internal/mmap"},
 	"sample":             {},
@@ -51,7 +51,7 @@ var house = map[string][]string{
 	"engine/prefix":      {"kv"},
 	"engine/scheduler":   {},
 	"engine":             {"engine/prefix", "engine/scheduler", "model", "nn", "kv", "tensor", "sample", "tokenizer", "internal/par"},
-	"": {"hf", "engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
+	"": {"chat", "chat/jinja", "hf", "engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
 	"study/catalog": {"gguf", "kv", "model", "model/arch", "quant", "tokenizer", "internal/cpu", "internal/par"},
 	"convert":       {"", "hf", "gguf", "model", "quant", "internal/cpu", "internal/mem", "internal/par"},

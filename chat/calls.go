@@ -38,9 +38,11 @@ const (
 
 // jsonShape says where in an object the parts of a call are.
 type jsonShape struct {
-	name, args, id string // keys
-	inner          string // the key of an object that holds name and args; may be empty
-	keyed          bool   // {name: arguments}
+	name, args, id string   // keys
+	inner          string   // the key of an object that holds name and args; may be empty
+	keyed          bool     // {name: arguments}
+	list           bool     // objects are in a list
+	order, outer   []string // the keys as they are written, and those around inner
 }
 
 // shown is an assistant's turn with a call as a template renders it.
@@ -154,6 +156,23 @@ func (t *Template) learnAnswer() {
 		if id, ok := t.vocab.Lookup(tag); !ok || !t.vocab.IsEOG(id) {
 			t.answerEnd = tag
 		}
+	}
+}
+
+// learnEnds finds the token that the template writes after an answer, where the vocabulary does not
+// know that it ends one.
+func (t *Template) learnEnds() {
+	if t.think.harmony {
+		return
+	}
+	after := strings.TrimLeft(t.turnEnd(t.style, nil), " \t\r\n")
+	after = strings.TrimLeft(strings.TrimPrefix(after, t.answerEnd), " \t\r\n")
+	ids := t.vocab.Encode(nil, after, false, true)
+	if t.prefixes && len(ids) > 1 && t.spell(ids[:1]) == " " {
+		ids = ids[1:]
+	}
+	if len(ids) > 0 && (t.vocab.IsControl(ids[0]) || t.isMarkup(ids[0])) && !t.vocab.IsEOG(ids[0]) && ids[0] != t.vocab.BOS() {
+		t.ends = ids[:1:1]
 	}
 }
 

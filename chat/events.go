@@ -17,10 +17,11 @@ const (
 	EventCallArgs                   // a piece of its arguments, which together are a JSON object
 	EventCallEnd                    // the call ends; Text says what is wrong with it, if anything is
 	EventNote                       // what a user may want to know, such as that a call was malformed
+	EventStop                       // the end, made by who runs the model
 )
 
 func (k EventKind) String() string {
-	return [...]string{"text", "reasoning", "call", "arguments", "end of call", "note"}[k]
+	return [...]string{"text", "reasoning", "call", "arguments", "end of call", "note", "stop"}[k]
 }
 
 // An Event is a piece of what a model generates.
