@@ -159,6 +159,24 @@ func (t *Template) learnAnswer() {
 	}
 }
 
+// learnRecipients knows the format of Muse Glimmer, in which every message of an answer names its
+// recipient: self for a thought, user for the answer, or a tool.
+func (t *Template) learnRecipients() {
+	const self = "to=self<|message|>"
+	if !strings.Contains(t.writes, self) {
+		return
+	}
+	t.think = thinking{open: self, end: "<|eom|>"}
+	t.answer, t.answerEnd = nil, "<|eom|>"
+	recipient := pattern{{isText, "to="}, {isWord, ""}, {isText, "<|message|>"}}
+	t.skips = []pattern{newPattern("<|eom|>", ""), newPattern("<|start|>assistant", ""), recipient}
+	if c := t.calls; c != nil && len(c.section) > 0 {
+		if _, mark, ok := strings.Cut(c.section[0].text, "<|message|>"); ok {
+			c.section[0].text, c.trigger = mark, mark
+		}
+	}
+}
+
 // learnEnds finds the token that the template writes after an answer, where the vocabulary does not
 // know that it ends one.
 func (t *Template) learnEnds() {

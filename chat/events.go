@@ -202,6 +202,15 @@ func (p *Parser) beforeText() bool {
 			return false
 		}
 	}
+	for _, s := range p.t.skips {
+		switch n, st := s.match(p.buf, p.final); st {
+		case waits:
+			return false
+		case works:
+			p.buf = p.buf[n:]
+			return true
+		}
+	}
 	if a := p.t.answer; len(a) > 0 {
 		n, st := a.match(p.buf, p.final)
 		if st == waits {

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,14 @@ func TestFamilies(t *testing.T) {
 		"deepseek-ai-DeepSeek-V4": {
 			"</think>\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"get_weather\">\n<｜DSML｜parameter name=\"city\" string=\"true\">Paris</｜DSML｜parameter>\n<｜DSML｜parameter name=\"days\" string=\"false\">3</｜DSML｜parameter>\n<｜DSML｜parameter name=\"metric\" string=\"false\">true</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>": typed,
 		},
+		"MiniMax-M3": {
+			"]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name=\"get_weather\">]<]minimax[>[<city>Paris]<]minimax[>[</city>]<]minimax[>[<where>]<]minimax[>[<where>]<]minimax[>[<b>1]<]minimax[>[</b>]<]minimax[>[</where>]<]minimax[>[<l>]<]minimax[>[<item>x]<]minimax[>[</item>]<]minimax[>[<item>]<]minimax[>[<k>2.5]<]minimax[>[</k>]<]minimax[>[</item>]<]minimax[>[</l>]<]minimax[>[</where>]<]minimax[>[<list>]<]minimax[>[<item>true]<]minimax[>[</item>]<]minimax[>[</list>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>": {
+				{Name: "get_weather", Args: `{"city": "Paris", "where": {"where": {"b": 1}, "l": ["x", {"k": 2.5}]}, "list": [true]}`}},
+		},
+		"muse-glimmer": {
+			" to=self<|message|>hm<|eom|><|start|>assistant to=get_weather<|message|><atem:function_calls>\n<atem:invoke name=\"get_weather\">\n<atem:parameter name=\"city\">Paris</atem:parameter>\n<atem:parameter name=\"days\">3</atem:parameter>\n<atem:parameter name=\"metric\">true</atem:parameter>\n</atem:invoke>\n</atem:function_calls>":                                                                                             typed,
+			" to=user<|message|>Sure.<|eom|><|start|>assistant to=get_weather<|message|><atem:function_calls>\n<atem:invoke name=\"get_weather\">\n<atem:parameter name=\"city\">Paris</atem:parameter>\n</atem:invoke>\n</atem:function_calls><|eom|><|start|>assistant to=get_time<|message|><atem:function_calls>\n<atem:invoke name=\"get_time\">\n<atem:parameter name=\"zone\">CET</atem:parameter>\n</atem:invoke>\n</atem:function_calls>": two,
+		},
 		"hub-hermes-3-llama-3.1-8b-default": {},
 	}
 	seen := 0
@@ -121,4 +130,45 @@ func TestFamilies(t *testing.T) {
 		}
 	})
 	require.Greater(t, seen, 38)
+}
+
+// TestPhi4: the template of Phi-4 mini shows tools and no calls; they are known by the mark that its
+// instructions and its vocabulary have (microsoft/Phi-4-mini-instruct).
+func TestPhi4(t *testing.T) {
+	const source = `{% for message in messages %}{% if message['role'] == 'system' and tools %}{{ '<|system|>' + message['content'] + '<|tool|>' + (tools | tojson) + '<|/tool|><|end|>' }}{% else %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}`
+	tm, err := New(Source{Name: "phi4", Text: source}, byteVocab(t, []string{"<|user|>", "<|assistant|>", "<|end|>", "<|tool_call|>", "<|/tool_call|>"}))
+	require.NoError(t, err)
+	a := parseAll(t, tm, &Prompt{tools: weatherTools}, `Sure. <|tool_call|>[{"name": "get_weather", "arguments": {"city": "Paris"}}, {"name": "get_time", "arguments": {}}]<|/tool_call|>`)
+	require.Equal(t, "Sure.", a.Text)
+	require.Len(t, a.Calls, 2)
+	require.Equal(t, `{"city": "Paris"}`, a.Calls[0].Args)
+	require.Equal(t, "get_time", a.Calls[1].Name)
+}
+
+// TestUnknownFamily: the format of a family that nobody has heard of is read from its template.
+func TestUnknownFamily(t *testing.T) {
+	const frame = `{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}<|turn|>{{ m.role }}:{{ m.content }}{% for c in m.tool_calls %}CALL{% endfor %}<|fin|>{% endfor %}{% if add_generation_prompt %}<|turn|>assistant:{% endif %}`
+	calls := []ToolCall{{Name: "get_weather", Arguments: `{"city": "a}\"{ b", "days": 3}`}, {Name: "get_time", Arguments: `{"zone": "CET"}`}}
+	for what, call := range map[string]string{
+		"object":         `⟨do⟩{{ {'fn': c.function.name, 'with': c.function.arguments} | tojson }}⟨/do⟩`,
+		"in an object":   `[[USE]]{{ {'call': {'n': c.function.name, 'a': c.function.arguments}} | tojson }}[[/USE]]`,
+		"name, object":   `<act>{{ c.function.name }} with {{ c.function.arguments | tojson }}</act>`,
+		"keyed":          `<%run%>{{ {c.function.name: c.function.arguments} | tojson }}`,
+		"tags":           `<do fn="{{ c.function.name }}">{% for k, v in c.function.arguments.items() %}<arg k="{{ k }}">{{ v }}</arg>{% endfor %}</do>`,
+		"tags with keys": `<do fn="{{ c.function.name }}">{% for k, v in c.function.arguments.items() %}<{{ k }}>{{ v }}</{{ k }}>{% endfor %}</do>`,
+	} {
+		tm, err := New(Source{Name: what, Text: strings.Replace(frame, "CALL", call, 1)}, plainVocab(t))
+		require.NoError(t, err)
+		require.NotNil(t, tm.calls, what)
+		p, text, err := rendered(tm, Message{Role: "assistant", Content: "", ToolCalls: calls})
+		require.NoError(t, err)
+		a := parseAll(t, tm, p, text)
+		require.Len(t, a.Calls, 2, "%s: %q %+v", what, text, a)
+		for i, c := range calls {
+			require.Equal(t, c.Name, a.Calls[i].Name)
+			require.Empty(t, a.Calls[i].Problem)
+			sameJSON(t, c.Arguments, a.Calls[i].Args, what)
+		}
+		require.Empty(t, a.Text, what)
+	}
 }

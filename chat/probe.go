@@ -65,6 +65,7 @@ func (t *Template) probe() {
 	t.probeReasoning()
 	t.probeCalls()
 	t.learnAnswer()
+	t.learnRecipients()
 }
 
 // bySource is what a rendering shows of a source.

@@ -20,6 +20,7 @@ type Template struct {
 	calls     *callFormat // nil if the template shows no calls
 	answer    pattern     // what the template writes before an answer, inside of the turn
 	answerEnd string      // and after it
+	skips     []pattern   // headers of messages inside of an answer, which are dropped
 	writes    string      // all that the template can write, to know its markup
 	prefixes  bool        // the vocabulary puts a space in front of texts
 	ends      []int32     // what ends a turn and is no end of generation in the vocabulary

@@ -34,7 +34,11 @@ func (t *Template) Think(mode string) (*jinja.Map, error) {
 		}
 	}
 	if t.Reads("thinking_mode") {
-		v.Set("thinking_mode", map[bool]string{true: "chat", false: "thinking"}[mode == "off"])
+		off, on := "chat", "thinking"
+		if source := t.code.Source(); strings.Contains(source, "disabled") && strings.Contains(source, "enabled") {
+			off, on = "disabled", "enabled"
+		}
+		v.Set("thinking_mode", map[bool]string{true: off, false: on}[mode == "off"])
 	}
 	switched := len(v.Keys()) > 0
 	leveled := false
