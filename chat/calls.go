@@ -53,7 +53,7 @@ type shown struct {
 
 // learnCalls reads the format of calls from renderings with one and with two.
 func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
-	start := t.turnStart(s, tools, one.String())
+	start := t.turnStart(s, tools, one)
 	end := t.turnEnd(s, tools)
 	a, ok := readShown(one, start, end)
 	if !ok {
@@ -90,16 +90,18 @@ func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
 }
 
 // turnStart is where the assistant's text begins: where the generation prompt ends.
-func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
+func (t *Template) turnStart(s style, tools []Tool, text jinja.Text) int {
 	prompt, ok := t.try(s, Input{Messages: []Message{user()}, Tools: tools})
 	if !ok {
 		return 0
 	}
+	rendering := text.String()
 	p, i := prompt.String(), 0
 	for i < len(p) && i < len(rendering) && p[i] == rendering[i] {
 		i++
 	}
 	i = outsideTag(rendering, i)
+	i = max(i, t.afterQuestion(s, tools, text))
 	// The header of the turn may follow something that only the prompt has.
 	for k := min(len(p), len(rendering)-i); k > 0; k-- {
 		if strings.HasSuffix(p, rendering[i:i+k]) {
@@ -118,6 +120,29 @@ func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
 		}
 	}
 	return i
+}
+
+// afterQuestion is where the question of a rendering ends, with what the template writes between it
+// and any answer: a question that is not the last one may be written in another way than the one
+// that a prompt ends with.
+func (t *Template) afterQuestion(s style, tools []Tool, text jinja.Text) int {
+	rest := func(text jinja.Text) (string, int) {
+		end := 0
+		for _, span := range text.Spans() {
+			if span.Source == sourceOf(0, ofContent) {
+				end = span.To
+			}
+		}
+		return text.String()[end:], end
+	}
+	called, end := rest(text)
+	other, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", Content: probeAnswer}}, Tools: tools, NoGeneration: true})
+	if !ok || end == 0 {
+		return end
+	}
+	answered, _ := rest(other)
+	answered, _, _ = strings.Cut(answered, probeAnswer)
+	return end + len(commonPrefix(answered, called))
 }
 
 // turnEnd is what the template writes after an answer.
@@ -142,7 +167,7 @@ func (t *Template) learnAnswer() {
 	}
 	s := text.String()
 	at := strings.LastIndex(s, probeAnswer)
-	if start := t.turnStart(t.style, nil, s); start <= at {
+	if start := t.turnStart(t.style, nil, text); start <= at {
 		before := s[start:at]
 		if k := strings.LastIndex(before, t.think.end); k >= 0 && t.think.end != "" {
 			before = before[k+len(t.think.end):]

@@ -80,12 +80,17 @@ func (b *constrainer) encode(s string) []int32 {
 	return ids
 }
 
-// literal adds text that is forced; empty text is what follows it.
+// literal adds text that is forced, as far as it does not end the generation; of empty text there
+// is only what follows it.
 func (b *constrainer) literal(s string, to []int) []int {
-	if s == "" {
+	ids := b.encode(s)
+	if k := slices.IndexFunc(ids, func(id int32) bool { return b.t.vocab.IsEOG(id) || slices.Contains(b.t.ends, id) }); k >= 0 {
+		ids = ids[:k]
+	}
+	if len(ids) == 0 {
 		return to
 	}
-	return []int{b.m.add(node{kind: literalNode, ids: b.encode(s), to: to})}
+	return []int{b.m.add(node{kind: literalNode, ids: ids, to: to})}
 }
 
 // gap adds line breaks that may come before what follows.
@@ -266,16 +271,18 @@ func (b *constrainer) calls(choice string, to []int, triggered bool) ([]int, err
 		b.m.nodes[again].to = to
 	}
 	section := f.section.written(id)
+	if f.kind == jsonCalls {
+		bodies = b.gap(bodies)
+	}
 	switch rest, ok := strings.CutPrefix(section+open, f.trigger); {
 	case triggered && ok:
-		return b.gap(b.literal(strings.TrimSpace(rest), b.gap(bodies))), nil
+		return b.gap(b.literal(strings.TrimSpace(rest), bodies)), nil
 	case f.given:
 		return bodies, nil
+	case section != "":
+		return b.literal(section, b.gap(b.literal(open, bodies))), nil
 	}
-	if section != "" {
-		return b.literal(section, b.gap(b.literal(open, b.gap(bodies)))), nil
-	}
-	return b.literal(open, b.gap(bodies)), nil
+	return b.literal(open, bodies), nil
 }
 
 // harmonyCalls adds a call as gpt-oss makes it. Generation ends after it.
