@@ -53,7 +53,7 @@ type shown struct {
 
 // learnCalls reads the format of calls from renderings with one and with two.
 func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
-	start := t.turnStart(s, tools, one)
+	start := max(t.turnStart(s, tools, one), t.afterQuestion(s, tools, one))
 	end := t.turnEnd(s, tools)
 	a, ok := readShown(one, start, end)
 	if !ok {
@@ -101,7 +101,6 @@ func (t *Template) turnStart(s style, tools []Tool, text jinja.Text) int {
 		i++
 	}
 	i = outsideTag(rendering, i)
-	i = max(i, t.afterQuestion(s, tools, text))
 	// The header of the turn may follow something that only the prompt has.
 	for k := min(len(p), len(rendering)-i); k > 0; k-- {
 		if strings.HasSuffix(p, rendering[i:i+k]) {
