@@ -94,7 +94,7 @@ again but for what the template writes differently, such as thoughts that it lea
 }
 
 func (f *chatFlags) addConversation(fs *pflag.FlagSet) {
-	fs.StringVar(&f.system, "system-prompt", "", "system message (-sys)")
+	fs.StringVar(&f.system, "system-prompt", "", "system message: `TEXT` (-sys)")
 	fs.StringVar(&f.systemFile, "system-prompt-file", "", "the same, from `FILE` (-sysf)")
 	fs.BoolVar(&f.single, "single-turn", false, "leave after one turn (-st)")
 	fs.StringVar(&f.template, "chat-template", "", "a built-in template such as chatml, a variant in the model, or a file: `NAME|FILE`\n(default the model's own)")

@@ -48,6 +48,7 @@ type keyboard struct {
 	interrupted bool
 	pasted      bool
 	left        []byte
+	last        string // the last keys
 }
 
 const ctrlC = 3
@@ -60,28 +61,29 @@ func (k *keyboard) Read(b []byte) (int, error) {
 		}
 		k.left = append(k.left, b[:n]...)
 	}
-	// Up to Ctrl-C, which is then a line by itself.
+	if k.left[0] == ctrlC && !k.pasted {
+		k.left = append([]byte("\x05\x15\r"), k.left[1:]...) // to the end, delete the line, enter
+		k.interrupted = true
+	}
 	n := 0
 	for n < len(k.left) && n < len(b) && (k.left[n] != ctrlC || k.pasted) {
-		k.watch(k.left[:n+1])
+		k.watch(k.left[n])
 		n++
 	}
-	if n > 0 {
-		copy(b, k.left[:n])
-		k.left = k.left[n:]
-		return n, nil
-	}
-	k.left = k.left[1:]
-	k.interrupted = true
-	return copy(b, "\x05\x15\r"), nil // to the end, delete the line, enter
+	copy(b, k.left[:n])
+	k.left = k.left[n:]
+	return n, nil
 }
 
 // watch sees where what is pasted begins and ends.
-func (k *keyboard) watch(read []byte) {
-	switch {
-	case strings.HasSuffix(string(read), "\x1b[200~"):
+func (k *keyboard) watch(c byte) {
+	const begins, ends = "\x1b[200~", "\x1b[201~"
+	k.last += string(rune(c))
+	k.last = k.last[max(0, len(k.last)-len(begins)):]
+	switch k.last {
+	case begins:
 		k.pasted = true
-	case strings.HasSuffix(string(read), "\x1b[201~"):
+	case ends:
 		k.pasted = false
 	}
 }
