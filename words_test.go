@@ -17,7 +17,7 @@ import (
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
 	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
+	"chat", "chat/jinja", "nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -46,6 +46,7 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
+	"chat/jinja Span":     true, // a part of a text
 	"internal/par join":   true, // fork and join
 	"nn Act":              true, // the activation function
 	"study/bench Measure": true, // measures a case

@@ -22,8 +22,9 @@ type callFormat struct {
 
 	object jsonShape // of jsonCalls
 
-	keyOpen, keyEnd, valueEnd pattern // of taggedCalls: before a key, between key and value, after a value
-	keyTwice                  bool    // the key is written again in valueEnd
+	// Of taggedCalls: before a key, between key and value, after a value.
+	keyOpen, keyEnd, valueEnd pattern
+	keyTwice                  bool // the key is written again in valueEnd
 }
 
 type callKind uint8
@@ -60,7 +61,8 @@ func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
 		return
 	}
 	calls := []ToolCall{probeCall(probeName, probeValue), probeCall(probeOther, probeValue)}
-	if !strings.Contains(bySource(one, sourceOf(1, ofCalls)), probeID) { // the name may be part of the id
+	if !strings.Contains(bySource(one, sourceOf(1, ofCalls)), probeID) {
+		// The name may be part of the id.
 		calls[0].ID, calls[1].ID = "functions."+probeName+":0", "functions."+probeOther+":1"
 	}
 	var both string
@@ -377,19 +379,19 @@ func (f *callFormat) learnTagged(a shown, both string) bool {
 		return false
 	}
 	// What opens a key begins at its tag: "\n<parameter=", or ">\n<parameter=" after the name.
-	cut := strings.LastIndexByte(between, '<')
+	keyAt := strings.LastIndexByte(between, '<')
 	if k := strings.LastIndex(between, "]<]"); k >= 0 {
-		cut = k
+		keyAt = k
 	}
 	if k := strings.LastIndex(between, "<|open|>"); k >= 0 {
-		cut = k
+		keyAt = k
 	}
-	if cut < 0 {
+	if keyAt < 0 {
 		return false
 	}
 	f.kind = taggedCalls
-	f.name = newPattern(between[:cut], "").trimmed()
-	f.keyOpen = newPattern(between[cut:], "").trimmed()
+	f.name = newPattern(between[:keyAt], "").trimmed()
+	f.keyOpen = newPattern(between[keyAt:], "").trimmed()
 	f.keyEnd = newPattern(keyEnd, "")
 	valueEnd := after
 	if k := strings.Index(after, probeKey); k >= 0 {

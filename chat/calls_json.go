@@ -197,9 +197,9 @@ func (s *jsonScanner) number(c byte) bool {
 func (s *jsonScanner) numberEnds() bool { return strings.IndexByte("zdfx", s.digit) >= 0 }
 
 func (s *jsonScanner) after(c byte) bool {
-	top := s.stack[len(s.stack)-1]
+	open := s.stack[len(s.stack)-1]
 	switch {
-	case c == ',' && top == '{':
+	case c == ',' && open == '{':
 		s.state = wantKey
 	case c == ',':
 		s.state = wantValue

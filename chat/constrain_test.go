@@ -89,7 +89,8 @@ var constrained = []chat.Tool{
 	{Name: "stop", Description: "s"},
 }
 
-// TestConstrain has every template's calls generated at random under the constraint, and reads them.
+// TestConstrain has calls of every template generated at random under the constraint, and reads
+// them.
 func TestConstrain(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(shared.Dir(t), "conformance", "templates", "*.jinja"))
 	require.NoError(t, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/goinfer/goinfer/chat/jinja"
 )
 
-// What probe conversations hold. Sources tell the bytes of a probe apart from the template's, so
+// What probe conversations hold. The bytes of a probe have sources of their own, so
 // any text would do.
 const (
 	probeUser      = "probe user text"

@@ -157,8 +157,8 @@ func closingAt(s, open, mark string) int {
 	}
 }
 
-// nested reads a value whose parts are tags themselves, as MiniMax M3 writes lists and objects: each
-// between a tag of its key and one that closes it, elements of lists under the key item.
+// nested reads a value whose parts are tags themselves, as MiniMax M3 writes lists and objects:
+// each between a tag of its key and one that closes it, elements of lists under the key item.
 func (r *reader) nested(s string, depth int) (string, bool) {
 	ns := r.f.keyOpen.literal()
 	if !r.f.keyTwice || depth > maxJSONDepth || len(ns) < 2 || !strings.HasPrefix(s, ns) {

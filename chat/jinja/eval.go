@@ -53,7 +53,7 @@ func (x *unary) eval(st *state, sc *scope) value {
 	v := st.eval(x.x, sc)
 	st.at = &x.node
 	if x.op == "not" {
-		return !st.truth(v)
+		return !st.isTrue(v)
 	}
 	return st.negate(v, x.op)
 }
@@ -61,7 +61,7 @@ func (x *unary) eval(st *state, sc *scope) value {
 func (x *logic) eval(st *state, sc *scope) value {
 	v := st.eval(x.x, sc)
 	st.at = &x.node
-	if st.truth(v) != x.and {
+	if st.isTrue(v) != x.and {
 		return v
 	}
 	return st.eval(x.y, sc)
@@ -71,7 +71,7 @@ func (x *condition) eval(st *state, sc *scope) value {
 	v := st.eval(x.test, sc)
 	st.at = &x.node
 	switch {
-	case st.truth(v):
+	case st.isTrue(v):
 		return st.eval(x.yes, sc)
 	case x.no != nil:
 		return st.eval(x.no, sc)
@@ -112,7 +112,7 @@ func (st *state) compare(op string, a, b value) bool {
 	return !st.lessOrNaN(a, b, op)
 }
 
-func (x *join) eval(st *state, sc *scope) value {
+func (x *concatenation) eval(st *state, sc *scope) value {
 	var out *text
 	for i, p := range x.parts {
 		v := st.eval(p, sc)
@@ -272,7 +272,7 @@ func (st *state) test(name string, v value, args callArgs) bool {
 	if f == nil {
 		st.fail(KindType, "there is no test %q", name)
 	}
-	return st.truth(f.call(st, name, v, args))
+	return st.isTrue(f.call(st, name, v, args))
 }
 
 // builtin is a filter, a test, a method or a function: its parameters by name and what it does. The

@@ -189,7 +189,7 @@ func filterLength(st *state, v value, _ []value) value {
 
 func filterDefault(st *state, v value, a []value) value {
 	_, missing := v.(*undefined)
-	if missing || given(a[1]) && st.truth(a[1]) && !st.truth(v) {
+	if missing || given(a[1]) && st.isTrue(a[1]) && !st.isTrue(v) {
 		return or(a[0], lit(""))
 	}
 	return v
@@ -208,8 +208,8 @@ func filterDictsort(st *state, v value, a []value) value {
 	default:
 		st.fail(KindValue, "dictsort: by must be key or value, found %s", quote(by))
 	}
-	exact := st.truth(or(a[0], false))
-	items := st.sorted(st.items(d).(*list).items, st.truth(or(a[2], false)), func(v value) value {
+	exact := st.isTrue(or(a[0], false))
+	items := st.sorted(st.items(d).(*list).items, st.isTrue(or(a[2], false)), func(v value) value {
 		k := v.(*list).items[which]
 		if exact {
 			return k
@@ -257,7 +257,7 @@ func filterFileSize(st *state, v value, a []value) value {
 		f, _ = strconv.ParseFloat(st.str(v).s, 64)
 	}
 	base, units := 1000.0, []string{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}
-	if st.truth(or(a[0], false)) {
+	if st.isTrue(or(a[0], false)) {
 		base, units = 1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}
 	}
 	switch {

@@ -37,7 +37,7 @@ var textMethods = map[string]*textMethod{
 	"split":      {[]string{"sep", "maxsplit"}, 0, func(st *state, t *text, a []value) value { return st.split(t, a, false) }},
 	"rsplit":     {[]string{"sep", "maxsplit"}, 0, func(st *state, t *text, a []value) value { return st.split(t, a, true) }},
 	"splitlines": {[]string{"keepends"}, 0, func(st *state, t *text, a []value) value {
-		return st.splitLines(t, st.truth(or(a[0], false)))
+		return st.splitLines(t, st.isTrue(or(a[0], false)))
 	}},
 	"replace":    {[]string{"old", "new", "count"}, 2, textReplace},
 	"startswith": {[]string{"prefix", "start", "end"}, 1, func(st *state, t *text, a []value) value { return st.affix(t, a, strings.HasPrefix) }},

@@ -12,8 +12,8 @@ var binaryOps = map[string]binaryOp{
 	"+": (*state).add, "-": (*state).subtract, "*": (*state).multiply, "/": (*state).divide, "//": (*state).floorDivide, "%": (*state).modulo, "**": (*state).power,
 }
 
-// truth is Python's bool().
-func (st *state) truth(v value) bool {
+// isTrue is Python's bool().
+func (st *state) isTrue(v value) bool {
 	switch x := v.(type) {
 	case nil:
 		return false

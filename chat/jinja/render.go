@@ -12,7 +12,9 @@ import (
 
 // Limits bound what a rendering may cost. The zero value means the defaults.
 type Limits struct {
-	Steps  int           // expressions evaluated, statements executed, elements and bytes/16 handled; default 50 million
+	// Steps are expressions evaluated, statements executed, elements and bytes/16 handled; default
+	// 50 million.
+	Steps  int
 	Depth  int           // calls of macros inside each other; default 200
 	Bytes  int           // bytes of all strings and elements made on the way; default 256 MiB
 	Output int           // bytes of the result; default 64 MiB

@@ -286,7 +286,7 @@ func (m *Map) Clone() *Map {
 // maxDepth bounds how deep values may be nested in each other, and how deep they are looked into.
 const maxDepth = 400
 
-// fromGo turns a variable into a value. Strings come from src.
+// fromGo converts a variable to a value. Strings come from src.
 func (st *state) fromGo(v any, src Source, depth int) value {
 	st.step(1)
 	if depth > maxDepth {
