@@ -10,12 +10,15 @@ import (
 
 // outputs are calls by what a model writes.
 type outputs map[string][]gotCall
+
 var (
-	one = []gotCall{{Name: "get_weather", Args: `{"city": "Paris"}`}}
+	one   = []gotCall{{Name: "get_weather", Args: `{"city": "Paris"}`}}
 	typed = []gotCall{{Name: "get_weather", Args: `{"city": "Paris", "days": 3, "metric": true}`}}
-	two = []gotCall{{Name: "get_weather", Args: `{"city": "Paris"}`}, {Name: "get_time", Args: `{"zone": "CET"}`}}
-nvar (
-	one = []gotCall(nil)
+	two   = []gotCall{{Name: "get_weather", Args: `{"city": "Paris"}`}, {Name: "get_time", Args: `{"zone": "CET"}`}}
+	none  []gotCall
+)
+
+// families are outputs by the name of a template of the reference data.
 var families = map[string]outputs{
 	"meta-llama-Llama-3.1-8B-Instruct": {
 		`{"name": "get_weather", "parameters": {"city": "Paris"}}`:                              one,
