@@ -17,17 +17,17 @@ import (
 
 // benchFlags are the flags of bench.
 type benchFlags struct {
-	models                        []string
-	prompt, gen, depth, threads   numbers
-	batch, ubatch, parallel       numbers
-	pairs                         pairs
-	k, v                          cacheTypes
-	levels                        []string
-	repetitions                   int
-	delay                         int
-	noWarmup, noProbe             bool
-	out, outErr                   benchFormat
-	against, gpuLayers, flashAttn string
+	models                      []string
+	prompt, gen, depth, threads numbers
+	batch, ubatch, parallel     numbers
+	pairs                       pairs
+	k, v                        cacheTypes
+	levels                      []string
+	repetitions                 int
+	delay                       int
+	noWarmup, noProbe           bool
+	out, outErr                 benchFormat
+	against                     string
 }
 
 func newBench() *cobra.Command {
@@ -81,12 +81,6 @@ weather, and tells how many times faster this one is, with a 95 % interval.`,
 	fs.IntVar(&f.delay, "delay", 0, "seconds to wait before each test")
 	fs.BoolVar(&f.noWarmup, "no-warmup", false, "measure from the first run on")
 	fs.BoolVar(&f.noProbe, "no-probe", false, "leave out what the machine can do")
-
-	// The defaults here, or of no effect.
-	fs.StringVar(&f.gpuLayers, "gpu-layers", "0", "")
-	fs.StringVar(&f.flashAttn, "flash-attn", "auto", "")
-	fs.Bool("progress", false, "")
-	hide(fs, "gpu-layers", "flash-attn", "progress")
 	return cmd
 }
 
@@ -103,8 +97,6 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("-r, --repetitions: want at least 1, found %d", f.repetitions)
 	case f.delay < 0:
 		return usagef("--delay: want at least 0, found %d", f.delay)
-	case f.gpuLayers != "0" && f.gpuLayers != "auto":
-		note(cmd, "-ngl has no effect: this engine runs on the processor")
 	}
 	r := bench.Runner{Repetitions: f.repetitions, Warmup: !f.noWarmup, Probe: !f.noProbe, Delay: time.Duration(f.delay) * time.Second}
 	if f.against != "" {

@@ -43,7 +43,7 @@ the output.`,
 	}
 	fs := cmd.Flags()
 	f.text.add(fs, "TEXT")
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in TEXT`)
+	f.text.addEscapes(fs)
 	fs.BoolVar(&f.lines, "lines", false, "take every line for a text of its own")
 	fs.StringVar(&f.pooling, "pooling", "", "`mean`, cls (the first token) or last (default as the model's file says)")
 	fs.BoolVar(&f.raw, "raw", false, "leave the length as it is")

@@ -47,7 +47,7 @@ func (f *expertsFlags) add(cmd *cobra.Command, what string, most int) {
 	fs := cmd.Flags()
 	f.text.add(fs, what)
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+what+` and -p`)
+	f.text.addEscapes(fs)
 	if most > 0 {
 		fs.IntVar(&f.most, "max-tokens", most, "look at the first N tokens of a longer text")
 	}

@@ -50,7 +50,7 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
+	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
 	return cmd
 }

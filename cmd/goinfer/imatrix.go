@@ -35,6 +35,7 @@ quantize --imatrix. MODEL is best in F16 or BF16. OUT appears when it is complet
 	f.text.add(fs, "TEXT")
 	fs.StringVarP(&f.out, "out", "o", "", "`OUT`, the file to write, - meaning standard output")
 	fs.IntVar(&f.chunks, "chunks", 0, "evaluate at most N chunks (default all)")
+	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"

@@ -49,8 +49,17 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	root.SetArgs(translate(root, args))
-	cmd, err := execute(ctx, root)
+	a, err := translate(root, args)
+	cmd := a.cmd
+	if err == nil {
+		root.SetArgs(a.args)
+		begin := root.PersistentPreRun
+		root.PersistentPreRun = func(cmd *cobra.Command, args []string) {
+			begin(cmd, args)
+			a.report(cmd)
+		}
+		cmd, err = execute(ctx, root)
+	}
 	err = inFlags(cmd, err)
 	var usage *usageError
 	switch {

@@ -168,10 +168,10 @@ func (m *modelName) Set(s string) error {
 
 // opening are the flags that say how a model is opened.
 type opening struct {
-	context, threads, threadsBatch, batch, ubatch, parallel int
-	gpuLayers, loadMode, typ                                string
-	k, v                                                    cacheType
-	exact, noMmap, mlock, overcommit                        bool
+	context, threads, threadsBatch, batch, ubatch int
+	loadMode, typ                                 string
+	k, v                                          cacheType
+	exact, noMmap, mlock, overcommit              bool
 }
 
 func (o *opening) add(fs *pflag.FlagSet) {
@@ -188,15 +188,8 @@ func (o *opening) add(fs *pflag.FlagSet) {
 
 	fs.IntVarP(&o.batch, "batch-size", "b", 0, "")
 	fs.IntVar(&o.threadsBatch, "threads-batch", 0, "")
-	fs.IntVar(&o.parallel, "parallel", 1, "")
-	fs.StringVar(&o.gpuLayers, "gpu-layers", "0", "")
 	fs.StringVar(&o.loadMode, "load-mode", "", "")
-	fs.Bool("mmap", true, "")
-	fs.String("flash-attn", "auto", "")
-	fs.Lookup("flash-attn").NoOptDefVal = "on"
-	fs.Bool("no-warmup", false, "")
-	fs.Bool("no-context-shift", false, "")
-	hide(fs, "batch-size", "threads-batch", "parallel", "gpu-layers", "load-mode", "mmap", "flash-attn", "no-warmup", "no-context-shift")
+	hide(fs, "batch-size", "threads-batch", "load-mode")
 }
 
 // hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default here or have little effect.
@@ -246,14 +239,6 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 			o.threads = o.threadsBatch
 		}
 		note(cmd, "one number of threads, %d, serves prompts and generation", o.threads)
-	}
-	switch o.gpuLayers {
-	case "0", "auto":
-	default:
-		note(cmd, "-ngl has no effect: this engine runs on the processor")
-	}
-	if o.parallel > 1 {
-		note(cmd, "-np has no effect: there is one prompt")
 	}
 	batch := o.ubatch
 	if o.batch > 0 {

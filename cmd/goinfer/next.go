@@ -59,7 +59,7 @@ each layer leaves behind, and so tells where in the stack an answer appears (the
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
+	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, routingHeading, f.routing.add)

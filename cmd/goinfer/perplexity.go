@@ -55,6 +55,7 @@ number of its tokens, and whether each of them is the most probable: what evalua
 	fs.BoolVar(&f.spread, "spread", false, "take the N chunks evenly spread over the text, in place of the first")
 	fs.StringVar(&f.score, "score", "", "score the continuations in `FILE`, - meaning standard input")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
+	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, routingHeading, f.routing.add)

@@ -29,6 +29,13 @@ func (t *texts) add(fs *pflag.FlagSet, what string) {
 	hide(fs, "binary-file")
 }
 
+// addEscapes adds -e; further are other flags that it is about.
+func (t *texts) addEscapes(fs *pflag.FlagSet, further ...string) {
+	about := append([]string{t.what, "-p"}, further...)
+	last := len(about) - 1
+	fs.BoolVarP(&t.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+strings.Join(about[:last], ", ")+" and "+about[last])
+}
+
 // given lists the flags that say where the text is.
 func (t *texts) given(cmd *cobra.Command) []string {
 	var from []string

@@ -60,21 +60,12 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
 	fs.StringArrayVarP(&f.stop, "stop", "r", nil, "end at this `STRING`, which is not written; may be repeated")
 	fs.BoolVar(&f.ignoreEOS, "ignore-eos", false, "go on past end-of-generation tokens")
 	fs.BoolVar(&f.special, "special", false, "write special tokens as they are spelled")
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT, -p and stop strings`)
+	f.text.addEscapes(fs, "stop strings")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
 	group(fs, "Flags of the model", f.opening.add)
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, constraintHeading, f.constraint.add)
 	group(fs, routingHeading, f.routing.add)
-
-	// The defaults here, by their names in llama.cpp.
-	for _, name := range []string{"no-display-prompt", "no-conversation", "single-turn", "simple-io", "log-disable", "no-perf", "offline", "no-escapes"} {
-		fs.Bool(name, false, "")
-		hide(fs, name)
-	}
-	fs.String("color", "auto", "")
-	fs.Lookup("color").NoOptDefVal = "on"
-	hide(fs, "color")
 	return cmd
 }
 
