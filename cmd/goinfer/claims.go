@@ -50,12 +50,7 @@ The report is Markdown; --html writes a page with a question before each answer 
   goinfer claims --only 6 --verbose
   goinfer claims --model model-f16.gguf --only 4,13
   goinfer claims --said article.json --html report.html`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("want no arguments, found %q", args[0])
-			}
-			return nil
-		},
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}

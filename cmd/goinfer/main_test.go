@@ -147,7 +147,7 @@ func TestHelp(t *testing.T) {
 		})
 		require.NotRegexp(t, `--[a-z-]+ u?(int|float|string)|default \[\]`, help, "types of Go are no words for a user")
 		for _, line := range strings.Split(help, "\n") {
-			require.LessOrEqual(t, len([]rune(line)), 150, line)
+			require.LessOrEqual(t, len([]rune(line)), helpColumns, line)
 		}
 	}
 }

@@ -39,7 +39,7 @@ MODEL is a GGUF file, the folder of a checkpoint, a config.json, the address of 
 config.json on a web server, of which only the beginning is read, the name of a model that is built
 in, or the name of a known one:
 
-` + wrapped(catalog.Names(), 98) + `
+` + wrapped(catalog.Names(), 77) + `
 The tensors counted are those that the model is computed with. Of experts, those chosen for a token
 are active; everything else is, the embedding too.`,
 		Example: `  goinfer params llama-2-7b
