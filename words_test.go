@@ -17,7 +17,7 @@ import (
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
 	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"nn", "study/probe", "quant", "tensor",
+	"nn", "study/probe", "quant", "source", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to

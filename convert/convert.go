@@ -28,7 +28,6 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -80,14 +79,6 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
-}
-
-// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data is not nil, a file in memory that errors call path.
-func Open(path string, data []byte) (*gguf.File, error) {
-	if data != nil {
-		return gguf.OpenBytes(path, data)
-	}
-	return hf.Open(path, gguf.Options{})
 }
 
 // Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known

@@ -15,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // open opens a model of the reference data.
@@ -87,7 +88,7 @@ func TestWeights(t *testing.T) {
 			}
 			require.LessOrEqual(t, math.Sqrt(wrong/all), c.near, "%s %s", c.typ, x.Name)
 		}
-		m, err := goinfer.OpenBytes(c.typ, data, goinfer.Options{})
+		m, err := goinfer.OpenSource(source.Bytes(c.typ, data), goinfer.Options{})
 		require.NoError(t, err)
 		var text string
 		for p, err := range m.Generate(t.Context(), goinfer.Request{Prompt: "The sun rises in the", MaxTokens: 6}) {

@@ -49,6 +49,7 @@ the output.`,
 	fs.BoolVar(&f.raw, "raw", false, "leave the length as it is")
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	return cmd
 }
 

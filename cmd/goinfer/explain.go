@@ -52,6 +52,7 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	addModel(fs, &f.model)
 	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	return cmd
 }
 
@@ -96,7 +97,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return withHint(err)
 	}
 	if f.out != "" {
-		p, err := r.Page(s.name)
+		p, err := r.Page(s.Name())
 		if err != nil {
 			return err
 		}

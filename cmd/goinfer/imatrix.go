@@ -38,6 +38,7 @@ quantize --imatrix. MODEL is best in F16 or BF16. OUT appears when it is complet
 	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
 }

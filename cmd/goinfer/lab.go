@@ -89,7 +89,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		o.TextName = f.file
 	}
-	s, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(model) })
+	s, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(model) })
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // measure runs the lab and shows what it is at.
-func (f *labFlags) measure(cmd *cobra.Command, s *bench.Source) (*lab.Report, error) {
+func (f *labFlags) measure(cmd *cobra.Command, s *bench.Subject) (*lab.Report, error) {
 	var bar *progress
 	at := ""
 	f.options.Step = func(level, what string, done, total int) {

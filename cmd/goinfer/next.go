@@ -61,6 +61,7 @@ each layer leaves behind, and so tells where in the stack an answer appears (the
 	addModel(fs, &f.model)
 	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, routingHeading, f.routing.add)
 	chain := fs.Lookup("samplers")

@@ -58,6 +58,7 @@ number of its tokens, and whether each of them is the most probable: what evalua
 	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	group(fs, routingHeading, f.routing.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
@@ -99,7 +100,7 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return f.print(cmd.OutOrStdout(), r, func(out io.Writer) { writePerplexity(out, r) })
 	}
-	opts.typ = "" // the base is what it is
+	opts.typ, opts.Overrides, opts.rope = "", nil, nil // the base is as its file has it
 	base, err := openNamed(cmd, f.base, opts)
 	if err != nil {
 		return err
@@ -134,6 +135,9 @@ func openChunks(cmd *cobra.Command, model string, opts modelOptions, from *texts
 func openNamed(cmd *cobra.Command, model string, o modelOptions) (*goinfer.Model, error) {
 	s, err := find(model)
 	if err != nil {
+		return nil, err
+	}
+	if o, err = s.withRope(cmd, o); err != nil {
 		return nil, err
 	}
 	return s.open(cmd, o)

@@ -193,7 +193,7 @@ func (f *planFlags) foretell(cmd *cobra.Command, name string, m *params.Model, p
 
 // compare runs the model in turns with its slices.
 func (f *planFlags) compare(cmd *cobra.Command, name string, m *params.Model, p *plan.Plan, o plan.Options) (*plan.Speed, *plan.Comparison, error) {
-	src, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
+	src, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(name) })
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // small bounds the elements of all tensors of a model that is run.
@@ -37,7 +38,7 @@ func FuzzRun(f *testing.F) {
 		if !ok {
 			return
 		}
-		m, err := goinfer.OpenBytes("x.gguf", file, goinfer.Options{Context: min(c.NCtx, 40), Batch: 5, Threads: 1})
+		m, err := goinfer.OpenSource(source.Bytes("x.gguf", file), goinfer.Options{Context: min(c.NCtx, 40), Batch: 5, Threads: 1})
 		if err != nil {
 			plainly(t, err)
 			return
@@ -119,7 +120,7 @@ func TestFitting(t *testing.T) {
 			if !ok {
 				continue
 			}
-			m, err := goinfer.OpenBytes("x.gguf", file, goinfer.Options{Context: 40, Threads: 1})
+			m, err := goinfer.OpenSource(source.Bytes("x.gguf", file), goinfer.Options{Context: 40, Threads: 1})
 			if err != nil {
 				t.Log(name, err)
 				continue

@@ -2,14 +2,15 @@
 //
 // In order of use:
 //
-//   - [File], [Bytes] and [Shape] name a [Source] of models; [Source.Load] makes a [Model] of it, in other types if a level is given.
+//   - [Open] makes a [Subject] of what package source finds by a name, [Of] of a shape; [Subject.Load] makes a [Model] of it, in other types if a level is given.
 //   - A [Case] is a model with [Settings] and a [Test]: so many prompt tokens, then so many generated ones, at a depth, in so many sequences.
 //     [Case.Check] says whether it can be done at all.
 //   - [Runner.Run] measures one and returns a [Result], whose JSON has the keys of llama-bench's. With a [Peer] it has that program measure the same, in turns.
 //
 // A sketch:
 //
-//	s, err := bench.File("tinyllama.gguf")
+//	src, err := source.Resolve("tinyllama.gguf")
+//	s, err := bench.Open(src)
 //	m, err := s.Load(ctx, "", nil)
 //	defer m.Close()
 //	r := bench.Runner{Repetitions: 5, Warmup: true, Probe: true}

@@ -20,6 +20,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // published are the numbers of parameters that the models are published with, as far as their configurations are public.
@@ -256,7 +257,7 @@ func TestLoads(t *testing.T) {
 			require.NoError(t, err)
 		}
 		data := write(t, s, Random{Type: "q4_0"})
-		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
+		m, err := goinfer.OpenSource(source.Bytes(shape, data), goinfer.Options{Context: 64})
 		require.NoError(t, err)
 		require.Empty(t, m.Info().Warnings)
 		tok := m.Tokenizer()
@@ -325,7 +326,7 @@ func TestArchitectures(t *testing.T) {
 			continue
 		}
 		seen[s.Arch] = true
-		m, err := goinfer.OpenBytes(s.Name, write(t, shrink(s), Random{Type: "q4_0"}), goinfer.Options{Context: 32})
+		m, err := goinfer.OpenSource(source.Bytes(s.Name, write(t, shrink(s), Random{Type: "q4_0"})), goinfer.Options{Context: 32})
 		require.NoError(t, err, s.Name)
 		require.Empty(t, m.Info().Warnings, s.Name)
 		n := 0

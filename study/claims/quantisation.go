@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/lab"
@@ -21,7 +21,7 @@ import (
 func (r *run) quantisation(c *Claim) error {
 	levels := []string{"f16", "q8_0", "q4_k_m", "q4_0"}
 	sources := []struct {
-		s    *bench.Source
+		s    *bench.Subject
 		name string
 	}{{r.Dense, r.DenseName}, {r.MoE, r.MoEName}}
 	for i, m := range sources {
@@ -79,7 +79,7 @@ func levelRows(c *Claim, name string, rep *lab.Report) {
 
 // offGrid is a model in float32 that computes what the source computes, with weights that are not those of a quantised file: each column of the matrices after a norm is divided by a
 // random factor that the norm's weight is multiplied with. Otherwise Q8_0 of a model that was stored in Q8_0 would lose nothing.
-func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
+func (r *run) offGrid(s *bench.Subject) (*bench.Subject, error) {
 	data, err := s.Data(r.ctx, "f32")
 	if err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
 	return rescaled(r.ctx, s.Name, data)
 }
 
-func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error) {
-	f, err := convert.Open(name, data)
+func rescaled(_ context.Context, name string, data []byte) (*bench.Subject, error) {
+	f, err := gguf.OpenBytes(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error
 			putFloats(f, m, w)
 		}
 	}
-	return bench.Bytes(name, data)
+	return bench.Open(source.Bytes(name, data))
 }
 
 // floats are the weights of a tensor in float32.

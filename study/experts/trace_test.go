@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 )
 
 func TestRecord(t *testing.T) {
@@ -75,7 +76,9 @@ func TestEveryModel(t *testing.T) {
 	require.NoError(t, err)
 	found := 0
 	for _, path := range files {
-		info, err := goinfer.Inspect(path, 1)
+		src, err := source.Path(path)
+		require.NoError(t, err)
+		info, err := goinfer.Inspect(t.Context(), src, 1)
 		if err != nil || !hasExperts(info) {
 			continue
 		}

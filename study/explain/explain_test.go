@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/study/eval"
 )
@@ -199,7 +199,7 @@ func TestThin(t *testing.T) {
 // TestThinWeights: with no weight left out the model is what it was, but for the precision of activations; with all of them gone every token is as probable.
 func TestThinWeights(t *testing.T) {
 	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
-	f, err := convert.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), nil)
+	f, err := gguf.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), gguf.Options{})
 	require.NoError(t, err)
 	defer f.Close()
 	points, err := ThinWeights(t.Context(), f, goinfer.Options{}, s.watch, []float64{0, 0.5, 1}, 1, nil)

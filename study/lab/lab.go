@@ -1,6 +1,7 @@
 // Package lab measures what quantising a model costs and what it brings: one model, in memory, at several levels.
 //
-//	s, err := bench.File("model-f16.gguf")
+//	src, err := source.Resolve("model-f16.gguf")
+//	s, err := bench.Open(src)
 //	r, err := lab.Run(ctx, s, lab.Options{Text: text, Levels: []string{"q8_0", "q4_k_m"}})
 //	fmt.Println(r.Rows[1].KL.KLMean)
 //	err = r.Page().Render(w)
@@ -106,7 +107,7 @@ type Speed struct {
 // lab is a run.
 type lab struct {
 	Options
-	source *bench.Source
+	source *bench.Subject
 	report *Report
 	base   *goinfer.Model
 	model  *bench.Model // as it is
@@ -115,7 +116,7 @@ type lab struct {
 }
 
 // Run measures the model of a source, after it has looked at the names of all levels. A level that the model has, or that is named twice, is measured once.
-func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
+func Run(ctx context.Context, s *bench.Subject, o Options) (*Report, error) {
 	if o.Levels == nil {
 		o.Levels = DefaultLevels
 	}

@@ -3,7 +3,7 @@
 //
 // In order of use:
 //
-//   - [Shape], [Open], [OpenBytes], [Header] and [ParseConfig] make a [Model]: hyper-parameters, tensors, and what the cache keeps, from a known shape, from the header of a
+//   - [Open], [Shape], [Header] and [ParseConfig] make a [Model]: hyper-parameters, tensors, and what the cache keeps, from a known shape, from the header of a
 //     file, or from a config.json. No weight is read.
 //   - [Model.Report] counts. A [Report] is what goinfer params prints.
 //   - [Model.As] gives every tensor the type that a file of a recipe has; [Model.CacheToken] is the cache's growth, [Model.CacheAt] its size.
@@ -18,11 +18,10 @@ package params
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -33,6 +32,7 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/catalog"
 )
 
@@ -77,15 +77,19 @@ func Of(s catalog.Shape) (_ *Model, err error) {
 	return m, err
 }
 
-// Open reads the header of a GGUF file, the folder of a checkpoint, whose weights may be missing, or a config.json.
-func Open(path string) (*Model, error) {
-	if strings.EqualFold(filepath.Ext(path), ".json") {
-		return openConfig(path)
+// Open reads what a source says of a model without its weights: the header of a GGUF file, here or on
+// a web server, the folder of a checkpoint, whose weights may be missing, a config.json, a known shape.
+func Open(ctx context.Context, s *source.Source) (*Model, error) {
+	switch s.Kind() {
+	case source.KindShape:
+		return Shape(s.Name())
+	case source.KindConfig:
+		return openConfig(ctx, s)
 	}
-	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := s.Header(ctx)
 	if err != nil {
-		if config := filepath.Join(path, "config.json"); errors.Is(err, fs.ErrNotExist) && exists(config) {
-			return openConfig(config)
+		if s.Kind() == source.KindFolder && errors.Is(err, fs.ErrNotExist) {
+			return openConfig(ctx, s)
 		}
 		return nil, err
 	}
@@ -93,23 +97,12 @@ func Open(path string) (*Model, error) {
 	return m, errors.Join(err, f.Close())
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// OpenBytes reads the header of a GGUF file in memory.
-func OpenBytes(name string, data []byte) (*Model, error) {
-	f, err := gguf.OpenBytes(name, data)
-	if err != nil {
-		return nil, err
-	}
-	return Header(f)
-}
-
 // Header reads the header of an open file.
 func Header(f *gguf.File) (_ *Model, err error) {
 	defer fault.Guard(&err)()
+	if err := source.CheckModel(f); err != nil {
+		return nil, err
+	}
 	m, err := outline(f, func(c model.Config) *model.Weights {
 		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
@@ -145,16 +138,13 @@ func Header(f *gguf.File) (_ *Model, err error) {
 	return m, nil
 }
 
-func openConfig(path string) (*Model, error) {
-	f, t, err := hf.ReadConfig(path)
+func openConfig(ctx context.Context, s *source.Source) (*Model, error) {
+	f, t, err := s.Config(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return configured(f, t)
 }
-
-// MaxConfig bounds the bytes of a config.json.
-const MaxConfig = hf.MaxConfig
 
 // ParseConfig reads a config.json in memory; name is what errors call it.
 func ParseConfig(name string, data []byte) (*Model, error) {

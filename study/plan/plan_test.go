@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/params"
@@ -42,7 +43,7 @@ func TestNeed(t *testing.T) {
 func TestScratch(t *testing.T) {
 	for _, name := range []string{"stories260k", "tiny-dense", "tiny-moe"} {
 		m := modelAs(t, name, "Q8_0")
-		src, err := bench.Shape(name)
+		src, err := bench.Open(source.Shape(name))
 		require.NoError(t, err)
 		b, err := src.Load(t.Context(), "Q8_0", nil)
 		require.NoError(t, err)
@@ -177,7 +178,7 @@ func TestCalibrate(t *testing.T) {
 		t.Skip("measures")
 	}
 	m := modelAs(t, "tiny-moe", "Q8_0")
-	src, err := bench.Shape("tiny-moe")
+	src, err := bench.Open(source.Shape("tiny-moe"))
 	require.NoError(t, err)
 	real, err := src.Load(t.Context(), "Q8_0", nil)
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,47 +9,47 @@ import (
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/catalog"
 )
 
-// Source is what models are made of: a file or a folder, a model in memory, or a shape.
-type Source struct {
+// Subject is what models to be measured are made of: a file, a folder, a model in memory, or a shape.
+type Subject struct {
 	Name     string
 	Path     string // of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
 	Experts  int    // of a layer, 0 for a dense model
 	Warnings []string
 
-	data  []byte         // of a model in memory
-	shape *catalog.Shape // of one without weights
+	source *source.Source // of one with weights
+	data   []byte         // where those are in memory because Load made them
+	shape  *catalog.Shape // of one without
 }
 
 // ShapeLevel is the recipe that a shape is made in where none is named.
 const ShapeLevel = "Q4_K_M"
 
-// File is the source of a GGUF file, or of the folder of a checkpoint. It is opened to see whether it can be.
-func File(path string) (*Source, error) { return check(&Source{Name: path, Path: path}) }
-
-// Bytes is the source of a GGUF file in memory, which must not change.
-func Bytes(name string, data []byte) (*Source, error) { return check(&Source{Name: name, data: data}) }
-
-// Shape is the source of models of a known shape (see package catalog) with random weights.
-func Shape(name string) (*Source, error) {
-	s, err := catalog.Find(name)
-	if err != nil {
-		return nil, err
+// Open makes a subject of a source. A model is opened to see whether it can be; a known shape stands
+// for models of that shape with random weights (see package catalog).
+func Open(s *source.Source) (*Subject, error) {
+	if s.Kind() == source.KindShape {
+		shape, err := catalog.Find(s.Name())
+		if err != nil {
+			return nil, err
+		}
+		return Of(shape)
 	}
-	return Of(s)
+	return check(&Subject{Name: s.Name(), Path: s.Path(), source: s})
 }
 
 // Of is the source of models of a shape.
-func Of(s catalog.Shape) (*Source, error) {
+func Of(s catalog.Shape) (*Subject, error) {
 	c, err := s.Config()
-	return &Source{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
+	return &Subject{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
 }
 
 // check fills in what an open model tells.
-func check(s *Source) (*Source, error) {
+func check(s *Subject) (*Subject, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
 		return nil, err
@@ -59,17 +58,14 @@ func check(s *Source) (*Source, error) {
 	return s, m.Close()
 }
 
-func (s *Source) open(o goinfer.Options) (*goinfer.Model, error) {
-	if s.Path != "" {
-		return goinfer.Open(s.Path, o)
-	}
-	o.Overcommit = true // the weights are in memory
-	return goinfer.OpenBytes(s.Name, s.data, o)
+func (s *Subject) open(o goinfer.Options) (*goinfer.Model, error) {
+	o.Overcommit = s.source.Kind() == source.KindMemory // it is there already
+	return goinfer.OpenSource(s.source, o)
 }
 
 // Load makes a model: level "" takes the weights as they are, or ShapeLevel of a shape; any other name of a recipe or format has them quantised, in memory. done, if not
 // nil, is called as that goes on.
-func (s *Source) Load(ctx context.Context, level string, done func(done, total int64)) (*Model, error) {
+func (s *Subject) Load(ctx context.Context, level string, done func(done, total int64)) (*Model, error) {
 	if s.shape == nil && level == "" {
 		return newModel(*s, s.Name)
 	}
@@ -81,7 +77,7 @@ func (s *Source) Load(ctx context.Context, level string, done func(done, total i
 		}
 		w, err = s.shape.Random(ctx, catalog.Random{Type: level, Done: done})
 	} else {
-		f, e := convert.Open(cmp.Or(s.Path, s.Name), s.data)
+		f, e := s.source.Open(ctx, gguf.Options{})
 		if e != nil {
 			return nil, e
 		}
@@ -95,27 +91,27 @@ func (s *Source) Load(ctx context.Context, level string, done func(done, total i
 	if err != nil {
 		return nil, err
 	}
-	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(level))
+	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(level))
 }
 
-// Open opens the GGUF file that the source is, without making a model of it. A shape has none.
-func (s *Source) Open() (*gguf.File, error) {
+// File opens the GGUF file that the subject is, without making a model of it. A shape has none.
+func (s *Subject) File(ctx context.Context) (*gguf.File, error) {
 	if s.shape != nil {
 		return nil, fmt.Errorf("%s is a shape without weights", s.Name)
 	}
-	return convert.Open(cmp.Or(s.Path, s.Name), s.data)
+	return s.source.Open(ctx, gguf.Options{})
 }
 
 // Data is the GGUF file in memory that Load makes for a level.
-func (s *Source) Data(ctx context.Context, level string) ([]byte, error) {
+func (s *Subject) Data(ctx context.Context, level string) ([]byte, error) {
 	m, err := s.Load(ctx, level, nil)
 	if err != nil {
 		return nil, err
 	}
-	if m.source.data == nil {
-		return nil, fmt.Errorf("%s is a file: want a level to have it in memory", s.Name)
+	if m.subject.data == nil {
+		return nil, fmt.Errorf("%s has its own types: want a level to have it in memory", s.Name)
 	}
-	return m.source.data, nil
+	return m.subject.data, nil
 }
 
 // CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.
@@ -130,12 +126,12 @@ type Model struct {
 	Params int64  // number of all weights
 	NCtx   int    // positions that the model was made for
 
-	source Source
-	work   work
-	vocab  int
+	subject Subject
+	work    work
+	vocab   int
 }
 
-func newModel(s Source, name string) (*Model, error) {
+func newModel(s Subject, name string) (*Model, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
 		return nil, err
@@ -147,15 +143,19 @@ func newModel(s Source, name string) (*Model, error) {
 	}
 	return &Model{
 		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, catalog.FormatWeights(n.Weights), kind), Size: n.Bytes, Params: n.Weights, NCtx: c.NCtx,
-		source: s, work: workOf(m.Info().Tensors), vocab: c.NVocab,
+		subject: s, work: workOf(m.Info().Tensors), vocab: c.NVocab,
 	}, m.Close()
 }
 
 // Open opens the model to be used.
-func (m *Model) Open(o goinfer.Options) (*goinfer.Model, error) { return m.source.open(o) }
+func (m *Model) Open(o goinfer.Options) (*goinfer.Model, error) { return m.subject.open(o) }
 
 // Close forgets the weights of a model in memory.
-func (m *Model) Close() { m.source.data = nil }
+func (m *Model) Close() {
+	if m.subject.data != nil {
+		m.subject.source, m.subject.data = source.Bytes(m.Name, nil), nil
+	}
+}
 
 // commonType is the type that most of the weights are in.
 func commonType(ts []goinfer.Tensor) string {
