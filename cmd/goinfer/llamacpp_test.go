@@ -63,9 +63,9 @@ var namesOf = map[string]string{
 --spec-ngram-mod-n-min= --spec-ngram-mod-n-max= --spec-ngram-mod-n-match=
 --spec-ngram-simple-size-n= --spec-ngram-simple-size-m= --spec-ngram-simple-min-hits=
 --spec-ngram-map-k-size-n= --spec-ngram-map-k-size-m= --spec-ngram-map-k-min-hits=
---spec-ngram-map-k4v-size-n= --spec-ngram-map-k4v-size-m= --spec-ngram-map-k4v-min-hits= --draft
---draft-n --draft-max --draft-min --draft-n-min --gpt-oss-20b-default --gpt-oss-120b-default
---vision-gemma-4b-default --vision-gemma-12b-default --spec-default=`,
+--spec-ngram-map-k4v-size-n= --spec-ngram-map-k4v-size-m= --spec-ngram-map-k4v-min-hits= --draft=
+--draft-n= --draft-max= --draft-min= --draft-n-min= --gpt-oss-20b-default --gpt-oss-120b-default
+--vision-gemma-4b-default --vision-gemma-12b-default --spec-default`,
 	"perplexity": `
 -h --help --usage --version -cl --cache-list --completion-bash -t= --threads= -tb=
 --threads-batch= -C= --cpu-mask= -Cr= --cpu-range= --cpu-strict= --prio= --poll= -Cb=

@@ -162,6 +162,38 @@ func TestCompletion(t *testing.T) {
 	require.Contains(t, r.out, "--mirostat-lr")
 }
 
+// TestCompletionBash: the script works in a bash without the package bash-completion.
+func TestCompletionBash(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil || testing.Short() || runtime.GOOS == "windows" {
+		t.Skip("wants bash, and starts processes")
+	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(dir, "goinfer")))
+	script := ok(t, command(t, "", "completion", "bash"))
+	for line, want := range map[string]string{
+		"goinfer run tiny-m":            "tiny-moe",
+		"goinfer expe":                  "experts",
+		"goinfer run --mirostat-l":      "--mirostat-lr",
+		"goinfer experts heatmap tiny-": "tiny-dense tiny-moe",
+	} {
+		words := strings.Fields(line)
+		cmd := exec.Command(bash, "--norc", "--noprofile", "-c", script+`
+COMP_LINE="$1"; COMP_POINT=${#1}; COMP_TYPE=9; COMP_KEY=9; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+compopt() { :; }
+__start_goinfer
+for c in "${COMPREPLY[@]}"; do echo ${c%% *}; done`, "bash", line)
+		cmd.Args = append(cmd.Args, words...)
+		cmd.Env = append(os.Environ(), asCommand+"=1", "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
+	}
+}
+
 func TestModels(t *testing.T) {
 	t.Chdir(t.TempDir())
 	names := embedded.Names()

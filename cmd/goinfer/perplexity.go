@@ -164,6 +164,8 @@ func writePerplexity(out io.Writer, r eval.Result) {
 func writeComparison(out io.Writer, c eval.Comparison) {
 	writePerplexity(out, c.Result)
 	fmt.Fprintf(out, "of the base\t%.4f\n", c.BasePPL)
+	ratio := math.Exp(c.LogRatio)
+	fmt.Fprintf(out, "ratio\t%.6f ± %.6f, its logarithm %.6f ± %.6f\n", ratio, ratio*c.LogRatioError, c.LogRatio, c.LogRatioError)
 	fmt.Fprintf(out, "KL divergence\t%.6f ± %.6f, median %.6f, 90%% %.6f, 99%% %.6f, 99.9%% %.6f, most %.6f\n",
 		c.KLMean, c.KLError, c.KLMedian, c.KLP90, c.KLP99, c.KLP999, c.KLMax)
 	fmt.Fprintf(out, "same top token\t%.3f ± %.3f %%\n", 100*c.Top1, 100*c.Top1Error)

@@ -372,7 +372,7 @@ func writeCompared(out io.Writer, c *plan.Comparison) {
 	t.Flush()
 }
 
-// byteSize is a flag of a number of bytes: 80GB, 80GiB, 512M.
+// byteSize is a flag of a number of bytes with its unit: 80GB, 80GiB, 512M.
 type byteSize int64
 
 func (b *byteSize) Type() string { return "SIZE" }
@@ -388,8 +388,8 @@ var sizePattern = regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$`)
 
 func (b *byteSize) Set(s string) error {
 	m := sizePattern.FindStringSubmatch(s)
-	if m == nil {
-		return fmt.Errorf("want a size such as 80GB or 512MiB, found %q", shorten(s, 40))
+	if m == nil || m[2] == "" && !strings.HasSuffix(strings.ToLower(s), "b") {
+		return fmt.Errorf("want a size with its unit, such as 80GB or 512MiB, found %q", shorten(s, 40))
 	}
 	v, err := strconv.ParseFloat(m[1], 64)
 	if err != nil {
