@@ -23,6 +23,7 @@ var dashes = map[string]string{
 var aliases = map[string]string{
 	"n-predict": "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
 	"output": "out", "outfile": "out", "outtype": "type", "escape": "escapes", "direct-io": "no-mmap", "usage": "help",
+	"ctx": "ctx-size", "batch": "n-parallel", "kv": "cache-type", // of plan, as they were called before
 }
 
 // canonical finds a flag by any of its names, underscores for dashes included.
@@ -120,8 +121,12 @@ func spelled(fs *pflag.FlagSet, name string) (string, bool) {
 	if long, ok := strings.CutPrefix(name, "--"); ok {
 		return name, fs.Lookup(long) != nil
 	}
-	if long, ok := dashes[name]; ok && fs.Lookup(long) != nil {
-		return "--" + long, true
+	if long, ok := dashes[name]; ok {
+		if fs.Lookup(long) != nil {
+			return "--" + long, true
+		} else if strings.HasPrefix(long, "cache-type-") && fs.Lookup("cache-type") != nil {
+			return "--cache-type", true // of plan, which has one format for keys and values
+		}
 	}
 	letters := name[1:]
 	if len(letters) > 1 && fs.Lookup(letters) != nil {

@@ -24,7 +24,7 @@ type benchFlags struct {
 	levels                      []string
 	repetitions                 int
 	delay                       int
-	noWarmup, noProbe           bool
+	noWarmup, noProbe, json     bool
 	out, outErr                 benchFormat
 	against                     string
 }
@@ -76,6 +76,7 @@ weather, and tells how many times faster this one is, with a 95 % interval.`,
 	fs.IntVarP(&f.repetitions, "repetitions", "r", 5, "measurements of each test")
 	fs.StringVar(&f.against, "against", "", "`PATH` of another engine's llama-bench, to compare with")
 	fs.VarP(&f.out, "out", "o", "`FORMAT` of the output: "+strings.Join(benchFormats, ", "))
+	fs.BoolVar(&f.json, "json", false, "the same as -o json")
 	fs.Var(&f.outErr, "output-err", "`FORMAT` of a second output, to standard error (-oe)")
 	fs.IntVar(&f.delay, "delay", 0, "seconds to wait before each test")
 	fs.BoolVar(&f.noWarmup, "no-warmup", false, "measure from the first run on")
@@ -96,6 +97,12 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("-r, --repetitions: want at least 1, found %d", f.repetitions)
 	case f.delay < 0:
 		return usagef("--delay: want at least 0, found %d", f.delay)
+	}
+	if f.json {
+		if cmd.Flags().Changed("out") && f.out != "json" {
+			return usagef("--json and -o %s: want one of them", f.out)
+		}
+		f.out = "json"
 	}
 	r := bench.Runner{Repetitions: f.repetitions, Warmup: !f.noWarmup, Probe: !f.noProbe, Delay: time.Duration(f.delay) * time.Second}
 	if f.against != "" {
@@ -211,7 +218,10 @@ func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.S
 		for _, w := range s.Warnings {
 			note(cmd, "%s: %s", s.Name, w)
 		}
-		for _, c := range cases {
+		if s.Encoder && !f.gen.set {
+			note(cmd, "%s reads texts as a whole and generates none: only prompts are measured", s.Name)
+		}
+		for _, c := range f.casesOf(s, cases) {
 			if err := c.Check(s); err != nil {
 				return nil, err
 			}
@@ -219,6 +229,15 @@ func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.S
 		sources = append(sources, s)
 	}
 	return sources, nil
+}
+
+// casesOf are the cases for a model: of one that reads texts as a whole those without generation,
+// unless that is asked for.
+func (f *benchFlags) casesOf(s *bench.Subject, cases []bench.Case) []bench.Case {
+	if !s.Encoder || f.gen.set {
+		return cases
+	}
+	return slices.DeleteFunc(slices.Clone(cases), func(c bench.Case) bool { return c.Gen > 0 && c.Prompt == 0 })
 }
 
 // benchSource is what MODEL names: a file or a built-in model, or else a shape.
@@ -243,7 +262,7 @@ func (f *benchFlags) measure(cmd *cobra.Command, r *bench.Runner, sources []*ben
 			if err != nil {
 				return err
 			}
-			for _, c := range cases {
+			for _, c := range f.casesOf(s, cases) {
 				res, err := benchCase(cmd, r, m, c)
 				if err != nil {
 					return err

@@ -310,8 +310,11 @@ func (f *benchFlags) columns() []column {
 			column{"of peak", 7, false, func(r *bench.Result) string { return percent(r.PeakFraction) }},
 			column{"GB/s", 6, false, func(r *bench.Result) string { return known(r.GBs, "%.1f") }},
 			column{"of bandwidth", 16, false, func(r *bench.Result) string {
-				if r.BandwidthFraction == 0 {
+				switch {
+				case r.BandwidthFraction == 0:
 					return ""
+				case r.BandwidthFraction > 1: // weights that stay in the processor's caches
+					return "in the cache"
 				}
 				return fmt.Sprintf("%s of %.1f", percent(r.BandwidthFraction), r.BandwidthGBs)
 			}})

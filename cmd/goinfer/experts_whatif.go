@@ -29,7 +29,7 @@ router ask for, the most probable token each time. Then it goes along the first 
 each of its tokens what either way makes of it: the Kullback–Leibler divergence of the distributions
 of the next token in nats, the token's probabilities, and what the other way finds most probable.`,
 		Example: `  goinfer experts whatif --experts-top-k 1 "Once upon a time"
-  goinfer experts whatif --experts-ban 3,5 --experts-layers 2-3 "The sun rises in the"`,
+  goinfer experts whatif --experts-ban 3,5 --experts-layers 2-3 "The sun is"`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()

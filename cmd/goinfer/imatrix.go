@@ -26,8 +26,8 @@ func newImatrix() *cobra.Command {
 		Long: `Evaluates a text in chunks of 512 tokens (-c), measures how much each column of each matrix is
 used, and writes that to OUT: an importance matrix as llama-imatrix writes it, in GGUF, for
 quantize --imatrix. MODEL is best in F16 or BF16. OUT appears when it is complete.`,
-		Example: `  goinfer imatrix model-f16.gguf -f text.txt -o model.imatrix.gguf
-  goinfer quantize model-f16.gguf model-iq2_xs.gguf iq2_xs --imatrix model.imatrix.gguf`,
+		Example: `  goinfer imatrix model-f16.gguf -f text.txt -o imatrix.gguf
+  goinfer quantize model-f16.gguf small.gguf iq2_xs --imatrix imatrix.gguf`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}

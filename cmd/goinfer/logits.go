@@ -103,11 +103,10 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 func (f *logitsFlags) tokens(cmd *cobra.Command) ([]int32, error) {
 	list := f.ids
 	if list == "-" {
-		data, err := await(cmd.Context(), func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) })
-		if err != nil {
+		var err error
+		if list, err = readText(cmd, "-", true); err != nil {
 			return nil, err
 		}
-		list = string(data)
 	}
 	list = strings.TrimSpace(list)
 	if inner, ok := strings.CutPrefix(list, "["); ok {

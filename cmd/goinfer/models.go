@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"strings"
 
@@ -56,14 +55,6 @@ func checkText(arg, what string) error {
 	return usagef("%w%s", err, instead)
 }
 
-// fileError is an error of the system with the path first.
-func fileError(err error) error {
-	if p, ok := err.(*fs.PathError); ok {
-		return fmt.Errorf("%s: %w", p.Path, p.Err)
-	}
-	return err
-}
-
 func (n modelSource) tokenizer(ctx context.Context) (*goinfer.Tokenizer, error) {
 	return goinfer.OpenTokenizer(ctx, n.Source)
 }
@@ -101,6 +92,8 @@ func modelAndTextOr(cmd *cobra.Command, usual, flag string, given bool, what str
 		return flag, nil, nil
 	case len(args) == 0:
 		return usual, nil, nil
+	case given && strings.ContainsAny(args[0], " \t\n") && !isModel(args[0]):
+		return "", nil, usagef("there is more than one %s: %s and an argument, %q", what, strings.Join(textFlags(cmd), " and "), shorten(args[0], 40))
 	case given || isModel(args[0]):
 		return args[0], nil, nil
 	}

@@ -65,7 +65,7 @@ each layer leaves behind, and so tells where in the stack an answer appears (the
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, routingHeading, f.routing.add)
 	chain := fs.Lookup("samplers")
-	chain.Usage = "show what the samplers remove; =`NAMES` sets their order, separated by \";\" (default\n" + `"` + usualChain + `")`
+	chain.Usage = "show what the samplers remove; =`NAMES` sets their order, separated by \";\" (default " + usualOrder + ")"
 	chain.NoOptDefVal = "on"
 	return cmd
 }

@@ -42,7 +42,7 @@ are active; everything else is, the embedding too.`,
 		Example: `  goinfer params llama-2-7b
   goinfer params mixtral-8x7b --json | jq .active
   goinfer params model.gguf --layers
-  goinfer params https://huggingface.co/ggml-org/models/resolve/main/tinyllamas/stories15M-q4_0.gguf`,
+  goinfer params https://example.org/models/stories15M-q4_0.gguf`,
 		ValidArgsFunction: completeNamed,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}

@@ -55,7 +55,7 @@ foretold beside what was measured.
 
 With --memory or --rate and no MODEL it lists the known models that would do, the largest first.`,
 		Example: `  goinfer plan llama-2-7b
-  goinfer plan llama-2-70b --ctx 4096,32768 --batch 1,16 --type f16 --no-speed
+  goinfer plan llama-2-70b -c 4096,32768 -npl 1,16 --type f16 --no-speed
   goinfer plan llama-3.1-405b --device-mem 80GB --no-speed
   goinfer plan model.gguf --measure
   goinfer plan --memory 16GB --rate 10`,
@@ -64,9 +64,9 @@ With --memory or --rate and no MODEL it lists the known models that would do, th
 	}
 	fs := cmd.Flags()
 	fs.StringSliceVar(&f.types, "type", nil, "`TYPES` of the weights, the first one's speed is foretold (default a file's own, or Q4_K_M)")
-	fs.Var(&f.contexts, "ctx", "contexts (default some up to the model's)")
-	fs.Var(&f.batch, "batch", "sequences side by side")
-	fs.Var(&f.cache, "kv", "format of the cache: "+cacheTypeNames())
+	fs.VarP(&f.contexts, "ctx-size", "c", "contexts (default some up to the model's)")
+	fs.VarP(&f.batch, "n-parallel", "b", "sequences side by side (-npl)")
+	fs.Var(&f.cache, "cache-type", "format of the cache: "+cacheTypeNames()+" (-ctk)")
 	fs.Var(&f.device, "device-mem", "memory of an accelerator, such as 80GB: how many of them does the model need?")
 	fs.Var(&f.memory, "memory", "choose a model of at most so much memory, such as 16GB (default what is available)")
 	fs.Float64Var(&f.rate, "rate", 0, "choose a model of at least so many tokens a second")
@@ -83,9 +83,9 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	case f.threads < 0 || f.threads > goinfer.MaxThreads:
 		return usagef("-t, --threads: want 0 to %d, found %d", goinfer.MaxThreads, f.threads)
 	case slices.Contains(f.contexts.values, 0):
-		return usagef("--ctx: want at least 1, found 0")
+		return usagef("-c, --ctx-size: want at least 1, found 0")
 	case slices.Contains(f.batch.values, 0):
-		return usagef("--batch: want at least 1, found 0")
+		return usagef("-npl, --n-parallel: want at least 1, found 0")
 	case f.measure && f.noSpeed:
 		return usagef("--measure compares speed, which --no-speed leaves out")
 	case math.IsNaN(f.rate) || f.rate < 0:
@@ -211,7 +211,7 @@ func (f *planFlags) compare(cmd *cobra.Command, name string, m *params.Model, p 
 
 // checkChoose refuses what a choice among known models cannot heed.
 func (f *planFlags) checkChoose(cmd *cobra.Command) error {
-	for _, name := range []string{"batch", "device-mem", "no-speed", "measure"} {
+	for _, name := range []string{"n-parallel", "device-mem", "no-speed", "measure"} {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s is for one model, and none is named: --memory and --rate choose one by its speed", name)
 		}

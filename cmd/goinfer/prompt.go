@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // texts are the flags that a text may come from.
@@ -37,7 +38,10 @@ func (t *texts) addEscapes(fs *pflag.FlagSet, further ...string) {
 }
 
 // given lists the flags that say where the text is.
-func (t *texts) given(cmd *cobra.Command) []string {
+func (t *texts) given(cmd *cobra.Command) []string { return textFlags(cmd) }
+
+// textFlags lists the flags of a command that were given and say where a text is.
+func textFlags(cmd *cobra.Command) []string {
 	var from []string
 	for _, name := range []string{"prompt", "file", "binary-file"} {
 		if cmd.Flags().Changed(name) {
@@ -102,7 +106,7 @@ func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 		return readAll(f, path, info.Size())
 	})
 	if err != nil {
-		return "", fileError(err)
+		return "", faults.System(err)
 	}
 	if !exact {
 		if line, ok := strings.CutSuffix(text, "\n"); ok {

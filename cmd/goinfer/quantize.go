@@ -36,8 +36,9 @@ M too. Sizes are those of llama-quantize, and so are the bytes of most files.
 OUT appears when it is complete; - means standard output. How large the weights are and were is printed
 in the end; --dry-run prints it without writing.`,
 		Example: `  goinfer quantize model-f16.gguf model-q4_k_m.gguf q4_k_m
-  goinfer quantize model-f16.gguf model-iq2_xs.gguf iq2_xs --imatrix model.imatrix.gguf
-  goinfer quantize model-f16.gguf out.gguf q4_k --tensor-type attn_v=q8_0 --tensor-type 'blk\.[01]\.ffn_down=q6_k'
+  goinfer quantize model-f16.gguf small.gguf iq2_xs --imatrix imatrix.gguf
+  goinfer quantize model-f16.gguf out.gguf q4_k --tensor-type attn_v=q8_0 \
+    --tensor-type 'blk\.[01]\.ffn_down=q6_k'
   goinfer quantize tiny-dense q2_k --dry-run`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },

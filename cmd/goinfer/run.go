@@ -53,7 +53,7 @@ with id, text and log-probability, and "end" with the reason and the times.`,
   goinfer run model.gguf -n 100 -f story.txt
   goinfer run model.gguf --stop . -s 42 -v "The capital of France is"
   goinfer run model.gguf --json-schema-file s.json "A person, as JSON: "
-  goinfer run --json -n 3 "The sun rises in the" | jq -c 'select(.id) | [.id, .text]'
+  goinfer run --json -n 3 "The sun rises in the" | jq -r .text
   echo "Once upon a time" | goinfer run`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
