@@ -17,7 +17,7 @@ import (
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
 	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"nn", "study/probe", "quant", "source", "tensor",
+	"nn", "study/bench", "study/probe", "study/size", "quant", "source", "tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -48,6 +48,7 @@ var privateWords = map[string]string{
 var fieldWords = map[string]bool{
 	"internal/par join":   true, // fork and join
 	"nn Act":              true, // the activation function
+	"study/bench Measure": true, // measures a case
 	"study/probe Measure": true, // measures the machine
 }
 

@@ -1,8 +1,9 @@
 // Package convert turns models into files, in the types that they are in or in others.
 //
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open one, which package source finds by its name, by the recipes of llama-quantize:
 //
-//	f, err := convert.Open("Llama-3.2-1B", nil)
+//	s, err := source.Resolve("Llama-3.2-1B")
+//	f, err := s.Open(ctx, gguf.Options{})
 //	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
 //	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
 //
@@ -26,13 +27,13 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -94,11 +95,12 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		return nil, fault.In(f.Path(), err)
 	}
 	if f.Composed() {
-		if err := goinfer.Check(f); err != nil {
-			return nil, err
+		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
+		if _, err := arch.Build(model.Outline(c, has)); err != nil {
+			return nil, fault.Bad(f.Path(), err)
 		}
 	}
-	types, recipe, err := typesOf(f, c, o, false)
+	types, ftype, err := typesOf(f, c, o, false)
 	if err != nil {
 		return nil, fault.In(f.Path(), err)
 	}
@@ -116,8 +118,8 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		v, _ := f.Value(key)
 		set(key, v)
 	}
-	if o.Type != "" && recipe.Valid() {
-		set("general.file_type", uint32(recipe))
+	if o.Type != "" && ftype.Valid() {
+		set("general.file_type", uint32(ftype))
 	}
 	set("general.quantization_version", quant.FormatVersion)
 	if o.Importance != nil {
@@ -142,9 +144,9 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 }
 
 // choose gives every tensor its type.
-func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.Type, quant.FileType, error) {
+func choose(o Options, info ModelInfo, tensors []gguf.Tensor) ([]quant.Type, gguf.FileType, error) {
 	if o.Type != "" {
-		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
+		return ChooseTypes(o.Type, o.Pure, info, tensors)
 	}
 	types := make([]quant.Type, len(tensors))
 	for i := range tensors {
@@ -165,10 +167,10 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 // Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, mem.Size(w.Size()), mem.Size(have), why, fault.ErrMemory)
 	}
 	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, mem.Size(w.Size()))
 	}
 	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
 	_, err := w.WriteTo(b)
@@ -180,18 +182,17 @@ const largestBlock = 256
 
 // typesOf chooses the types of the tensors of f; whole chooses as if all rows were a whole number of
 // blocks, and so what the types would be if none had to be replaced for that.
-func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type, quant.FileType, error) {
-	ask := make([]quant.Tensor, len(f.Tensors()))
-	for i, t := range f.Tensors() {
-		shape := slices.Clone(t.Shape)
-		if whole && len(shape) > 0 {
+func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type, gguf.FileType, error) {
+	tensors := slices.Clone(f.Tensors())
+	for i := range tensors {
+		if shape := slices.Clone(tensors[i].Shape); whole && len(shape) > 0 {
 			shape[0] = (shape[0] + largestBlock - 1) / largestBlock * largestBlock
+			tensors[i].Shape = shape
 		}
-		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: shape}
 	}
-	facts, used := c.Facts(), make([]bool, len(o.Overrides))
-	facts.Importance = o.Importance != nil
-	facts.Override = func(name string) (quant.Type, bool) {
+	info, used := InfoOf(c), make([]bool, len(o.Overrides))
+	info.Importance = o.Importance != nil
+	info.Override = func(name string) (quant.Type, bool) {
 		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
 		if i < 0 {
 			return 0, false
@@ -199,11 +200,11 @@ func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type,
 		used[i] = true
 		return o.Overrides[i].Type, true
 	}
-	types, recipe, err := choose(o, facts, ask)
+	types, ftype, err := choose(o, info, tensors)
 	if i := slices.Index(used, false); err == nil && i >= 0 {
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
-	return types, recipe, err
+	return types, ftype, err
 }
 
 // fallbacks is a line about the matrices whose rows are no whole number of the blocks that they would
@@ -237,7 +238,7 @@ func fallbacks(f *gguf.File, w *gguf.Writer, o Options) string {
 // Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
-	m, err := quant.ParseFileType(o.Type)
+	m, err := gguf.ParseFileType(o.Type)
 	for i, t := range w.Tensors() {
 		from := f.Tensors()[i].Type
 		if t.Type == from {
@@ -246,7 +247,7 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		if from.Group() != 0 && t.Type.Group() != 0 {
 			again = append(again, t.Name)
 		}
-		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && m.NeedsImportance(t.Name, t.Type) {
+		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && needsImportance(m, t.Name, t.Type) {
 			poor = append(poor, t.Name)
 		}
 	}
@@ -395,9 +396,6 @@ func (j *job) Run(row, worker int) {
 		j.err.Store(&err)
 	}
 }
-
-// CheckType returns an error that lists what there is if [Options.Type] cannot be name.
-func CheckType(name string, pure bool) error { return quant.CheckTypes(name, pure) }
 
 // Sum is what the tensors of one type in a file come to.
 type Sum struct {

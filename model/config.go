@@ -9,7 +9,6 @@ import (
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
-	"github.com/goinfer/goinfer/quant"
 )
 
 // ErrUnsupported marks files that are sound but ask for what the engine lacks.
@@ -140,11 +139,6 @@ func (c Config) Turns(i int) bool { return c.RopePattern == nil || c.RopePattern
 // HasExperts reports whether layer i has experts.
 func (c Config) HasExperts(i int) bool {
 	return c.NExpert > 0 && i >= c.NLeadDense && (i+1)%max(1, c.MoEStep) == 0
-}
-
-// Facts are what a recipe of types asks of a model.
-func (c Config) Facts() quant.ModelInfo {
-	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
 // Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.

@@ -16,7 +16,7 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// tensors is a Source in memory.
+// tensors is a TensorSource in memory.
 type tensors map[string]SourceTensor
 
 func (s tensors) Tensor(name string) (SourceTensor, bool) { t, ok := s[name]; return t, ok }

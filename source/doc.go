@@ -15,7 +15,7 @@
 //     llama.cpp spells them.
 //   - [Register] adds names. As formats of package image do, packages that know models by name
 //     register themselves when they are imported: cmd/goinfer/embedded its two small models,
-//     study/catalog the shapes of known ones.
+//     study/size the shapes of known ones.
 //
 // The formats themselves are known to packages gguf and hf.
 //

@@ -48,6 +48,7 @@ type Source struct {
 	url    string // of KindRemote, and of KindConfig on a server
 
 	overrides []Override
+	notes     []string // for whoever opens it
 }
 
 // Bytes is the source of a GGUF file in memory, such as an embedded one; name is what errors call
@@ -72,6 +73,13 @@ func Shape(name string) *Source {
 func (s *Source) Named(name, origin string) *Source {
 	c := *s
 	c.name, c.origin = name, origin
+	return &c
+}
+
+// Noted returns the source with lines that are among the notes of the file it is opened as.
+func (s *Source) Noted(lines ...string) *Source {
+	c := *s
+	c.notes = slices.Concat(s.notes, lines)
 	return &c
 }
 
@@ -192,6 +200,9 @@ func (s *Source) open(ctx context.Context, o gguf.Options) (f *gguf.File, err er
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, line := range s.notes {
+		f.AddNote(line)
 	}
 	if err := s.override(f); err != nil {
 		return nil, errors.Join(err, f.Close())

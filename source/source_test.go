@@ -22,7 +22,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/source"
-	_ "github.com/goinfer/goinfer/study/catalog"
+	_ "github.com/goinfer/goinfer/study/size"
 )
 
 // file is a GGUF file with some metadata and one tensor.

@@ -13,8 +13,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // paramsFlags are the flags of params.
@@ -36,7 +35,7 @@ MODEL is a GGUF file, the folder of a checkpoint, a config.json, the address of 
 config.json on a web server, of which only the beginning is read, the name of a model that is built
 in, or the name of a known one:
 
-` + wrapped(catalog.Names(), 77) + `
+` + wrapped(size.ShapeNames(), 77) + `
 The tensors counted are those that the model is computed with. Of experts, those chosen for a token
 are active; everything else is, the embedding too.`,
 		Example: `  goinfer params llama-2-7b
@@ -62,7 +61,7 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.Report()
+	r, err := m.Breakdown()
 	if err != nil {
 		return err
 	}
@@ -79,18 +78,18 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // findParams is what MODEL names, of which no weight is needed.
-func findParams(ctx context.Context, name string) (*params.Model, error) {
+func findParams(ctx context.Context, name string) (*size.Layout, error) {
 	s, err := find(name)
 	if err != nil {
 		return nil, err
 	}
-	return await(ctx, func() (*params.Model, error) { return params.Open(ctx, s.Source) })
+	return await(ctx, func() (*size.Layout, error) { return size.Open(ctx, s.Source) })
 }
 
 // completeNamed completes MODEL where names of known models will do.
 func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	names, directive := completeModel(cmd, args, prefix)
-	for _, n := range catalog.Names() {
+	for _, n := range size.ShapeNames() {
 		if len(args) == 0 && strings.HasPrefix(n, prefix) && embedded.Model(n) == nil {
 			names = append(names, n)
 		}
@@ -101,15 +100,15 @@ func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, 
 // componentName is a component as people read it.
 func componentName(name string) string {
 	switch name {
-	case params.AttentionKV:
+	case size.AttentionKV:
 		return "attention, compressed K and V"
-	case params.AttentionQ, params.AttentionK, params.AttentionV, params.AttentionO:
+	case size.AttentionQ, size.AttentionK, size.AttentionV, size.AttentionO:
 		return "attention " + strings.ToUpper(strings.TrimPrefix(name, "attention_"))
 	}
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-func writeParams(out io.Writer, r *params.Report, layers bool) {
+func writeParams(out io.Writer, r *size.Breakdown, layers bool) {
 	writeHyper(out, r)
 	fmt.Fprintln(out)
 	t := table(out)
@@ -140,7 +139,7 @@ func writeParams(out io.Writer, r *params.Report, layers bool) {
 	}
 }
 
-func writeHyper(out io.Writer, r *params.Report) {
+func writeHyper(out io.Writer, r *size.Breakdown) {
 	t := table(out)
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	h := r.Hyper
@@ -149,24 +148,24 @@ func writeHyper(out io.Writer, r *params.Report) {
 		about = r.About + ", architecture " + r.Architecture
 	}
 	row("model", "%s: %s", printable(r.Name), printable(about))
-	row("parameters", "%s (%s)", grouped(r.Total), catalog.FormatWeights(r.Total))
+	row("parameters", "%s (%s)", grouped(r.Total), size.FormatCount(r.Total))
 	if r.Active != r.Total {
-		row("active", "%s (%s), %.1f %%: %d of %d experts for each token", grouped(r.Active), catalog.FormatWeights(r.Active), 100*float64(r.Active)/float64(r.Total), h.ExpertsUsed, h.Experts)
+		row("active", "%s (%s), %.1f %%: %d of %d experts for each token", grouped(r.Active), size.FormatCount(r.Active), 100*float64(r.Active)/float64(r.Total), h.ExpertsUsed, h.Experts)
 	}
 	width := fmt.Sprintf("feed-forward %d", h.FF)
 	if h.Experts > 0 {
 		width = fmt.Sprintf("experts %d", h.ExpertFF)
 	}
 	shape := fmt.Sprintf("%s, %d wide", plural(h.Layers, "layer"), h.Embd)
-	if h.Heads > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
-		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.Heads, h.HeadDim, h.HeadsKV, width)
+	if h.NHead > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
+		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.NHead, h.HeadDim, h.NHeadKV, width)
 	}
 	row("shape", "%s", shape)
 	output := "no output matrix"
 	switch {
 	case r.Tied:
 		output = "the embedding is the output matrix too"
-	case slices.ContainsFunc(r.Components, func(c params.Component) bool { return c.Name == params.Output }):
+	case slices.ContainsFunc(r.Components, func(c size.Component) bool { return c.Name == size.Output }):
 		output = "an output matrix of its own"
 	}
 	row("vocabulary", "%d tokens, %s", h.Vocab, output)
@@ -174,8 +173,8 @@ func writeHyper(out io.Writer, r *params.Report) {
 	t.Flush()
 }
 
-// writeLayers tells of layers, those alike together.
-func writeLayers(out io.Writer, r *params.Report, tensors bool) {
+// writeLayers writes layers, those alike together.
+func writeLayers(out io.Writer, r *size.Breakdown, tensors bool) {
 	for _, g := range r.Groups() {
 		name := fmt.Sprintf("Layer %d", g.First)
 		if n := g.Last - g.First + 1; n > 1 {
@@ -209,7 +208,7 @@ func gigabytes(n int64) string {
 	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
 }
 
-func writeBytes(out io.Writer, r *params.Report) {
+func writeBytes(out io.Writer, r *size.Breakdown) {
 	fmt.Fprintf(out, "\nMemory of the weights (GB are 10⁹ bytes)\n")
 	t := table(out)
 	fmt.Fprintf(t, "  FP16, 2 bytes each\t%12s\t%s\n", gigabytes(r.Bytes.FP16), goinfer.Bytes(r.Bytes.FP16))
@@ -224,7 +223,7 @@ func writeBytes(out io.Writer, r *params.Report) {
 	t.Flush()
 }
 
-func writeCache(out io.Writer, r *params.Report) {
+func writeCache(out io.Writer, r *size.Breakdown) {
 	if len(r.Cache.Types) == 0 {
 		return
 	}

@@ -10,31 +10,32 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/source"
-	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/size"
 )
 
-// Subject is what models to be measured are made of: a file, a folder, a model in memory, or a shape.
+// Subject is what models to be measured are made of: a file, a folder, a model in memory, or a
+// shape.
 type Subject struct {
 	Name     string
-	Path     string // of the file; empty if there is none
+	Path     string // path of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
-	Experts  int    // of a layer, 0 for a dense model
-	Encoder  bool   // it reads texts as a whole, and generates none
+	Experts  int    // experts of a layer, 0 for a dense model
+	Encoder  bool   // reads texts as a whole, and generates none
 	Warnings []string
 
-	source *source.Source // of one with weights
-	data   []byte         // where those are in memory because Load made them
-	shape  *catalog.Shape // of one without
+	source *source.Source // a model with weights
+	data   []byte         // these weights, where Load made them in memory
+	shape  *size.Shape    // a shape, without weights
 }
 
-// ShapeLevel is the recipe that a shape is made in where none is named.
-const ShapeLevel = "Q4_K_M"
+// DefaultType is the type that a shape is made in where none is named.
+const DefaultType = "Q4_K_M"
 
-// Open makes a subject of a source. A model is opened to see whether it can be; a known shape stands
-// for models of that shape with random weights (see package catalog).
+// Open makes a subject of a source. A model is opened to see whether it can be; a known shape
+// stands for models of that shape with random weights (see package size).
 func Open(s *source.Source) (*Subject, error) {
 	if s.Kind() == source.KindShape {
-		shape, err := catalog.Find(s.Name())
+		shape, err := size.FindShape(s.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -44,12 +45,12 @@ func Open(s *source.Source) (*Subject, error) {
 }
 
 // Of is the source of models of a shape.
-func Of(s catalog.Shape) (*Subject, error) {
+func Of(s size.Shape) (*Subject, error) {
 	c, err := s.Config()
 	return &Subject{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
 }
 
-// check fills in what an open model tells.
+// check fills in what an open model reports.
 func check(s *Subject) (*Subject, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
@@ -65,35 +66,36 @@ func (s *Subject) open(o goinfer.Options) (*goinfer.Model, error) {
 	return goinfer.OpenSource(s.source, o)
 }
 
-// Load makes a model: level "" takes the weights as they are, or ShapeLevel of a shape; any other name of a recipe or format has them quantised, in memory. done, if not
-// nil, is called as that goes on.
-func (s *Subject) Load(ctx context.Context, level string, done func(done, total int64)) (*Model, error) {
-	if s.shape == nil && level == "" {
+// Load makes a model: fileType "" takes the weights as they are, or DefaultType of a shape; any
+// other name of a file type or format has them quantised, in memory. done, if not nil, is called as
+// that goes on.
+func (s *Subject) Load(ctx context.Context, fileType string, done func(done, total int64)) (*Model, error) {
+	if s.shape == nil && fileType == "" {
 		return newModel(*s, s.Name)
 	}
 	var w *gguf.Writer
 	var err error
 	if s.shape != nil {
-		if level == "" {
-			level = ShapeLevel
+		if fileType == "" {
+			fileType = DefaultType
 		}
-		w, err = s.shape.Random(ctx, catalog.Random{Type: level, Done: done})
+		w, err = s.shape.Random(ctx, size.RandomOptions{Type: fileType, Done: done})
 	} else {
 		f, e := s.source.Open(ctx, gguf.Options{})
 		if e != nil {
 			return nil, e
 		}
 		defer f.Close()
-		w, err = convert.Quantize(ctx, f, convert.Options{Type: level, Done: done})
+		w, err = convert.Quantize(ctx, f, convert.Options{Type: fileType, Done: done})
 	}
 	if err != nil {
 		return nil, err
 	}
-	data, err := convert.Bytes(s.Name+" as "+strings.ToUpper(level), w)
+	data, err := convert.Bytes(s.Name+" as "+strings.ToUpper(fileType), w)
 	if err != nil {
 		return nil, err
 	}
-	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, Encoder: s.Encoder, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(level))
+	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, Encoder: s.Encoder, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(fileType))
 }
 
 // File opens the GGUF file that the subject is, without making a model of it. A shape has none.
@@ -104,32 +106,32 @@ func (s *Subject) File(ctx context.Context) (*gguf.File, error) {
 	return s.source.Open(ctx, gguf.Options{})
 }
 
-// Data is the GGUF file in memory that Load makes for a level.
-func (s *Subject) Data(ctx context.Context, level string) ([]byte, error) {
-	m, err := s.Load(ctx, level, nil)
+// Data is the GGUF file in memory that Load makes for a file type.
+func (s *Subject) Data(ctx context.Context, fileType string) ([]byte, error) {
+	m, err := s.Load(ctx, fileType, nil)
 	if err != nil {
 		return nil, err
 	}
 	if m.subject.data == nil {
-		return nil, fmt.Errorf("%s has its own types: want a level to have it in memory", s.Name)
+		return nil, fmt.Errorf("%s has its own types: want a type to have it in memory", s.Name)
 	}
 	return m.subject.data, nil
 }
 
-// CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.
-func CheckLevel(level string) error { return quant.CheckTypes(level, false) }
+// CheckType returns an error that lists the file types if there is none of that name, nor a format.
+func CheckType(fileType string) error { return convert.CheckType(fileType, false) }
 
 // Model is a model to be measured.
 type Model struct {
-	Name   string // of the file, or of what is in memory
-	Path   string // of the file; empty if there is none
-	Type   string // such as "llama 1.10B Q4_K_M"
+	Name   string // name of the file, or of what is in memory
+	Path   string // path of the file; empty if there is none
+	Type   string // architecture, parameters and file type, such as "llama 1.10B Q4_K_M"
 	Size   int64  // bytes of all weights
 	Params int64  // number of all weights
 	NCtx   int    // positions that the model was made for
 
 	subject Subject
-	work    work
+	work    size.Work
 	vocab   int
 }
 
@@ -138,11 +140,11 @@ func newModel(s Subject, name string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, n := m.Info().Config, catalog.Count(m.Info().Tensors)
+	c, w := m.Info().Config, size.WorkOf(m.Info().Tensors)
 	kind := typeName(m.Info())
 	return &Model{
-		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, catalog.FormatWeights(n.Weights), kind), Size: n.Bytes, Params: n.Weights, NCtx: c.NCtx,
-		subject: s, work: workOf(m.Info().Tensors), vocab: c.NVocab,
+		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, size.FormatCount(w.Params), kind), Size: w.Bytes, Params: w.Params, NCtx: c.NCtx,
+		subject: s, work: w, vocab: c.NVocab,
 	}, m.Close()
 }
 
@@ -159,7 +161,7 @@ func (m *Model) Close() {
 // typeName is the file type that a model names, or the type of most of its weights. Where rows are
 // too short for the blocks of a file type, most weights are in another: then it names both.
 func typeName(info goinfer.Info) string {
-	common, named := commonType(info.Tensors), info.Recipe
+	common, named := commonType(info.Tensors), info.FileType
 	wide := strings.Contains(named, "_K") || strings.HasPrefix(named, "IQ") && named != "IQ4_NL" || strings.HasPrefix(named, "TQ")
 	switch {
 	case named == "":
@@ -180,46 +182,4 @@ func commonType(ts []goinfer.Tensor) quant.Type {
 		}
 	}
 	return most
-}
-
-// work is what the tensors of a model mean to memory and arithmetic.
-type work struct {
-	passBytes  int64 // read by a pass of one token
-	moe        bool  // passBytes holds for one token only: others choose other experts
-	int8, fma  int64 // multiply-adds of a prompt token, with quantised matrices and with others
-	head       int64 // multiply-adds of one row of logits
-	headIsInt8 bool
-}
-
-func workOf(ts []goinfer.Tensor) work {
-	w := work{passBytes: catalog.Count(ts).ActiveBytes}
-	for _, t := range ts {
-		part := t.Used != t.Of
-		lookup := part && (strings.HasPrefix(t.Name, "token_embd.") || strings.HasPrefix(t.Name, "position_embd.") || strings.HasPrefix(t.Name, "token_types."))
-		if len(t.Shape) < 2 || lookup {
-			continue
-		}
-		w.moe = w.moe || part
-		n := t.Elements() * int64(t.Used) / int64(t.Of)
-		isInt8 := t.Type.Group() != 0
-		switch {
-		case t.Name == "output.weight" || t.Name == "token_embd.weight":
-			w.head, w.headIsInt8 = w.head+n, isInt8
-		case isInt8:
-			w.int8 += n
-		default:
-			w.fma += n
-		}
-	}
-	return w
-}
-
-// ops are the operations of evaluating prompts of n tokens in so many sequences: of int8 dot products, and of float32 multiply-adds.
-func (w work) ops(n, sequences int) (int8, fma float64) {
-	int8, fma = 2*float64(w.int8)*float64(n)*float64(sequences), 2*float64(w.fma)*float64(n)*float64(sequences)
-	head := 2 * float64(w.head) * float64(sequences)
-	if w.headIsInt8 {
-		return int8 + head, fma
-	}
-	return int8, fma + head
 }
