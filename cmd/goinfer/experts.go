@@ -22,7 +22,7 @@ func newExperts() *cobra.Command {
 		Long: `Shows the routers of a mixture-of-experts model at work: which experts of each layer are chosen for
 each token of a text, with which weights, how evenly, and for which kinds of tokens; and what changes
 if other experts are chosen. Without MODEL the model is ` + defaultMoE + `.`,
-		Example: `  goinfer experts heatmap --html page.html "Once upon a time there was a little dog."
+		Example: `  goinfer experts heatmap --html page.html "Once upon a time"
   goinfer experts whatif --experts-top-k 1 "Once upon a time"`,
 		SuggestFor: []string{"moe", "router", "routing"},
 		Args:       cobra.ArbitraryArgs,
