@@ -16,7 +16,7 @@ var dashes = map[string]string{
 	"-tb": "threads-batch", "-ub": "ubatch-size", "-ctk": "cache-type-k", "-ctv": "cache-type-v",
 	"-bf": "binary-file", "-sp": "special", "-jf": "json-schema-file", "-lm": "load-mode",
 	"-pg": "prompt-gen", "-npl": "n-parallel", "-npp": "n-prompt", "-ntg": "n-gen",
-	"-oe": "output-err", "-dio": "no-mmap", "-sys": "system-prompt",
+	"-oe": "output-err", "-dio": "no-mmap", "-hf": "hf-repo", "-hfr": "hf-repo", "-sys": "system-prompt",
 }
 
 // aliases are further names of flags.

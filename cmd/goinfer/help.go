@@ -83,7 +83,7 @@ func writeHelp(cmd *cobra.Command) error {
 	return err
 }
 
-// reflow breaks the lines of paragraphs anew, so that none is longer than width. Lines that begin
+// reflow breaks the lines of paragraphs, so that none is longer than width. Lines that begin
 // with a space stay as they are.
 func reflow(text string, width int) string {
 	var b strings.Builder

@@ -176,7 +176,7 @@ func TestLlamaValues(t *testing.T) {
 		require.Equal(t, c.notes, strings.Join(a.ignored, " "), c.args)
 	}
 	for args, want := range map[string]string{
-		"run -hf a/b c":                     "-hf is not supported: models are files or folders here",
+		"run -mu x c":                       "-mu is not supported: a model is a path",
 		"run --lora a b":                    "--lora is not supported: adapters",
 		"run -sys a b":                      "-sys is not supported: this command continues one text",
 		"bench -embd 1":                     "-embd is not supported",

@@ -304,7 +304,7 @@ var llamaTables = []flagTable{
 --prefill-assistant
 --no-prefill-assistant
 `},
-			{"models are files or folders here: fetch it first, and name its path", `
+			{"a model is a path, a name that goinfer pull fetched, or -hf OWNER/REPO:TYPE", `
 -hf -hfr --hf-repo N
 -hff --hf-file N
 -hft --hf-token N

@@ -118,6 +118,7 @@ func TestRunWrong(t *testing.T) {
 		"more than one PROMPT: --prompt and --file":                 {"-p", "a", "-f", "b"},
 		"--tmp; did you mean --temp?":                               {"--tmp", "0", "a"},
 		"no flag -x;":                                               {"-x", "a"},
+		"--hf-repo: want OWNER/REPO":                                {"-hf", "a", "b"},
 		"--load-mode: want mmap, mlock or none":                     {"-lm", "fast", "a"},
 		"--threads: want at most 1024, found 5000":                  {"-t", "5000", "a"},
 		"-m, --model: want a model, found nothing":                  {"-m", "", "a"},

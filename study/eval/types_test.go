@@ -28,7 +28,8 @@ func subject(t *testing.T) (*bench.Subject, string) {
 	return s, string(text[:20_000])
 }
 
-// TestCompareTypes measures three types: the fewer the bits the smaller the weights, and the further the predictions.
+// TestCompareTypes measures three types: the fewer the bits the smaller the weights, and the
+// further the predictions.
 func TestCompareTypes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("several models in short mode")
