@@ -23,7 +23,7 @@ var dashes = map[string]string{
 var aliases = map[string]string{
 	"n-predict": "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
 	"output": "out", "outfile": "out", "outtype": "type", "escape": "escapes", "direct-io": "no-mmap", "usage": "help",
-	"ctx": "ctx-size", "batch": "n-parallel", "kv": "cache-type", // of plan, as they were called before
+	"ctx": "ctx-size", "batch": "n-parallel", "kv": "cache-type", // plan's former names
 }
 
 // canonical finds a flag by any of its names, underscores for dashes included.
@@ -45,8 +45,8 @@ type arguments struct {
 }
 
 // translate brings the arguments of a command into the form that the flags library reads: spellings
-// of llama.cpp as long ones, flags first, then "--" and the rest. So a text may begin with a dash if
-// it cannot be a flag ("- item"). Values of flags, and all after a "--", are left alone.
+// of llama.cpp as long ones, flags first, then "--" and the rest. So a text may begin with a dash
+// if it cannot be a flag ("- item"). Values of flags, and all after a "--", are left alone.
 func translate(root *cobra.Command, args []string) (arguments, error) {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return arguments{args: args}, nil
@@ -173,8 +173,8 @@ func takesValue(f *pflag.Flag) arity {
 	return required
 }
 
-// lastFlag is the flag that the argument after the argument a would be a value of, and whether there
-// is one. a is spelled as the flags library does, and has no "=" in it.
+// lastFlag is the flag that the argument after the argument a would be a value of, and whether
+// there is one. a is spelled as the flags library does, and has no "=" in it.
 func lastFlag(fs *pflag.FlagSet, a string) (*pflag.Flag, arity) {
 	if long, ok := strings.CutPrefix(a, "--"); ok {
 		f := fs.Lookup(long)

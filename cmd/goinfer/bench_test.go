@@ -21,8 +21,8 @@ import (
 )
 
 // quick are flags for a bench of tiny-dense that takes no time.
-func quick(more ...string) []string {
-	return append([]string{"bench", "-p", "6", "-n", "2", "-r", "2", "--no-probe"}, more...)
+func quick(further ...string) []string {
+	return append([]string{"bench", "-p", "6", "-n", "2", "-r", "2", "--no-probe"}, further...)
 }
 
 func TestBenchTable(t *testing.T) {
@@ -150,7 +150,7 @@ func TestBenchWrong(t *testing.T) {
 	fault(t, command(t, "", quick("-n", "600")...), "tiny-dense: tg600 takes 600 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-d", "510")...), "tiny-dense: pp6 @ d510 takes 516 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-m", "tiny-moe", "-n", "600", "stories15m")...), "tiny-moe: tg600 takes 600 positions")
-	fault(t, command(t, "", quick("nothing")...), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe), a known shape (goinfer synth --list)`)
+	fault(t, command(t, "", quick("nothing")...), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe), a downloaded model (goinfer list), a known shape (goinfer synth --list)`)
 	fault(t, command(t, "", quick(filepath.Join(dir, "no.gguf"))...), "no.gguf: ")
 	wrong(t, command(t, "", quick("-t", "2000")...), "goinfer: -t, --threads: want 1 to 1024, found 2000\n")
 	fault(t, command(t, "", quick("--against", filepath.Join(dir, "no"))...), filepath.Join(dir, "no")+": ")
@@ -225,7 +225,7 @@ echo '[{"build_commit":"abc123","n_prompt":6,"n_gen":0,"samples_ns":[6000000000]
 	fault(t, command(t, "", args...), "llama-bench: exit status 1: out of luck")
 }
 
-// Interrupted, it leaves whole JSON behind.
+// Interrupted, it leaves whole JSON after.
 func TestBenchInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent to a process here")

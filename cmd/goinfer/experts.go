@@ -117,11 +117,11 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 	if len(s.tokens) == 0 {
 		return nil, fmt.Errorf("%s: the text is empty, and the model has no token to begin one with", from.Name())
 	}
-	return s, f.cut(cmd, s, opts, room)
+	return s, f.truncate(cmd, s, opts, room)
 }
 
-// cut shortens a text to the tokens that are evaluated, and notes that.
-func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
+// truncate shortens a text to the tokens that are evaluated, and notes that.
+func (f *expertsFlags) truncate(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
 	if f.most == 0 {
 		return nil
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// overInputs are commands that write a file: MODEL and TEXT stand for what they read, OUT for what they write. Those without MODEL and TEXT read nothing.
+// overInputs are commands that write a file: MODEL and TEXT stand for what they read, OUT for what
+// they write. Those without MODEL and TEXT read nothing.
 var overInputs = map[string][]string{
 	"convert":         {"convert MODEL -o OUT", "convert --model MODEL --out OUT"},
 	"quantize":        {"quantize MODEL OUT q8_0", "quantize --model MODEL OUT q8_0", "quantize tiny-dense OUT q8_0 --imatrix TEXT"},

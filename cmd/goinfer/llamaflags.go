@@ -1,8 +1,8 @@
 package main
 
 // flagTable are flags of llama.cpp's programs, by what becomes of them. On a line stand the
-// spellings of one flag, then N if it takes a value, or ? if it may take one, which is then on, off,
-// auto or a number, and after = the values that ask for what happens here anyway.
+// spellings of one flag, then N if it takes a value, or ? if it may take one, which is then on,
+// off, auto or a number, and after = the values that ask for what happens here anyway.
 //
 // A flag that a command does have is that command's, whatever stands here.
 type flagTable struct {

@@ -110,8 +110,8 @@ func exitCode(ctx context.Context, cmd *cobra.Command, err error, began bool) in
 	return exitFault
 }
 
-// execute runs the command that the arguments ask for. A model's file that becomes shorter meanwhile
-// is an error like others, wherever it is noticed.
+// execute runs the command that the arguments ask for. A model's file that becomes shorter
+// meanwhile is an error like others, wherever it is noticed.
 func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
 	cmd = root
 	defer faults.Guard(&err)()
@@ -196,7 +196,8 @@ func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		v = info.Main.Version
 	}
-	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) { // what Go makes up as a version names it
+	// what Go makes up as a version names it
+	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) {
 		if modified {
 			rev += ", modified"
 		}

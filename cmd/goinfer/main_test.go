@@ -22,7 +22,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-// result is what a command left behind.
+// result is what a command left after.
 type result struct {
 	code     int
 	out, err string
@@ -57,7 +57,7 @@ func wrong(t *testing.T, r result, want string) {
 	require.Contains(t, r.err, want)
 }
 
-// fault requires a fault, told in one line.
+// fault requires a fault, reported in one line.
 func fault(t *testing.T, r result, want string) {
 	t.Helper()
 	require.Equal(t, exitFault, r.code, "%+v", r)
@@ -263,8 +263,8 @@ func TestModelOrText(t *testing.T) {
 	wrong(t, command(t, "", "inspect", "-m", "tiny-dense", "tiny-moe"), "want one model, found 2")
 }
 
-// TestOneWord: a word that could be the name of a model is no prompt unless -p says so, and neither is
-// the name of something that is there; standard input is never dropped for it.
+// TestOneWord: a word that could be the name of a model is no prompt unless -p says so, and neither
+// is the name of something that is there; standard input is never dropped for it.
 func TestOneWord(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("story", []byte("Once upon a time"), 0o644))
@@ -338,7 +338,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// TestNamedLikePackages: what a file is called is said, whatever else goes by that name.
+// TestNamedLikePackages: what a file is called is reported, whatever else goes by that name.
 func TestNamedLikePackages(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"model", "gguf", "nn", "sample", "engine"} {
@@ -353,7 +353,8 @@ func TestNamedLikePackages(t *testing.T) {
 	}
 }
 
-// TestFieldFlags: each field of the library that a flag sets is called by that flag, and by what the user wrote alone.
+// TestFieldFlags: each field of the library that a flag sets is called by that flag, and by what
+// the user wrote alone.
 func TestFieldFlags(t *testing.T) {
 	var began bool
 	for _, c := range commands(newRoot(&began)) {

@@ -27,8 +27,8 @@ func find(model string) (modelSource, error) {
 	return modelSource{s}, err
 }
 
-// isModel reports whether an argument that may be a model or a text is a model for certain: there is
-// one of that name, or it has the look of a path.
+// isModel reports whether an argument that may be a model or a text is a model for certain: there
+// is one of that name, or it has the look of a path.
 func isModel(arg string) bool {
 	if source.IsPath(arg) {
 		return true
@@ -40,8 +40,8 @@ func isModel(arg string) bool {
 	return err == nil && !(s.Kind() == source.KindFile && !source.HasMagic(s.Path()))
 }
 
-// couldBeName reports whether an argument could be the name of a model: one word of two characters or
-// more, of those that names have.
+// couldBeName reports whether an argument could be the name of a model: one word of two characters
+// or more, of those that names have.
 var couldBeName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._:@/+-]+$`).MatchString
 
 // checkText returns an error for a single argument that is to be a text, and might have been meant
@@ -67,7 +67,8 @@ func (n modelSource) inspect(ctx context.Context, maxArray int) (*goinfer.FileIn
 	return goinfer.Inspect(ctx, n.Source, maxArray)
 }
 
-// modelAndText tells the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag gives the text; what is the command's name of it. text is nil where there is none.
+// modelAndText reports the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag
+// gives the text; what is the command's name of it. text is nil where there is none.
 func modelAndText(cmd *cobra.Command, flag string, given bool, what string, args []string) (model string, text *string, err error) {
 	return modelAndTextOr(cmd, embedded.Default, flag, given, what, args)
 }
@@ -126,7 +127,8 @@ func addModel(fs *pflag.FlagSet, model *string) {
 	fs.Var((*repoName)(model), "hf-repo", "the same as MODEL hf.co/`REPO`, a repository of Hugging Face (-hf)")
 }
 
-// modelName is a flag that is not empty: a variable of the shell that is not set does not stand for the model that is built in.
+// modelName is a flag that is not empty: a variable of the shell that is not set does not stand for
+// the model that is built in.
 type modelName string
 
 func (m *modelName) Type() string   { return "string" }
@@ -170,7 +172,8 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	hide(fs, "batch-size", "threads-batch", "load-mode")
 }
 
-// hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default here or have little effect.
+// hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default
+// here or have little effect.
 func hide(fs *pflag.FlagSet, names ...string) {
 	for _, n := range names {
 		fs.Lookup(n).Hidden = true
@@ -184,7 +187,7 @@ type modelOptions struct {
 	rope []source.Override // of the position embedding, without the name of the architecture
 }
 
-// options turns the flags into options.
+// options converts the flags into options.
 func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	fs := cmd.Flags()
 	if o.typ != "" {
@@ -287,7 +290,8 @@ func (n modelSource) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, e
 	return m, nil
 }
 
-// toConvert opens the file or the folder of a model to be written in other types, and can be interrupted.
+// toConvert opens the file or the folder of a model to be written in other types, and can be
+// interrupted.
 func (n modelSource) toConvert(cmd *cobra.Command) (*gguf.File, error) {
 	return await(cmd.Context(), func() (*gguf.File, error) { return n.Open(cmd.Context(), gguf.Options{}) })
 }

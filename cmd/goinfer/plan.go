@@ -41,12 +41,12 @@ type planned struct {
 // planTypes are the types beside those asked for.
 var planTypes = []string{"F16", "Q8_0", "Q4_K_M"}
 
-// chooseBy is the known model that stands for all where one is to be chosen: slices of it are quickly
-// made.
+// chooseBy is the known model that stands for all where one is to be chosen: slices of it are
+// quickly made.
 const chooseBy = "tinyllama-1.1b"
 
-// chooseContext is the context that a chosen model has room for where none is asked for: that of the
-// oldest known models in use, such as Llama 2.
+// chooseContext is the context that a chosen model has room for where none is asked for: that of
+// the oldest known models in use, such as Llama 2.
 const chooseContext = 4096
 
 func newPlan() *cobra.Command {
@@ -153,8 +153,8 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	return out.Flush()
 }
 
-// grid is what the estimate is made for: what is asked for, and otherwise the file's own type beside
-// the usual ones, and contexts up to the model's.
+// grid is what the estimate is made for: what is asked for, and otherwise the file's own type
+// beside the usual ones, and contexts up to the model's.
 func (f *planFlags) grid(m *size.Layout) size.Grid {
 	g := size.Grid{Types: f.types, Contexts: f.contexts.values, Sequences: f.batch.values, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache)}
 	if len(g.Types) == 0 {

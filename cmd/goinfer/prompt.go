@@ -51,8 +51,9 @@ func textFlags(cmd *cobra.Command) []string {
 	return from
 }
 
-// read finds the text: the argument (nil if there is none), -p, -f, or standard input, which is read only if there is none of the others. Every byte of it counts
-// but, unless exact is set, a line break at the end of a file or of standard input.
+// read finds the text: the argument (nil if there is none), -p, -f, or standard input, which is
+// read only if there is none of the others. Every byte of it counts but, unless exact is set, a
+// line break at the end of a file or of standard input.
 func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, error) {
 	from := t.given(cmd)
 	if argument != nil {
@@ -85,7 +86,8 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 // builtinText is the name of the text that is built in.
 const builtinText = "builtin:valid.txt"
 
-// readText reads a file, standard input where path is "-" or empty, or the text that is built in: all of it, or all but a line break at the end.
+// readText reads a file, standard input where path is "-" or empty, or the text that is built in:
+// all of it, or all but a line break at the end.
 func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 	if path == builtinText {
 		return embedded.Text, nil

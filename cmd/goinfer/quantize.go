@@ -86,7 +86,8 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 	return writeModel(cmd, s, out, "quantising", f.dry, *o)
 }
 
-// writeModel writes a model to the file out as o says; what is the word for it. dry says how large it would be in place of that.
+// writeModel writes a model to the file out as o says; what is the word for it. dry says how large
+// it would be in place of that.
 func writeModel(cmd *cobra.Command, s modelSource, out, what string, dry bool, o convert.Options) error {
 	src, err := s.toConvert(cmd)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/goinfer/goinfer/source"
 )
 
-// ropeFlags are llama.cpp's flags of the position embedding (RoPE). Each gives a key of the metadata
-// another value, which --override-kv would do too.
+// ropeFlags are llama.cpp's flags of the position embedding (RoPE). Each gives a key of the
+// metadata another value, which --override-kv would do too.
 type ropeFlags struct {
 	scaling                                           string
 	scale, freqScale, freqBase                        float64

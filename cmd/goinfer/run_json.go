@@ -21,12 +21,15 @@ type (
 	}
 	// tokenEvent is a token that was generated.
 	tokenEvent struct {
-		Event   string     `json:"event"` // "token"
-		ID      int32      `json:"id"`
-		Text    string     `json:"text"`              // empty where a later token completes a character, or where it might begin a stop string
-		Bytes   []int      `json:"bytes,omitempty"`   // Text, where that is not valid UTF-8
-		Special string     `json:"special,omitempty"` // how the vocabulary writes a control token
-		LogProb float32    `json:"logprob"`           // natural logarithm of its probability, before the samplers
+		Event string `json:"event"` // "token"
+		ID    int32  `json:"id"`
+		// Text is empty where a later token completes a character, or where it might begin a stop
+		// string.
+		Text    string `json:"text"`
+		Bytes   []int  `json:"bytes,omitempty"`   // Text, where that is not valid UTF-8
+		Special string `json:"special,omitempty"` // how the vocabulary writes a control token
+		// LogProb is the natural logarithm of the probability, before the samplers.
+		LogProb float32    `json:"logprob"`
 		Top     []topToken `json:"top_logprobs,omitempty"`
 	}
 	// topToken is one of the most probable tokens.
@@ -47,7 +50,7 @@ type (
 	}
 	// timings have the keys of llama-server.
 	timings struct {
-		CacheN             int     `json:"cache_n"` // tokens of the prompt that were found in the cache
+		CacheN             int     `json:"cache_n"` // tokens of the prompt in the cache
 		PromptN            int     `json:"prompt_n"`
 		PromptMs           float64 `json:"prompt_ms"`
 		PromptPerSecond    float64 `json:"prompt_per_second"`

@@ -237,7 +237,7 @@ func TestOutputFaults(t *testing.T) {
 	}
 }
 
-// What is said follows the text on a line of its own where both go to one file.
+// What is reported follows the text on a line of its own where both go to one file.
 func TestOneFile(t *testing.T) {
 	for want, args := range map[string][]string{
 		" east and\ngoinfer: note: the context is full: 7 tokens of the prompt and 2 generated; -c makes it larger\n": {"-c", "9"},
@@ -270,7 +270,7 @@ func start(t *testing.T, args ...string) (cmd *exec.Cmd, out *os.File, stderr *b
 	return cmd, pipe.(*os.File), stderr
 }
 
-// What was made before a signal is written, nothing else is, and the exit code tells.
+// What was made before a signal is written, nothing else is, and the exit code reports.
 func TestSignals(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent to a process here")

@@ -195,7 +195,8 @@ func readVariables(cmd *cobra.Command, file string) (*jinja.Map, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: want a JSON object of variables", file)
 	}
-	for _, name := range [...]string{"bos_token", "eos_token", "unk_token", "pad_token"} { // they are the template's text
+	// they are the template's text
+	for _, name := range [...]string{"bos_token", "eos_token", "unk_token", "pad_token"} {
 		if s, ok := vars.Get(name); ok {
 			if s, ok := s.(string); ok {
 				vars.Set(name, jinja.Literal(s))
