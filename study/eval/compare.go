@@ -72,7 +72,8 @@ func sameVocabulary(m, base *goinfer.Model) error {
 	}
 	for id := range int32(min(v.Size(), w.Size())) {
 		a, b := v.Bytes(id), w.Bytes(id)
-		if len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) { // names of control tokens and of places that are not used may differ
+		// Names of control tokens, and of places that are not used, may differ.
+		if len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) {
 			return fault.Of(fault.ErrInvalid, fmt.Errorf("the base model has another vocabulary: token %d is %q there and %q in the model", id, b, a))
 		}
 	}
