@@ -16,6 +16,8 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
+	"chat",
+	"chat/jinja",
 	"cmd/goinfer",
 	"convert",
 	"grammar",
@@ -70,7 +72,10 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
+	"chat/jinja Span":        true, // a part of a text
 	"cmd/goinfer Level":      true, // a key of lab's JSON
+	"cmd/goinfer kept":       true, // of a conversation
+	"cmd/goinfer show":       true, // shows something in a terminal
 	"cmd/goinfer top":        true, // of the most probable tokens
 	"cmd/goinfer unit":       true, // of a measure
 	"grammar Measure":        true, // measures schemas

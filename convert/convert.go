@@ -187,8 +187,8 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 // largestBlock is a whole number of blocks of any type.
 const largestBlock = 256
 
-// typesOf chooses the types of the tensors of f; whole chooses as if all rows were a whole number of
-// blocks, and so what the types would be if none had to be replaced for that.
+// typesOf chooses the types of the tensors of f; whole chooses as if all rows were a whole number
+// of blocks, and so what the types would be if none had to be replaced for that.
 func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type, gguf.FileType, error) {
 	tensors := slices.Clone(f.Tensors())
 	for i := range tensors {
@@ -214,8 +214,8 @@ func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type,
 	return types, ftype, err
 }
 
-// fallbacks is a line about the matrices whose rows are no whole number of the blocks that they would
-// be quantised to, and which therefore get other types; empty where there are none.
+// fallbacks is a line about the matrices whose rows are no whole number of the blocks that they
+// would be quantised to, and which therefore get other types; empty where there are none.
 func fallbacks(f *gguf.File, w *gguf.Writer, o Options) string {
 	c, err := model.ReadConfig(model.GGUF(f))
 	if err != nil {

@@ -104,7 +104,7 @@ func (a *arguments) flag(arg string, after []string) (used int, err error) {
 	case takes == required:
 		a.args = append(a.args, own, after[0])
 		return 1, a.again(f, after[0])
-	case takes == optional && len(after) > 0 && slices.Contains(optionalValues[:3], after[0]):
+	case takes == optional && len(after) > 0 && slices.Contains(choices(own), after[0]):
 		own, used = own+"="+after[0], 1
 	}
 	a.args = append(a.args, own)
@@ -112,6 +112,14 @@ func (a *arguments) flag(arg string, after []string) (used int, err error) {
 		err = a.again(f, value)
 	}
 	return used, err
+}
+
+// choices are what may follow a flag that takes a value or none.
+func choices(flag string) []string {
+	if flag == "--think" {
+		return []string{"on", "off", "auto", "low", "medium", "high"}
+	}
+	return optionalValues[:3]
 }
 
 // spelled is how the flags library spells a flag of a command, or several single letters in one
