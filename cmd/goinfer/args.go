@@ -17,6 +17,7 @@ var dashes = map[string]string{
 	"-bf": "binary-file", "-sp": "special", "-jf": "json-schema-file", "-lm": "load-mode",
 	"-pg": "prompt-gen", "-npl": "n-parallel", "-npp": "n-prompt", "-ntg": "n-gen",
 	"-oe": "output-err", "-dio": "no-mmap", "-hf": "hf-repo", "-hfr": "hf-repo", "-sys": "system-prompt",
+	"-sysf": "system-prompt-file", "-cnv": "conversation", "-rea": "reasoning", "-mm": "mmproj",
 }
 
 // aliases are further names of flags.
