@@ -33,7 +33,7 @@ generated: generate ## check that the assembly is what its generators write, and
 	cd kernels/_asm && go vet ./... && go test ./...
 
 cross: ## build for every supported system
-	@for t in linux/amd64 linux/arm64 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
+	@for t in linux/amd64 linux/arm64 linux/riscv64 linux/386 js/wasm darwin/amd64 darwin/arm64 windows/amd64 windows/arm64; do \
 		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} go build ./... || exit 1; done
 
 unfused: ## check that no multiplication in package quant is fused with an addition, in single precision: files have the same bytes wherever they are made

@@ -58,7 +58,7 @@ func (s *Store) header() []byte {
 		u(uint32(l.Heads))
 		u(uint32(l.KDim))
 		u(uint32(l.VDim))
-		u(uint32(min(l.Window, math.MaxUint32)))
+		u(uint32(min(uint64(l.Window), math.MaxUint32)))
 		u(uint32(l.State))
 	}
 	return b

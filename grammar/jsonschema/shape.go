@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // unlimited is no upper bound of a count.
-const unlimited = 1 << 40
+const unlimited = min(1<<40, math.MaxInt/4)
 
 // A node is a set of JSON values as a union: by type, and of arrays and objects by shape.
 type node struct {
