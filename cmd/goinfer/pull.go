@@ -174,6 +174,9 @@ func pullPlan(cmd *cobra.Command, c *hub.Client, p *hub.Plan, report io.Writer) 
 // offer fetches a model that is not here if the user wants it: by --pull, or when asked on a terminal.
 func offer(cmd *cobra.Command, absent *hub.AbsentError, pull bool) error {
 	c := hub.NewClient()
+	if f := cmd.Flags().Lookup("offline"); f != nil && f.Value.String() == "true" {
+		c.Offline = true
+	}
 	asks := isTerminal(cmd.InOrStdin()) && isTerminal(cmd.ErrOrStderr())
 	if !pull && (!asks || c.Offline) {
 		return absent
