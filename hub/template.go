@@ -164,13 +164,13 @@ func collectFields(n parse.Node, to map[string]bool, depth int) {
 	}
 }
 
-// marker stands for the answer, at which a prompt ends. No text of a message can hold it, as it is no
-// UTF-8.
+// marker stands for the answer, at which a prompt ends. No text of a message can hold it, as it is
+// no UTF-8.
 const marker = "\xff\x00the answer\x00\xff"
 
-// Render writes the prompt of a conversation, up to where the model's answer begins. A template that
-// writes all messages is given them; of an older one, which knows a system text, a prompt and a
-// response, each turn is written by itself.
+// Render writes the prompt of a conversation, up to where the model's answer begins. A template
+// that writes all messages is given them; of an older one, which knows a system text, a prompt and
+// a response, each turn is written by itself.
 func (t *OllamaTemplate) Render(messages []Message, tools Tools, think bool) (string, error) {
 	var system []string
 	for _, m := range messages {
