@@ -46,6 +46,7 @@ type Client struct {
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Symlink func(old, new string) error
 
+	proxy   func(*http.Request) (*url.URL, error)
 	once    sync.Once
 	http    *http.Client
 	mu      sync.Mutex
@@ -126,10 +127,13 @@ func (c *Client) setup() {
 		if c.Symlink == nil {
 			c.Symlink = os.Symlink
 		}
+		if c.proxy == nil {
+			c.proxy = http.ProxyFromEnvironment
+		}
 		c.private = map[string]bool{}
 		c.http = &http.Client{
 			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, DialContext: c.dial, TLSHandshakeTimeout: c.Stall, ResponseHeaderTimeout: c.Stall, ForceAttemptHTTP2: true,
+				Proxy: c.proxy, DialContext: c.dial, TLSHandshakeTimeout: c.Stall, ResponseHeaderTimeout: c.Stall, ForceAttemptHTTP2: true,
 				MaxIdleConnsPerHost: c.Parallel, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 1 << 20, DisableCompression: true,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -166,7 +170,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	var errs []error
 	for _, a := range addrs {
-		if private(a) && ctx.Value(publicOnly{}) != nil {
+		if private(a) && ctx.Value(publicOnly{}) == host { // not so of a proxy
 			return nil, errPrivate
 		}
 		conn, err := c.Dial(ctx, network, net.JoinHostPort(a.String(), port))
@@ -222,7 +226,12 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	if method == "" {
 		method = http.MethodGet
 	}
+	public := false // a server elsewhere has led here
 	for hop := 0; ; hop++ {
+		ctx := ctx
+		if public {
+			ctx = context.WithValue(ctx, publicOnly{}, u.Hostname())
+		}
 		r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 		if err != nil {
 			return nil, err
@@ -263,7 +272,7 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 			return nil, fmt.Errorf("%s: %w", remote.Shown(u.String()), err)
 		}
 		if next.Host != u.Host && !c.wasPrivate(u) {
-			ctx = context.WithValue(ctx, publicOnly{}, true)
+			public = true
 		}
 		u = next
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -647,4 +648,30 @@ func TestCut(t *testing.T) {
 	h.answer = nil
 	_, err = c.Pull(t.Context(), p, nil)
 	require.NoError(t, err)
+}
+
+// TestProxy: a proxy may be at a private address, and lead elsewhere.
+func TestProxy(t *testing.T) {
+	h := newHub(t, map[string][]byte{"m-Q4_K_M.gguf": model(t, 10)})
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Host {
+		case "hub.example":
+			if strings.Contains(r.URL.Path, "/resolve/") && r.Method == http.MethodGet {
+				http.Redirect(w, r, "http://store.example/store/m-Q4_K_M.gguf", http.StatusFound)
+				return
+			}
+			h.serveHub(w, r)
+		case "store.example":
+			h.serveStore(w, r)
+		default:
+			t.Errorf("the proxy was asked for %s", r.Host)
+		}
+	}))
+	defer proxy.Close()
+	c := h.client(t.TempDir())
+	c.Endpoint, c.Token = "http://hub.example", testToken
+	c.proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.URL) }
+	_, err := pull(t.Context(), c, repo)
+	require.NoError(t, err)
+	require.False(t, h.sawToken.Load())
 }

@@ -35,7 +35,7 @@ func TestTranslate(t *testing.T) {
 		{"run -fa a", "run --flash-attn -- a"},
 		{"run --color auto on", "run --color=auto -- on"},
 		{"run --n-predict -1 a", "run --n-predict -1 -- a"},
-		{"run -hf a", "run --hf-repo -- a"},
+		{"run -hf a", "run --hf-repo a --"},
 		{"run -lm mlock -np 1 a", "run --load-mode mlock --parallel 1 -- a"},
 		{"run -r -ub -r x", "run -r -ub -r x --"},
 		{"tokens -ub 1", "tokens --ubatch-size -- 1"},
