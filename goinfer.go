@@ -190,6 +190,8 @@ type Model struct {
 	pool   *par.Pool
 	info   Info
 
+	templates sync.Map // of chats, compiled
+
 	close      sync.Once
 	err        error
 	populating sync.WaitGroup
@@ -287,7 +289,7 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 
 // outline is the builder of what is needed of f.
 func outline(f *gguf.File, c Config) *model.Weights {
-	return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+	return model.BindHeader(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 }
 
 // open binds the weights and starts the engine. It closes f if it fails.

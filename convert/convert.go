@@ -101,7 +101,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 	}
 	if f.Composed() {
 		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
-		if _, err := arch.Build(model.Outline(c, has)); err != nil {
+		if _, err := arch.Build(model.BindHeader(c, has)); err != nil {
 			return nil, fault.Bad(f.Path(), err)
 		}
 	}

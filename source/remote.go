@@ -11,6 +11,7 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/remote"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // maxRemoteParts bounds the files of a model on a server, which are asked for one after the other.
@@ -67,5 +68,5 @@ func (s *Source) fetchConfig(ctx context.Context) (*gguf.File, hf.Traits, error)
 	if err != nil {
 		return nil, hf.Traits{}, err
 	}
-	return hf.ParseConfig(s.name, data)
+	return hf.ParseConfig(s.name, data, arch.Families())
 }

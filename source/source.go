@@ -12,6 +12,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // Kind is what a source is.
@@ -198,7 +199,7 @@ func (s *Source) open(ctx context.Context, o gguf.Options) (f *gguf.File, err er
 		if err := checkFolder(s.path); err != nil {
 			return nil, err
 		}
-		f, err = hf.Open(s.path, o)
+		f, err = hf.Open(s.path, arch.Families(), o)
 	case KindMemory:
 		f, err = gguf.OpenBytes(s.name, s.data)
 	case KindFS:
@@ -275,13 +276,13 @@ func (s *Source) Config(ctx context.Context) (f *gguf.File, t hf.Traits, err err
 		if fetchErr != nil {
 			return nil, t, fetchErr
 		}
-		f, t, err = hf.ParseConfig(s.name, data)
+		f, t, err = hf.ParseConfig(s.name, data, arch.Families())
 	case s.kind == KindConfig && s.url != "":
 		f, t, err = s.fetchConfig(ctx)
 	case s.kind == KindConfig:
-		f, t, err = hf.ReadConfig(s.path)
+		f, t, err = hf.ReadConfig(s.path, arch.Families())
 	case s.kind == KindFolder:
-		f, t, err = hf.ReadConfig(filepath.Join(s.path, "config.json"))
+		f, t, err = hf.ReadConfig(filepath.Join(s.path, "config.json"), arch.Families())
 	default:
 		err = fault.In(s.name, fmt.Errorf("want a config.json, found a source of kind %s: %w", s.kind, gguf.ErrUnsupported))
 	}

@@ -1,8 +1,9 @@
 package bench
 
 import (
-	"github.com/goinfer/goinfer/source"
 	"testing"
+
+	"github.com/goinfer/goinfer/source"
 
 	"github.com/stretchr/testify/require"
 

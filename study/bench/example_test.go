@@ -3,8 +3,9 @@ package bench_test
 import (
 	"context"
 	"fmt"
-	"github.com/goinfer/goinfer/source"
 	"log"
+
+	"github.com/goinfer/goinfer/source"
 
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/size"

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
@@ -95,12 +96,12 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Subject, erro
 	defer f.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, t := range f.Tensors() {
-		block, kind, ok := strings.Cut(strings.TrimPrefix(t.Name, "blk."), ".")
-		if !ok || !strings.HasPrefix(t.Name, "blk.") || !strings.HasSuffix(kind, "_norm.weight") {
+		n := names.Parse(t.Name)
+		if n.Layer == names.None {
 			continue
 		}
 		var after []string
-		switch kind {
+		switch n.InLayer() {
 		case "attn_norm.weight":
 			after = []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_qkv.weight"}
 		case "ffn_norm.weight":
@@ -116,7 +117,7 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Subject, erro
 		}
 		putFloats(f, &t, norm)
 		for _, name := range after {
-			m, ok := f.Tensor("blk." + block + "." + name)
+			m, ok := f.Tensor(names.Layer(n.Layer) + name)
 			if !ok {
 				continue
 			}

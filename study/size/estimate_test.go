@@ -1,9 +1,10 @@
 package size
 
 import (
-	"github.com/goinfer/goinfer/source"
 	"runtime"
 	"testing"
+
+	"github.com/goinfer/goinfer/source"
 
 	"github.com/stretchr/testify/require"
 

@@ -3,10 +3,11 @@ package size_test
 import (
 	"context"
 	"fmt"
-	"github.com/goinfer/goinfer/source"
 	"log"
 	"os"
 	"path/filepath"
+
+	"github.com/goinfer/goinfer/source"
 
 	"github.com/goinfer/goinfer/study/size"
 )

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/goinfer/goinfer/source"
 	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
@@ -72,7 +74,7 @@ func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 		return nil, err
 	}
 	m, err := outline(f, func(c model.Config) *model.Weights {
-		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+		return model.BindHeader(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)
@@ -116,7 +118,7 @@ func openConfig(ctx context.Context, s *source.Source) (*Layout, error) {
 
 // ParseConfig reads a config.json in memory; errors call it name.
 func ParseConfig(name string, data []byte) (*Layout, error) {
-	f, t, err := hf.ParseConfig(name, data)
+	f, t, err := hf.ParseConfig(name, data, arch.Families())
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +139,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Layout, error) {
 		if traits.AttentionBias {
 			has = append(has, "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias")
 		}
-		return model.Declare(c, func(name string) bool { return slices.Contains(has, anyBlock(name)) })
+		return model.BindShapes(c, func(name string) bool { return slices.Contains(has, names.AnyLayer(name)) })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)

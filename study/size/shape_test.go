@@ -94,7 +94,7 @@ func TestCounts(t *testing.T) {
 	_, err = FindShape("gpt-5\n")
 	require.ErrorContains(t, err, `there is no shape "gpt-5\n": did you mean gpt2?`)
 	_, err = FindShape("claude\n")
-	require.ErrorContains(t, err, `there is no shape "claude\n": want one of stories260k, `)
+	require.ErrorContains(t, err, `there is no shape "claude\n": want one of command-r, `)
 }
 
 // embedded is the number of weights of a table of which a token reads one row, without that row.
@@ -439,4 +439,12 @@ func TestKnownModels(t *testing.T) {
 		}
 		require.NoError(t, f.Close())
 	}
+}
+
+func bpe(pre string, size int) Vocab { return Vocab{"gpt2", pre, size} }
+
+// with adds further entries of the metadata.
+func (s Shape) with(keys ...Key) Shape {
+	s.Keys = append(slices.Clone(s.Keys), keys...)
+	return s
 }
