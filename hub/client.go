@@ -41,6 +41,8 @@ type Client struct {
 	Backoff  time.Duration // before the second try, doubled for further ones; 0 means a second
 	Stall    time.Duration // that a server may be silent; 0 means 30 seconds
 
+	// Waiting, if not nil, is called before a request is tried again.
+	Waiting func(err error, wait time.Duration)
 	// Resolve, Dial and Symlink are the system's where they are nil.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -334,7 +336,7 @@ func (c *Client) get(ctx context.Context, n Name, q request, want ...int) (*http
 		if !errors.Is(err, errAgain) || try >= c.Tries {
 			return nil, err
 		}
-		if err := sleep(ctx, max(wait, after)); err != nil {
+		if err := c.pause(ctx, err, max(wait, after)); err != nil {
 			return nil, err
 		}
 		wait = min(2*wait, time.Minute)
@@ -344,10 +346,17 @@ func (c *Client) get(ctx context.Context, n Name, q request, want ...int) (*http
 // isNetwork reports whether an error is one of the network, which another try may not meet.
 func isNetwork(err error) bool {
 	var n net.Error
+	if dns := new(net.DNSError); errors.As(err, &dns) && dns.IsNotFound {
+		return false
+	}
 	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError))
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// pause waits before another try.
+func (c *Client) pause(ctx context.Context, why error, d time.Duration) error {
+	if c.Waiting != nil {
+		c.Waiting(why, d)
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
