@@ -41,11 +41,14 @@ type Client struct {
 	Backoff  time.Duration // before the second try, doubled for further ones; 0 means a second
 	Stall    time.Duration // that a server may be silent; 0 means 30 seconds
 
+	// Waiting, if not nil, is called before a request is tried again.
+	Waiting func(err error, wait time.Duration)
 	// Resolve, Dial and Symlink are the system's where they are nil.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Symlink func(old, new string) error
 
+	proxy   func(*http.Request) (*url.URL, error)
 	once    sync.Once
 	http    *http.Client
 	mu      sync.Mutex
@@ -126,10 +129,13 @@ func (c *Client) setup() {
 		if c.Symlink == nil {
 			c.Symlink = os.Symlink
 		}
+		if c.proxy == nil {
+			c.proxy = http.ProxyFromEnvironment
+		}
 		c.private = map[string]bool{}
 		c.http = &http.Client{
 			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, DialContext: c.dial, TLSHandshakeTimeout: c.Stall, ResponseHeaderTimeout: c.Stall, ForceAttemptHTTP2: true,
+				Proxy: c.proxy, DialContext: c.dial, TLSHandshakeTimeout: c.Stall, ResponseHeaderTimeout: c.Stall, ForceAttemptHTTP2: true,
 				MaxIdleConnsPerHost: c.Parallel, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 1 << 20, DisableCompression: true,
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -166,7 +172,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	var errs []error
 	for _, a := range addrs {
-		if private(a) && ctx.Value(publicOnly{}) != nil {
+		if private(a) && ctx.Value(publicOnly{}) == host { // not so of a proxy
 			return nil, errPrivate
 		}
 		conn, err := c.Dial(ctx, network, net.JoinHostPort(a.String(), port))
@@ -222,7 +228,12 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	if method == "" {
 		method = http.MethodGet
 	}
+	public := false // a server elsewhere has led here
 	for hop := 0; ; hop++ {
+		ctx := ctx
+		if public {
+			ctx = context.WithValue(ctx, publicOnly{}, u.Hostname())
+		}
 		r, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 		if err != nil {
 			return nil, err
@@ -263,7 +274,7 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 			return nil, fmt.Errorf("%s: %w", remote.Shown(u.String()), err)
 		}
 		if next.Host != u.Host && !c.wasPrivate(u) {
-			ctx = context.WithValue(ctx, publicOnly{}, true)
+			public = true
 		}
 		u = next
 	}
@@ -325,7 +336,7 @@ func (c *Client) get(ctx context.Context, n Name, q request, want ...int) (*http
 		if !errors.Is(err, errAgain) || try >= c.Tries {
 			return nil, err
 		}
-		if err := sleep(ctx, max(wait, after)); err != nil {
+		if err := c.pause(ctx, err, max(wait, after)); err != nil {
 			return nil, err
 		}
 		wait = min(2*wait, time.Minute)
@@ -335,10 +346,17 @@ func (c *Client) get(ctx context.Context, n Name, q request, want ...int) (*http
 // isNetwork reports whether an error is one of the network, which another try may not meet.
 func isNetwork(err error) bool {
 	var n net.Error
+	if dns := new(net.DNSError); errors.As(err, &dns) && dns.IsNotFound {
+		return false
+	}
 	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(*net.OpError))
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// pause waits before another try.
+func (c *Client) pause(ctx context.Context, why error, d time.Duration) error {
+	if c.Waiting != nil {
+		c.Waiting(why, d)
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

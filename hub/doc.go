@@ -14,6 +14,10 @@
 //     before it gets its final name.
 //   - [Stores.Remove] removes what Pull has fetched. [Aliases] are further names, in a small file.
 //
+// Models of Ollama have more than weights: [Entry.Ollama] is what, and [CompileTemplate] reads the
+// template, where the GGUF file has none of its own. A plain continuation of a text uses neither
+// template, system text nor parameters; the notes of an open model name what is not used.
+//
 // The cache of Hugging Face's tools is described at https://huggingface.co/docs/hub/local-cache.
 // Pull adds to it as huggingface_hub does, under the same locks, so that both share what either
 // has.

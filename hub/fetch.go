@@ -354,7 +354,7 @@ func (c *Client) fetchPiece(ctx context.Context, t target, p *part, i int, etag 
 		if !again || try >= c.Tries {
 			return err
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := c.pause(ctx, err, wait); err != nil {
 			return err
 		}
 		wait = min(2*wait, time.Minute)

@@ -181,6 +181,9 @@ func ollamaEntry(root, store string, n Name) Entry {
 		e.Damaged = fmt.Sprintf("want %d bytes of weights, found %d", l.Size, e.Size)
 	default:
 		e.readLayers(root, m)
+		if line := e.ollama.NotHonoured(); line != "" {
+			e.Notes = append(e.Notes, line)
+		}
 	}
 	return e
 }
@@ -276,9 +279,6 @@ func (s Stores) findOllama(n Name) (*Entry, error) {
 			store = InOwn
 		}
 		e := ollamaEntry(root, store, n)
-		if line := e.ollama.NotHonoured(); line != "" {
-			e.Notes = append(e.Notes, line)
-		}
 		return &e, nil
 	}
 	return nil, &AbsentError{named}

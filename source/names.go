@@ -42,17 +42,6 @@ func registered() []Names {
 	return slices.Clone(registry)
 }
 
-// List returns all names that are registered, in the order in which that was done.
-func List() []string {
-	var all []string
-	for _, n := range registered() {
-		if n.List != nil {
-			all = append(all, n.List()...)
-		}
-	}
-	return all
-}
-
 // lookup asks the registered names, those that come before paths or those that come after.
 func lookup(name string, first bool) (*Source, error) {
 	for _, n := range registered() {

@@ -32,6 +32,7 @@ func TestTranslate(t *testing.T) {
 		{"next --samplers a", "next --samplers -- a"},
 		{"next --samplers=top_k a", "next --samplers=top_k -- a"},
 		{"run --n-predict -1 a", "run --n-predict -1 -- a"},
+		{"run -hf a", "run --hf-repo a --"},
 		{"run -lm mlock -np 1 a", "run --load-mode mlock -- a"},
 		{"run -r -ub -r x", "run -r -ub -r x --"},
 	} {

@@ -31,15 +31,18 @@ func newPull() *cobra.Command {
 		Use:        "pull [flags] NAME",
 		Short:      "Download a model",
 		SuggestFor: []string{"download", "fetch", "get"},
-		Long: `Downloads a model from Hugging Face or from Ollama's registry, if it is not here already.
+		Long: `Downloads a model from Hugging Face or from Ollama's registry, if it is not
+here already.
 
-NAME is hf.co/OWNER/REPO, with :QUANT or :FILE for one of several GGUF files (` + hub.DefaultQuant + ` where none
-is named, or what is nearest to it) and @REVISION for another one than main; or ollama:NAME[:TAG].
+NAME is hf.co/OWNER/REPO, with :QUANT or :FILE for one of several GGUF files
+(Q4_K_M where none is named, or what is nearest to it) and @REVISION for
+another one than main; or ollama:NAME[:TAG].
 
-Models of Hugging Face go into the cache of its own tools, which share them: HF_HOME and HF_HUB_CACHE
-say where, HF_TOKEN and HF_ENDPOINT are heeded, and so are proxies. Only the files that are needed are
-fetched, several ranges at once. A pull that was interrupted in any way goes on where it was. A file
-gets its name when its hash is right.`,
+Models of Hugging Face go into the cache of its own tools, which share them:
+HF_HOME and HF_HUB_CACHE say where, HF_TOKEN and HF_ENDPOINT are heeded, and so
+are proxies. Only the files that are needed are fetched, several ranges at
+once. A pull that was interrupted in any way goes on where it was. A file gets
+its name when its hash is right.`,
 		Example: `  goinfer pull hf.co/Qwen/Qwen3-0.6B-GGUF:Q8_0
   goinfer pull ollama:qwen3:0.6b
   goinfer pull hf.co/Qwen/Qwen3-0.6B --dry-run`,
@@ -94,7 +97,7 @@ func (f *pullFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	c := hub.NewClient()
+	c := newClient(cmd)
 	c.Parallel, c.Offline = f.parallel, c.Offline || f.offline
 	p, err := await(cmd.Context(), func() (*hub.Plan, error) { return c.Plan(cmd.Context(), n) })
 	if err != nil {
@@ -119,6 +122,18 @@ func (f *pullFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s  %s  %s\n", printable(e.Name), goinfer.Bytes(e.Size), printable(e.Path))
 	return err
+}
+
+// newClient is a client that says when it waits for a server.
+func newClient(cmd *cobra.Command) *hub.Client {
+	c := hub.NewClient()
+	var mu sync.Mutex
+	c.Waiting = func(err error, wait time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		note(cmd, "%s; another try follows in %s", oneLine(err), wait.Round(time.Second))
+	}
+	return c
 }
 
 // list prints what a pull would fetch.
@@ -174,7 +189,10 @@ func pullPlan(cmd *cobra.Command, c *hub.Client, p *hub.Plan, report io.Writer) 
 // offer fetches a model that is not here if the user wants it: by --pull, or when asked on a
 // terminal.
 func offer(cmd *cobra.Command, absent *hub.AbsentError, pull bool) error {
-	c := hub.NewClient()
+	c := newClient(cmd)
+	if f := cmd.Flags().Lookup("offline"); f != nil && f.Value.String() == "true" {
+		c.Offline = true
+	}
 	asks := isTerminal(cmd.InOrStdin()) && isTerminal(cmd.ErrOrStderr())
 	if !pull && (!asks || c.Offline) {
 		return absent

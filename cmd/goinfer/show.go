@@ -39,9 +39,10 @@ func newShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show [flags] [MODEL]",
 		Short: "Show what a model is and can do",
-		Long: `Shows a model's architecture, its parameters in total and those that a token needs, its context, its
-type, what its chat template can do (tools, thinking) and its licence. The header is all that is read,
-of a model on a hub that is not here on the server.`,
+		Long: `Shows a model's architecture, its parameters in total and those that a token
+needs, its context, its type, what its chat template can do (tools, thinking)
+and its licence. The header is all that is read, of a model on a hub that is
+not here on the server.`,
 		Example: `  goinfer show model.gguf
   goinfer show hf.co/Qwen/Qwen3-0.6B-GGUF
   goinfer show ollama:qwen3:0.6b --json`,

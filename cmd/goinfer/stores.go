@@ -23,11 +23,13 @@ func newList() *cobra.Command {
 		Aliases:    []string{"ls"},
 		Short:      "List the models on this machine",
 		SuggestFor: []string{"models", "dir"},
-		Long: `Lists the models that goinfer, Hugging Face's tools, Ollama, LM Studio and llama.cpp have downloaded,
-by the names that other commands take, with PART those alone that have it in their names. They are
-run in place: nothing is copied, and the stores of other programs are not written to.
+		Long: `Lists the models that goinfer, Hugging Face's tools, Ollama, LM Studio and
+llama.cpp have downloaded, by the names that other commands take, with PART
+those alone that have it in their names. They are run in place: nothing is
+copied, and the stores of other programs are not written to.
 
-HF_HOME, HF_HUB_CACHE, OLLAMA_MODELS and LLAMA_CACHE say where stores are, as for those programs.`,
+HF_HOME, HF_HUB_CACHE, OLLAMA_MODELS and LLAMA_CACHE say where stores are, as
+for those programs.`,
 		Example: `  goinfer list
   goinfer ls qwen --json | jq -r '.[].path'`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runList(cmd, args, asJSON) },
@@ -132,8 +134,9 @@ func newRm() *cobra.Command {
 		Use:        "rm [flags] NAME",
 		Short:      "Remove a model that goinfer has pulled",
 		SuggestFor: []string{"remove", "delete", "del"},
-		Long: `Removes a model that goinfer pull has downloaded, and nothing else: files that other models have need
-of stay, and models that other programs have stored are theirs to remove.
+		Long: `Removes a model that goinfer pull has downloaded, and nothing else: files that
+other models have need of stay, and models that other programs have stored are
+theirs to remove.
 
 On a terminal it asks first; elsewhere it wants --yes.`,
 		Example: `  goinfer rm qwen3-0.6b:q8_0
@@ -192,8 +195,9 @@ func newAlias() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alias [flags] [ALIAS [NAME]]",
 		Short: "Give a model another name, or list such names",
-		Long: `Gives a model a further name, in place of a copy: NAME is any name or path that commands take. Without
-NAME it prints what ALIAS stands for, without both all aliases.`,
+		Long: `Gives a model a further name, in place of a copy: NAME is any name or path that
+commands take. Without NAME it prints what ALIAS stands for, without both all
+aliases.`,
 		Example: `  goinfer alias small hf.co/Qwen/Qwen3-0.6B-GGUF:Q8_0
   goinfer alias small
   goinfer alias --remove small`,
