@@ -16,8 +16,27 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"chat", "chat/jinja", "nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
+	"chat",
+	"chat/jinja",
+	"convert",
+	"hf",
+	"internal/cpu",
+	"internal/par",
+	"kernels",
+	"kernels/_asm",
+	"kernels/_asm/arm64",
+	"model",
+	"model/arch",
+	"nn",
+	"quant",
+	"source",
+	"study/bench",
+	"study/eval",
+	"study/explain",
+	"study/page",
+	"study/probe",
+	"study/size",
+	"tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -51,6 +70,9 @@ var fieldWords = map[string]bool{
 	"nn Act":              true, // the activation function
 	"study/bench Measure": true, // measures a case
 	"study/probe Measure": true, // measures the machine
+	"study/explain Heads": true, // attention heads
+	"study/eval unit":     true, // MiB
+	"study/page top":      true, // the edge of a picture
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

@@ -18,6 +18,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/chat"
 	"github.com/goinfer/goinfer/grammar"
+	"github.com/goinfer/goinfer/source"
 )
 
 // chatFlags are the flags of chat.
@@ -245,6 +246,9 @@ func (f *chatFlags) systemMessage(cmd *cobra.Command) (string, error) {
 	return f.text.unescape(f.system)
 }
 
+// builtIn reports whether a model is one of the small ones in the command itself.
+func builtIn(s modelSource) bool { return s.Kind() == source.KindMemory || s.Kind() == source.KindFS }
+
 // thinkMode reads how to think; true and false are on and off.
 func thinkMode(s string) (string, error) {
 	switch s {
@@ -266,21 +270,21 @@ type conversation struct {
 	cmd    *cobra.Command
 	f      *chatFlags
 	m      *goinfer.Model
-	source source
+	source modelSource
 	q      goinfer.ChatRequest
 	took   time.Duration // to load the model
 	shown  map[string]bool
 }
 
 // open takes the model, and finds out whether it can hold this conversation.
-func (c *conversation) open(m *goinfer.Model, s source, took time.Duration) error {
+func (c *conversation) open(m *goinfer.Model, s modelSource, took time.Duration) error {
 	c.m, c.source, c.took, c.shown = m, s, took, map[string]bool{}
 	t, err := m.ChatTemplate(c.q.Template, len(c.q.Tools) > 0)
 	if err != nil {
 		return err
 	}
-	if s.data != nil {
-		c.note("%s is built in: a toy that knows some facts and stories; give the path of an instruct model", s.name)
+	if builtIn(s) {
+		c.note("%s is built in: a toy that knows some facts and stories; give the path of an instruct model", s.Name())
 	}
 	if n := t.Source().Note; n != "" {
 		c.note("%s", n)

@@ -34,11 +34,11 @@ func (c *conversation) save(ctx context.Context, path string) error {
 	if path == "" {
 		return errors.New("/save: want a FILE")
 	}
-	in := inputs{models: []string{c.source.name}, files: append(c.f.text.inputs(), c.f.tools, c.f.systemFile)}
+	in := inputs{models: []string{c.source.Name()}, files: append(c.f.text.inputs(), c.f.tools, c.f.systemFile)}
 	if err := in.refuse(c.cmd, path); err != nil {
 		return err
 	}
-	line, err := json.Marshal(savedChat{savedFormat, c.source.name, c.q.Template, c.q.Messages, c.q.After})
+	line, err := json.Marshal(savedChat{savedFormat, c.source.Name(), c.q.Template, c.q.Messages, c.q.After})
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (c *conversation) load(ctx context.Context, path string) error {
 	loaded := 0
 	switch _, err := r.Peek(1); {
 	case s.Turn == nil || s.Turn.Prompt == nil:
-	case s.Model != c.source.name:
+	case s.Model != c.source.Name():
 		note(c.cmd, "the conversation was with %s: it is computed again", s.Model)
 	case err == nil:
 		ids, err := c.m.LoadState(ctx, r)
