@@ -53,7 +53,7 @@ var house = map[string][]string{
 	"engine/scheduler":   {},
 	"engine":             {"engine/prefix", "engine/scheduler", "model", "nn", "kv", "tensor", "sample", "tokenizer", "internal/par"},
 	"source":             {"gguf", "hf", "model/arch", "internal/remote"},
-	"hub":                {"gguf", "source", "chat/jinja", "internal/disk", "internal/remote"},
+	"hub":                {"gguf", "hf", "source", "internal/disk", "internal/remote"},
 	"": {"chat", "chat/jinja", "engine", "gguf", "kv", "model", "model/arch", "nn", "quant", "sample", "source", "tokenizer",
 		"internal/cpu", "internal/mem", "internal/par"},
 	"convert":       {"hf", "gguf", "gguf/names", "model", "model/arch", "quant", "internal/cpu", "internal/mem", "internal/par"},

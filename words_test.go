@@ -19,7 +19,13 @@ var plainDirs = []string{
 	"chat",
 	"chat/jinja",
 	"convert",
+	"grammar",
+	"grammar/automaton",
+	"grammar/gbnf",
+	"grammar/jsonschema",
+	"grammar/regex",
 	"hf",
+	"hub",
 	"internal/cpu",
 	"internal/par",
 	"kernels",
@@ -65,14 +71,22 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
-	"chat/jinja Span":     true, // a part of a text
-	"internal/par join":   true, // fork and join
-	"nn Act":              true, // the activation function
-	"study/bench Measure": true, // measures a case
-	"study/probe Measure": true, // measures the machine
-	"study/explain Heads": true, // attention heads
-	"study/eval unit":     true, // MiB
-	"study/page top":      true, // the edge of a picture
+	"chat/jinja Span":        true, // a part of a text
+	"grammar Measure":        true, // measures schemas
+	"grammar top":            true, // of a stack
+	"grammar walk":           true, // of a text, as filepath.Walk
+	"grammar/automaton Dead": true, // a state from which no text is accepted
+	"grammar/automaton top":  true, // of a stack
+	"grammar/automaton walk": true, // of a trie
+	"grammar/gbnf top":       true, // of a stack
+	"grammar/regex walk":     true, // of a formula
+	"internal/par join":      true, // fork and join
+	"nn Act":                 true, // the activation function
+	"study/bench Measure":    true, // measures a case
+	"study/eval unit":        true, // MiB
+	"study/explain Heads":    true, // attention heads
+	"study/page top":         true, // the edge of a picture
+	"study/probe Measure":    true, // measures the machine
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

@@ -26,13 +26,14 @@ var nearest = []string{
 // quantOf finds the quantisation in the name of a file, between dots, dashes or at an end.
 var quantOf = regexp.MustCompile(`(?i)(?:^|[-_./])((?:UD-)?(?:I?Q[1-9](?:_[0-9A-Z]+)*|TQ[12]_0|BF16|FP?16|FP?32|MXFP4(?:_MOE)?|NVFP4))(?:[-.]|$)`)
 
-// Quant is the quantisation that the name of a GGUF file names, in capitals; empty if it names none.
+// Quant is the quantisation that the name of a GGUF file names, in capitals; empty if it names
+// none.
 func Quant(file string) string {
 	name := strings.TrimSuffix(gguf.Shards(path.Base(file))[0], ".gguf")
 	name = regexp.MustCompile(`-00001-of-\d{5}$`).ReplaceAllString(name, "")
 	all := quantOf.FindAllStringSubmatch(name, -1)
 	if len(all) == 0 {
-		all = quantOf.FindAllStringSubmatch(path.Dir(file), -1) // some keep each quantisation in a folder
+		all = quantOf.FindAllStringSubmatch(path.Dir(file), -1)
 	}
 	if len(all) == 0 {
 		return ""

@@ -35,14 +35,16 @@ type Client struct {
 	Token    string // sent to the host of Endpoint alone
 	Offline  bool   // refuse to use the network
 
-	Parallel int                                                               // ranges of a file fetched at once; 0 means 4
-	Piece    int64                                                             // bytes of a range; 0 means 8 MiB or more, by the size of the file
-	Tries    int                                                               // of a request that a server cannot serve now; 0 means 6
-	Backoff  time.Duration                                                     // before the second try, doubled for each further one; 0 means a second
-	Stall    time.Duration                                                     // that a server may be silent; 0 means 30 seconds
-	Resolve  func(ctx context.Context, host string) ([]netip.Addr, error)      // nil means the system's
-	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil means the system's
-	Symlink  func(old, new string) error                                       // nil means the system's
+	Parallel int           // ranges of a file fetched at once; 0 means 4
+	Piece    int64         // bytes of a range; 0 means 8 MiB or more, by the size of the file
+	Tries    int           // of a request that a server cannot serve now; 0 means 6
+	Backoff  time.Duration // before the second try, doubled for further ones; 0 means a second
+	Stall    time.Duration // that a server may be silent; 0 means 30 seconds
+
+	// Resolve, Dial and Symlink are the system's where they are nil.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Symlink func(old, new string) error
 
 	once    sync.Once
 	http    *http.Client
@@ -200,8 +202,9 @@ type request struct {
 
 const maxRedirects = 10
 
-// once sends a request and follows redirects: to http and https alone, never from https to http, and
-// not from a public server to a private address. The token goes to the host of the endpoint alone.
+// send sends a request and follows redirects: to http and https alone, never from https to http,
+// and not from a public server to a private address. The token goes to the host of the endpoint
+// alone.
 func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 	c.setup()
 	if c.Offline {
@@ -227,7 +230,8 @@ func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
 		for key, values := range q.header {
 			r.Header[key] = values
 		}
-		r.Header.Set("Accept-Encoding", "identity") // ranges and hashes are of the file, not of what it is packed in
+		// Ranges and hashes are of the file, not of what it is packed in.
+		r.Header.Set("Accept-Encoding", "identity")
 		r.Header.Set("User-Agent", "goinfer")
 		if c.Token != "" && u.Host == endpoint.Host && u.Scheme == endpoint.Scheme {
 			r.Header.Set("Authorization", "Bearer "+c.Token)

@@ -14,8 +14,9 @@
 //     before it gets its final name.
 //   - [Stores.Remove] removes what Pull has fetched. [Aliases] are further names, in a small file.
 //
-// The cache of Hugging Face's tools is described at https://huggingface.co/docs/hub/local-cache. Pull
-// adds to it as huggingface_hub does, under the same locks, so that both share what either has.
+// The cache of Hugging Face's tools is described at https://huggingface.co/docs/hub/local-cache.
+// Pull adds to it as huggingface_hub does, under the same locks, so that both share what either
+// has.
 //
 // No function of this package uses the network but those of Client.
 package hub

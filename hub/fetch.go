@@ -361,8 +361,8 @@ func (c *Client) fetchPiece(ctx context.Context, t target, p *part, i int, etag 
 	}
 }
 
-// tryPiece fetches n bytes from an offset on. It returns how many it has written, and whether another
-// try may get further.
+// tryPiece fetches n bytes from an offset on. It returns how many it has written, and whether
+// another try may get further.
 func (c *Client) tryPiece(ctx context.Context, t target, file io.WriterAt, from, n int64, etag *sameTag, done func(total int64)) (written int64, again bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -195,7 +195,10 @@ func (s Stores) findRepo(n Name) (*Entry, error) {
 // typeOf is the type of most weights as the header of a file says.
 func typeOf(f *gguf.File) string {
 	v, ok := f.Value("general.file_type")
-	if n, isUint := v.Uint(); ok && isUint {
+	if !ok {
+		return ""
+	}
+	if n, isUint := v.Uint(); isUint {
 		if t := gguf.FileType(n); uint64(t) == n && t.Valid() {
 			return t.String()
 		}

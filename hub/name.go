@@ -11,11 +11,11 @@ import (
 // Name is the name of a model on a hub.
 type Name struct {
 	Ollama   bool   // in Ollama's registry, otherwise on Hugging Face
-	Host     string // of an Ollama registry, empty for its own
+	Host     string // of another registry than Ollama's own
 	Owner    string // the namespace; "library" where an Ollama name has none
 	Repo     string
-	Tag      string // a quantisation or a file of the repository, Ollama's tag; empty for the default
-	Revision string // of a Hugging Face repository: a branch, a tag or a commit; empty for main
+	Tag      string // a quantisation or a file, or Ollama's tag; empty for the default
+	Revision string // a branch, a tag or a commit on Hugging Face; empty for main
 }
 
 // String spells the name in full, as [ParseName] reads it.
@@ -45,7 +45,7 @@ func (n Name) model() string {
 	return s
 }
 
-// url is the address of the page of a Hugging Face repository below an endpoint.
+// id is OWNER/REPO.
 func (n Name) id() string { return n.Owner + "/" + n.Repo }
 
 var (
@@ -55,9 +55,9 @@ var (
 	prefixes = []string{"hf.co/", "huggingface.co/", "hf:"}
 )
 
-// ParseName reads the name of a model on a hub: hf.co/OWNER/REPO[:QUANT|:FILE][@REVISION], also with
-// huggingface.co/ or hf: in front, or ollama:[HOST/][NAMESPACE/]NAME[:TAG]. ok is false for a name of
-// another kind; err says what is wrong with one of these.
+// ParseName reads the name of a model on a hub: hf.co/OWNER/REPO[:QUANT|:FILE][@REVISION], also
+// with huggingface.co/ or hf: in front, or ollama:[HOST/][NAMESPACE/]NAME[:TAG]. ok is false for a
+// name of another kind; err says what is wrong with one of these.
 func ParseName(s string) (n Name, ok bool, err error) {
 	if rest, found := strings.CutPrefix(s, "ollama:"); found {
 		n, err = parseOllama(s, rest)

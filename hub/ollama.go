@@ -130,15 +130,15 @@ func scanOllama(root, store string) (all []Entry, err error) {
 	if root == "" {
 		return nil, nil
 	}
-	top := filepath.Join(root, "manifests")
-	err = filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
+	base := filepath.Join(root, "manifests")
+	err = filepath.WalkDir(base, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
-			if p != top {
+			if p != base {
 				return nil // a folder that is not to be read
 			}
 			return fault.System(err)
 		}
-		rel, _ := filepath.Rel(top, p)
+		rel, _ := filepath.Rel(base, p)
 		parts := strings.Split(filepath.ToSlash(rel), "/")
 		if d.IsDir() || len(parts) != 4 || strings.HasPrefix(d.Name(), ".") {
 			return nil
@@ -235,8 +235,8 @@ func (m *OllamaModel) take(kind string, data []byte) error {
 	return nil
 }
 
-// NotHonoured says in a line what of a model's settings a plain continuation of a text does not use;
-// empty if there is nothing.
+// NotHonoured says in a line what of a model's settings a plain continuation of a text does not
+// use; empty if there is nothing.
 func (m *OllamaModel) NotHonoured() string {
 	var what []string
 	if m.System != "" {
@@ -265,6 +265,7 @@ func sortedKeys(m map[string]any) []string {
 
 // findOllama finds a model in the stores of Ollama's layout.
 func (s Stores) findOllama(n Name) (*Entry, error) {
+	named := n
 	n.Tag = cmp.Or(n.Tag, "latest")
 	for i, root := range append([]string{s.Own}, s.Ollama...) {
 		if root == "" || !present(manifestPath(root, n)) {
@@ -280,5 +281,5 @@ func (s Stores) findOllama(n Name) (*Entry, error) {
 		}
 		return &e, nil
 	}
-	return nil, &AbsentError{n}
+	return nil, &AbsentError{named}
 }

@@ -16,11 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/disk"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/remote"
+	"github.com/goinfer/goinfer/source"
 )
 
 // Plan is what a pull is going to fetch.
@@ -55,7 +58,7 @@ type Progress struct {
 	AllDone, AllSize int64
 }
 
-// repoInfo is what the hub tells of a revision of a repository.
+// repoInfo is what the hub reports of a revision of a repository.
 type repoInfo struct {
 	SHA      string `json:"sha"`
 	Siblings []struct {
@@ -140,7 +143,7 @@ func (c *Client) info(ctx context.Context, n Name) (*repoInfo, error) {
 	}
 	var info repoInfo
 	if err := json.Unmarshal(data, &info); err != nil {
-		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want what the hub tells of a model as JSON: %w", err))
+		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want what the hub knows of a model as JSON: %w", err))
 	}
 	switch {
 	case !commitOf.MatchString(info.SHA):
@@ -293,8 +296,8 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, progress func(Progress))
 	return nil
 }
 
-// link makes the snapshot: a link to each blob, or where there are no links the file itself, and the
-// reference of the revision.
+// link makes the snapshot: a link to each blob, or where there are no links the file itself, and
+// the reference of the revision.
 func (c *Client) link(p *Plan) error {
 	dir := repoDir(c.Stores.HuggingFace, p.Name)
 	for _, f := range p.Files {
@@ -362,22 +365,32 @@ func (c *Client) Remote(ctx context.Context, p *Plan) (*gguf.File, error) {
 	if i < 0 {
 		return nil, fault.In(p.Name.String(), fmt.Errorf("a checkpoint's header is in several files, which are not read from a server: %w", gguf.ErrUnsupported))
 	}
-	f := p.Files[i]
-	r := &ranges{ctx: ctx, c: c, name: p.Name, file: f}
-	head, err := gguf.OpenHeader(f.Name, func(part string) (io.ReaderAt, int64, error) {
-		for _, g := range p.Files {
-			if g.Name == part {
-				r.file = g
-				one := *r
-				return &one, g.Size, nil
-			}
+	read := new(atomic.Int64)
+	head, err := gguf.OpenHeader(p.Files[i].Name, func(part string) (io.ReaderAt, int64, error) {
+		at := slices.IndexFunc(p.Files, func(f File) bool { return f.Name == part })
+		if at < 0 {
+			return nil, 0, fault.In(p.Name.String(), fs.ErrNotExist)
 		}
-		return nil, 0, fault.In(p.Name.String(), fs.ErrNotExist)
+		return &ranges{ctx: ctx, c: c, name: p.Name, file: p.Files[at], read: read}, p.Files[at].Size, nil
 	})
 	if err != nil {
 		return nil, fault.In(p.Name.String(), err)
 	}
+	head.AddNote(fmt.Sprintf("%d of %d bytes were fetched for the header", read.Load(), p.Size))
 	return head, nil
+}
+
+// Source is what a plan is about without its being here: the header of a GGUF file, or the
+// config.json of a checkpoint, read on the server when it is asked for.
+func (c *Client) Source(p *Plan) *source.Source {
+	name := p.Name.String()
+	if i := slices.IndexFunc(p.Files, func(f File) bool { return f.Name == "config.json" }); p.choice.Folder && i >= 0 {
+		return source.RemoteConfig(name, func(ctx context.Context) ([]byte, error) {
+			data, _, err := c.fetchSmall(ctx, p.Name, request{url: p.Files[i].url}, hf.MaxConfig)
+			return data, err
+		})
+	}
+	return source.Remote(name, func(ctx context.Context) (*gguf.File, error) { return c.Remote(ctx, p) })
 }
 
 // ranges reads parts of a file on a server.
@@ -386,6 +399,7 @@ type ranges struct {
 	c    *Client
 	name Name
 	file File
+	read *atomic.Int64 // bytes that were fetched
 }
 
 // ReadAt implements io.ReaderAt.
@@ -404,6 +418,7 @@ func (r *ranges) ReadAt(b []byte, at int64) (int, error) {
 		return 0, fault.In(remote.Shown(r.file.url), err)
 	}
 	k, err := io.ReadFull(resp.Body, b[:n])
+	r.read.Add(int64(k))
 	if err == nil && k < len(b) {
 		err = io.EOF
 	}

@@ -6,7 +6,7 @@ import (
 
 // A program that imports this package knows the models of all stores by their names.
 func init() {
-	source.Register(source.Names{What: "downloaded model", Where: "goinfer list", Find: find, List: shortNames})
+	source.Register(source.Names{What: "downloaded model", Where: "goinfer list", Find: find, List: ShortNames})
 }
 
 func find(name string) (*source.Source, error) {
@@ -21,8 +21,8 @@ func find(name string) (*source.Source, error) {
 	return s.Named(name, "from "+e.Store), nil
 }
 
-// shortNames lists what can be completed.
-func shortNames() []string {
+// ShortNames lists the short names and the aliases of the models in all stores.
+func ShortNames() []string {
 	stores := FromEnv()
 	entries, _ := stores.scan() // a store that cannot be read has no names
 	var names []string

@@ -79,8 +79,8 @@ func sameName(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// planOllamaRemoval is PlanRemoval for the store in Ollama's layout: the manifest, and the layers that
-// no other manifest has.
+// planOllamaRemoval is PlanRemoval for the store in Ollama's layout: the manifest, and the layers
+// that no other manifest has.
 func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 	n, _, err := ParseName(e.Name)
 	if err != nil {
@@ -144,6 +144,9 @@ func layersOf(file string) (map[string]layer, error) {
 // Remove takes away what PlanRemoval has listed, and folders that are empty then.
 func (s Stores) Remove(r Removal) error {
 	var errs []error
+	if err := s.forget(r.Files...); err != nil {
+		errs = append(errs, err)
+	}
 	for _, f := range r.Files {
 		if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fault.System(err))

@@ -104,6 +104,19 @@ func (s Stores) record(files ...string) error {
 	})
 }
 
+// forget takes files off the list.
+func (s Stores) forget(files ...string) error {
+	p := pulls{cache: s.HuggingFace}
+	return s.updateState("pulled.json", &p, func() error {
+		for _, f := range files {
+			if _, err := os.Readlink(f); err != nil { // a link is no blob, and its blob may stay
+				delete(p.Blobs, p.key(f))
+			}
+		}
+		return nil
+	})
+}
+
 // readState reads a file of JSON in State; one that is not there changes nothing.
 func (s Stores) readState(name string, to any) error {
 	if s.State == "" {

@@ -37,8 +37,8 @@ type Stores struct {
 	State       string   // aliases, and the list of what this program has pulled
 }
 
-// FromEnv are the stores that the programs themselves use, by their variables: HF_HUB_CACHE, HF_HOME,
-// OLLAMA_MODELS, LLAMA_CACHE, and their usual places otherwise.
+// FromEnv are the stores that the programs themselves use, by their variables: HF_HUB_CACHE,
+// HF_HOME, OLLAMA_MODELS, LLAMA_CACHE, and their usual places otherwise.
 func FromEnv() Stores { return fromEnv(os.Getenv, runtime.GOOS) }
 
 func fromEnv(env func(string) string, goos string) (s Stores) {
@@ -52,7 +52,7 @@ func fromEnv(env func(string) string, goos string) (s Stores) {
 		}
 		return filepath.Join(parts...)
 	}
-	caches := cmp.Or(env("XDG_CACHE_HOME"), under(home, ".cache")) // of programs that follow XDG everywhere
+	caches := cmp.Or(env("XDG_CACHE_HOME"), under(home, ".cache"))
 	own := caches
 	switch goos {
 	case "darwin":
@@ -117,8 +117,8 @@ func (e *Entry) Source() (*source.Source, error) {
 	return s.Named(e.Name, "from "+e.Store).Noted(e.Notes...), nil
 }
 
-// List returns the models of all stores, by their names: those whose headers tell more have been
-// asked. A store that cannot be read is an error, and the others are listed.
+// List returns the models of all stores, by their names, with what their headers say. A store that
+// cannot be read is an error, and the others are listed.
 func (s Stores) List(ctx context.Context) ([]Entry, error) {
 	entries, err := s.scan()
 	for i := range entries {
@@ -199,9 +199,10 @@ func (e *AbsentError) Error() string {
 // Unwrap implements errors.Is.
 func (e *AbsentError) Unwrap() error { return fs.ErrNotExist }
 
-// Find looks a name up in all stores: an alias, the name of a model on a hub, a full or a short name
-// of [Stores.List]. It returns nil if it is none of these, and an [AbsentError] for a model of a hub
-// that has not been downloaded. A name that several models have is an error that lists them.
+// Find looks a name up in all stores: an alias, the name of a model on a hub, a full or a short
+// name of [Stores.List]. It returns nil if it is none of these, and an [AbsentError] for a model
+// of a hub that has not been downloaded. A name that several models have is an error that lists
+// them.
 func (s Stores) Find(name string) (*Entry, error) {
 	aliases, err := s.Aliases()
 	if err != nil {

@@ -48,6 +48,8 @@ type Source struct {
 	fsys   fs.FS  // of KindFS, where path is the name in it
 	url    string // of KindRemote, and of KindConfig on a server
 
+	header    func(ctx context.Context) (*gguf.File, error) // of KindRemote that others fetch
+	config    func(ctx context.Context) ([]byte, error)     // of KindConfig that others fetch
 	overrides []Override
 	notes     []string // for whoever opens it
 }
@@ -62,6 +64,18 @@ func Bytes(name string, data []byte) *Source {
 // has slashes on every system.
 func FS(fsys fs.FS, path string) *Source {
 	return &Source{kind: KindFS, name: path, fsys: fsys, path: path}
+}
+
+// Remote is the source of a model on a server, whose header is fetched by a function of the
+// caller's.
+func Remote(name string, header func(ctx context.Context) (*gguf.File, error)) *Source {
+	return &Source{kind: KindRemote, name: name, header: header}
+}
+
+// RemoteConfig is the source of a config.json on a server, which is fetched by a function of the
+// caller's.
+func RemoteConfig(name string, fetch func(ctx context.Context) ([]byte, error)) *Source {
+	return &Source{kind: KindConfig, name: name, config: fetch}
 }
 
 // Shape is the source that a known shape without weights has, for those who register its name.
@@ -191,6 +205,10 @@ func (s *Source) open(ctx context.Context, o gguf.Options) (f *gguf.File, err er
 	case KindFS:
 		f, err = gguf.OpenFS(s.fsys, s.path, o)
 	case KindRemote:
+		if o.HeaderOnly && s.header != nil {
+			f, err = s.header(ctx)
+			break
+		}
 		if o.HeaderOnly {
 			f, err = s.fetch(ctx)
 			break
@@ -253,6 +271,12 @@ func (s *Source) Vocabulary(ctx context.Context) (*gguf.File, error) {
 // weights may be missing; traits say which optional tensors it has. Of other kinds it is an error.
 func (s *Source) Config(ctx context.Context) (f *gguf.File, t hf.Traits, err error) {
 	switch {
+	case s.kind == KindConfig && s.config != nil:
+		data, fetchErr := s.config(ctx)
+		if fetchErr != nil {
+			return nil, t, fetchErr
+		}
+		f, t, err = hf.ParseConfig(s.name, data, arch.Families())
 	case s.kind == KindConfig && s.url != "":
 		f, t, err = s.fetchConfig(ctx)
 	case s.kind == KindConfig:

@@ -35,7 +35,7 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "inspect [flags] [MODEL]",
 		Short:      "Show what is in a model file",
-		SuggestFor: []string{"show", "info", "dump"},
+		SuggestFor: []string{"info", "dump"},
 		Long: `Shows the metadata and the tensors of a GGUF file of any architecture, or those that the folder of
 a checkpoint would have as one. Only headers are read, no weights. Long values are cut, but for --json.`,
 		Example: `  goinfer inspect model.gguf
@@ -56,7 +56,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := find(model)
+	s, err := findHeader(cmd.Context(), model)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,20 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	cobra.EnableCommandSorting = false // as main does
-	os.Exit(m.Run())
+	os.Exit(withoutStores(m))
+}
+
+// withoutStores runs the tests where no program has stored a model.
+func withoutStores(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "goinfer-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"HF_HUB_CACHE", "OLLAMA_MODELS", "LLAMA_CACHE", "GOINFER_CACHE", "HOME", "USERPROFILE"} {
+		os.Setenv(name, filepath.Join(dir, name))
+	}
+	return m.Run()
 }
 
 // The first command of the README, shortened, is the first thing that a newcomer sees.
@@ -111,7 +124,7 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "--frob"), "there is no flag --frob; those of a command go behind it")
 	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; those of a command go behind it")
 	wrong(t, command(t, "", "version"), "did you mean --version?")
-	wrong(t, command(t, "", "show", "tiny-moe"), "did you mean inspect?")
+	wrong(t, command(t, "", "dump", "tiny-moe"), "did you mean inspect?")
 	wrong(t, command(t, "", "tokenize", "tiny-moe"), "did you mean tokens?")
 	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
 	wrong(t, command(t, "", "completion"), "want one shell")

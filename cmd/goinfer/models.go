@@ -15,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/hub"
 	"github.com/goinfer/goinfer/source"
 )
 
@@ -34,6 +35,9 @@ func isModel(arg string) bool {
 		return true
 	}
 	s, err := source.Resolve(arg)
+	if errors.As(err, new(*hub.AbsentError)) {
+		return true
+	}
 	return err == nil && !(s.Kind() == source.KindFile && !source.HasMagic(s.Path()))
 }
 
@@ -126,6 +130,7 @@ func modelOnly(flag string, args []string) (string, error) {
 // addModel adds -m.
 func addModel(fs *pflag.FlagSet, model *string) {
 	fs.VarP((*modelName)(model), "model", "m", "the same as `MODEL`")
+	fs.Var((*repoName)(model), "hf-repo", "the same as MODEL hf.co/`REPO`, a repository of Hugging Face (-hf)")
 }
 
 // modelName is a flag that is not empty: a variable of the shell that is not set does not stand for the model that is built in.
@@ -148,7 +153,7 @@ type opening struct {
 	gpuLayers, loadMode, typ                                string
 	k, v                                                    cacheType
 	overrides                                               []string
-	exact, noMmap, mlock, overcommit                        bool
+	exact, noMmap, mlock, overcommit, pull                  bool
 }
 
 func (o *opening) add(fs *pflag.FlagSet) {
@@ -159,6 +164,7 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	fs.Var(&o.v, "cache-type-v", "format of cached values: "+cacheTypeNames()+" (-ctv)")
 	fs.StringVar(&o.typ, "type", "", "quantise the weights as they are loaded, to a recipe or a format: `T`, such as q8_0 or q4_k_m")
 	fs.StringArrayVar(&o.overrides, "override-kv", nil, "give a key of the metadata another value: `KEY=TYPE:VALUE`, TYPE one of int, float, bool, str;\nmay be repeated, or several with commas between")
+	addPull(fs, &o.pull)
 	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")
 	fs.BoolVar(&o.noMmap, "no-mmap", false, "read the file instead of mapping it")
 	fs.BoolVar(&o.mlock, "mlock", false, "keep the mapped file in memory")
@@ -265,7 +271,7 @@ func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument 
 	if opts, err = o.options(cmd); err != nil {
 		return s, opts, "", err
 	}
-	if s, err = find(model); err != nil {
+	if s, err = findOrPull(cmd, model, o.pull); err != nil {
 		return s, opts, "", err
 	}
 	text, err = t.read(cmd, argument, false)
@@ -351,7 +357,7 @@ func cacheTypeNames() string {
 func completeModel(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	if len(args) == 0 {
-		for _, n := range embedded.Names() {
+		for _, n := range append(embedded.Names(), hub.ShortNames()...) {
 			if strings.HasPrefix(n, prefix) {
 				names = append(names, n)
 			}

@@ -79,7 +79,7 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 
 // findParams is what MODEL names, of which no weight is needed.
 func findParams(ctx context.Context, name string) (*size.Layout, error) {
-	s, err := find(name)
+	s, err := findHeader(ctx, name)
 	if err != nil {
 		return nil, err
 	}
