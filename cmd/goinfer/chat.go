@@ -18,7 +18,6 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/chat"
 	"github.com/goinfer/goinfer/grammar"
-	"github.com/goinfer/goinfer/source"
 )
 
 // chatFlags are the flags of chat.
@@ -246,9 +245,6 @@ func (f *chatFlags) systemMessage(cmd *cobra.Command) (string, error) {
 	return f.text.unescape(f.system)
 }
 
-// builtIn reports whether a model is one of the small ones in the command itself.
-func builtIn(s modelSource) bool { return s.Kind() == source.KindMemory || s.Kind() == source.KindFS }
-
 // thinkMode reads how to think; true and false are on and off.
 func thinkMode(s string) (string, error) {
 	switch s {
@@ -283,7 +279,7 @@ func (c *conversation) open(m *goinfer.Model, s modelSource, took time.Duration)
 	if err != nil {
 		return err
 	}
-	if builtIn(s) {
+	if s.Path() == "" {
 		c.note("%s is built in: a toy that knows some facts and stories; give the path of an instruct model", s.Name())
 	}
 	if n := t.Source().Note; n != "" {

@@ -99,7 +99,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
-	if !builtIn(s) && m.Info().ChatTemplate != "" && isTerminal(cmd.ErrOrStderr()) {
+	if s.Path() != "" && m.Info().ChatTemplate != "" && isTerminal(cmd.ErrOrStderr()) {
 		note(cmd, "the model has a chat template: goinfer chat talks with it")
 	}
 	if q.Hook, err = f.routing.hook(m); err != nil {
