@@ -28,7 +28,7 @@ var dashes = map[string]string{
 // aliases are further names of flags.
 var aliases = map[string]string{
 	"chat-template-file": "chat-template",
-	"n-predict": "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
+	"n-predict":          "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
 	"n-gpu-layers": "gpu-layers", "output": "out", "outfile": "out", "outtype": "type", "no-escape": "no-escapes", "escape": "escapes",
 }
 
