@@ -114,7 +114,8 @@ func (c *conversation) interruptible(ctx context.Context) (*goinfer.ChatTurn, er
 	return c.ask(ctx)
 }
 
-// lastQuestion is where the last message of the user's is, or the number of messages if there is none.
+// lastQuestion is where the last message of the user's is, or the number of messages if there is
+// none.
 func (c *conversation) lastQuestion() int {
 	for i := len(c.q.Messages) - 1; i >= 0; i-- {
 		if c.q.Messages[i].Role == "user" {
