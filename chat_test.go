@@ -280,3 +280,22 @@ func TestChatRefusals(t *testing.T) {
 		}), "%v", err)
 	}
 }
+
+// TestChatSpaces: what is kept and what is new are one text, also in vocabularies that put a space
+// in front of texts, where the template has no control tokens between messages.
+func TestChatSpaces(t *testing.T) {
+	dir := filepath.Join(shared.Dir(t), "conformance", "models")
+	for _, path := range []string{tinyDense, filepath.Join(dir, "llama-dense", "model.gguf"), filepath.Join(dir, "qwen2", "model.gguf")} {
+		m := open(t, path, goinfer.Options{})
+		q := goinfer.ChatRequest{Template: templateFile(t, shortTemplate), Request: goinfer.Request{MaxTokens: 9}}
+		for i := range 5 {
+			turn := converse(t, m, &q, fmt.Sprintf("Is %d more?", i))
+			fresh := q
+			fresh.Messages, fresh.After = q.Messages[:len(q.Messages)-1], nil
+			p, err := m.ChatPrompt(t.Context(), fresh)
+			require.NoError(t, err)
+			require.Equal(t, m.Tokenizer().Decode(p.IDs, true), m.Tokenizer().Decode(turn.Prompt.IDs, true), path)
+		}
+		require.Positive(t, q.After.Kept)
+	}
+}

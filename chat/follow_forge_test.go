@@ -64,6 +64,10 @@ func TestFollowPart(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &read))
 	_, next = conversation(t, Message{Role: "user", Content: "hi"}, Message{Role: "assistant", Content: "answer"}, Message{Role: "user", Content: "x"})
 	require.Equal(t, len(prev.IDs)+len("answer"), tm.Follow(next, &read, generated))
+	// Ids that no vocabulary has are not followed by a fault.
+	read.IDs[len(read.IDs)-1] = 1 << 30
+	_, next = conversation(t, Message{Role: "user", Content: "hi"}, Message{Role: "assistant", Content: "answer"}, Message{Role: "user", Content: "x"})
+	tm.Follow(next, &read, []int32{-5, 1 << 30, 3})
 	for _, bad := range []string{
 		`{"text": "aGk=", "spans": [[3, 0]], "ids": [1]}`, `{"text": "aGk=", "spans": [], "ids": [1]}`, `{"text": "aGk=", "spans": [[0, 0], [2, 1]]}`,
 		`{"text": "aGk=", "spans": [[2, 1]], "ids": [1], "anchors": [[2, 2]]}`, `{"text": "aGk=", "spans": [[2, 1]], "ids": [1], "anchors": [[2, 1], [1, 1]]}`, `[]`,

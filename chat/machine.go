@@ -64,14 +64,13 @@ func (m *machine) prepare() {
 			}
 		}
 	}
-	for id := range int32(v.Size()) {
-		s := m.t.spell([]int32{id})
+	for id, s := range m.t.pieces() {
 		if s != "" && strings.Trim(s, "\n") == "" {
-			m.breaks = append(m.breaks, id)
+			m.breaks = append(m.breaks, int32(id))
 		}
-		if inside {
-			m.texts = append(m.texts, s)
-		}
+	}
+	if inside {
+		m.texts = m.t.pieces()
 	}
 }
 

@@ -320,11 +320,11 @@ func (f *callFormat) identity(name, id string) string {
 // namedArgs reads the JSON after a name.
 func (r *reader) namedArgs() bool {
 	p := r.p
-	s := strings.TrimLeft(p.buf, " \t\r\n")
-	if s == "" {
-		return r.unfinished()
-	}
 	if !r.call.begun {
+		s := strings.TrimLeft(p.buf, " \t\r\n")
+		if s == "" {
+			return r.unfinished()
+		}
 		if s[0] != '{' {
 			return r.fail("its arguments are no JSON object")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/goinfer/goinfer/chat/jinja"
 	"github.com/goinfer/goinfer/tokenizer"
@@ -24,6 +25,8 @@ type Template struct {
 	writes    string      // all that the template can write, to know its markup
 	prefixes  bool        // the vocabulary puts a space in front of texts
 	ends      []int32     // what ends a turn and is no end of generation in the vocabulary
+
+	pieces func() []string // how all tokens are spelled
 }
 
 // A Prompt is a conversation as the model reads it.
@@ -62,9 +65,19 @@ func New(src Source, vocab *tokenizer.Tokenizer) (*Template, error) {
 	}
 	t := &Template{source: src, code: code, vocab: vocab, writes: strings.Join(code.Literals(), "\n")}
 	t.prefixes = strings.HasPrefix(t.spell(vocab.Encode(nil, "a", false, false)), " ")
+	t.pieces = sync.OnceValue(t.spellings)
 	t.probe()
 	t.learnEnds()
 	return t, nil
+}
+
+// spellings lists the text of every token.
+func (t *Template) spellings() []string {
+	all := make([]string, t.vocab.Size())
+	for id := range all {
+		all[id] = t.spell([]int32{int32(id)})
+	}
+	return all
 }
 
 // Source returns where the template is from, and its text.

@@ -91,7 +91,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			_, err := render(source, (&Map{}).Set("u", "b"), Limits{Steps: 2e6, Bytes: 16 << 20, Output: 4 << 20, Time: 20 * time.Second})
+			_, err := render(source, (&Map{}).Set("u", "b"), Limits{Steps: 5e5, Bytes: 8 << 20, Output: 2 << 20, Time: 20 * time.Second})
 			require.Error(t, err)
 			e, ok := err.(*Error)
 			require.True(t, ok, "%T", err)

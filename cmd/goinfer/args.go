@@ -25,6 +25,7 @@ var aliases = map[string]string{
 	"n-predict": "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
 	"output": "out", "outfile": "out", "outtype": "type", "escape": "escapes", "direct-io": "no-mmap", "usage": "help",
 	"ctx": "ctx-size", "batch": "n-parallel", "kv": "cache-type", // plan's former names
+	"chat-template-file": "chat-template",
 }
 
 // canonical finds a flag by any of its names, underscores for dashes included.

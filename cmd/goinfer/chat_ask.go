@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"time"
 
 	"github.com/goinfer/goinfer"
 )
@@ -73,7 +72,7 @@ func (c *conversation) report(turn *goinfer.ChatTurn) {
 	if turn.Stop == goinfer.StopString {
 		why = "at " + quoted(turn.StopString)
 	}
-	printFact(out, "ended", "%s, at %s UTC", why, time.Now().UTC().Format("15:04:05"))
+	printFact(out, "ended", "%s", why)
 }
 
 // printer writes the events of an answer.

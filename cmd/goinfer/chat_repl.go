@@ -71,21 +71,20 @@ func (c *conversation) complain(err error) {
 
 // turn answers a message. Errors of a turn are printed, and take the message back.
 func (c *conversation) turn(ctx context.Context, e *editor, text string) error {
-	before := len(c.q.Messages)
 	c.q.Messages = append(c.q.Messages, goinfer.ChatMessage{Role: "user", Content: text})
-	return c.answer(ctx, e, before)
+	return c.answer(ctx, e)
 }
 
 // answer has the last message answered, and the calls in the answer, until there are none. If that
-// fails, the messages from before on are taken back.
-func (c *conversation) answer(ctx context.Context, e *editor, before int) error {
+// fails, the message is taken back with what came after it.
+func (c *conversation) answer(ctx context.Context, e *editor) error {
 	for {
 		turn, err := c.interruptible(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
-			c.q.Messages = c.q.Messages[:min(before, len(c.q.Messages))]
+			c.q.Messages = c.q.Messages[:c.lastQuestion()]
 			c.complain(err)
 			return nil
 		}
@@ -96,7 +95,7 @@ func (c *conversation) answer(ctx context.Context, e *editor, before int) error 
 		for _, call := range calls {
 			result, err := e.message(ctx, "result of "+printable(call.Name)+"> ")
 			if errors.Is(err, io.EOF) || errors.Is(err, errInterrupted) {
-				c.q.Messages = c.q.Messages[:min(before, len(c.q.Messages))]
+				c.q.Messages = c.q.Messages[:c.lastQuestion()]
 				fmt.Fprintln(c.cmd.ErrOrStderr(), "The message and its calls are taken back.")
 				return nil
 			}
@@ -115,13 +114,21 @@ func (c *conversation) interruptible(ctx context.Context) (*goinfer.ChatTurn, er
 	return c.ask(ctx)
 }
 
+// lastQuestion is where the last message of the user's is, or the number of messages if there is
+// none.
+func (c *conversation) lastQuestion() int {
+	for i := len(c.q.Messages) - 1; i >= 0; i-- {
+		if c.q.Messages[i].Role == "user" {
+			return i
+		}
+	}
+	return len(c.q.Messages)
+}
+
 // retry takes the last answer back and asks for another one.
 func (c *conversation) retry(ctx context.Context, e *editor) error {
-	last := len(c.q.Messages) - 1
-	for last >= 0 && c.q.Messages[last].Role != "user" {
-		last--
-	}
-	if last < 0 {
+	last := c.lastQuestion()
+	if last == len(c.q.Messages) {
 		return errors.New("/retry: there is no message yet")
 	}
 	c.q.Messages = c.q.Messages[:last+1]
@@ -130,7 +137,7 @@ func (c *conversation) retry(ctx context.Context, e *editor) error {
 			return err
 		}
 	}
-	return c.answer(ctx, e, last)
+	return c.answer(ctx, e)
 }
 
 // clear forgets the conversation but for the system message.
