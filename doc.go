@@ -12,8 +12,8 @@
 //		os.Stdout.Write(piece.Bytes)
 //	}
 //
-// [Open] maps the file, checks it, and binds its weights as they lie in it; [OpenBytes] does the same for a model in memory. A [Model] may be used
-// from many goroutines: their generations are computed together, and the tokens of one do not depend on the others.
+// [Open] maps the file, checks it, and binds its weights as they are stored in it; [OpenSource] does the same for whatever package source
+// finds by a name, and for a model in memory. A [Model] may be used from many goroutines: their generations are computed together, and the tokens of one do not depend on the others.
 //
 // [Request] says what to generate. Its Sampling is greedy unless told otherwise; [DefaultSampling] returns what most programs use. Generation ends at
 // the model's end-of-generation tokens, a stop string, a number of tokens, or the end of the context; the last [Piece] says which.

@@ -16,9 +16,33 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"grammar", "grammar/automaton", "grammar/gbnf", "grammar/jsonschema", "grammar/regex",
-	"nn", "study/bench", "study/probe", "study/size", "quant", "tensor",
+	"chat",
+	"chat/jinja",
+	"convert",
+	"grammar",
+	"grammar/automaton",
+	"grammar/gbnf",
+	"grammar/jsonschema",
+	"grammar/regex",
+	"hf",
+	"hub",
+	"internal/cpu",
+	"internal/par",
+	"kernels",
+	"kernels/_asm",
+	"kernels/_asm/arm64",
+	"model",
+	"model/arch",
+	"nn",
+	"quant",
+	"source",
+	"study/bench",
+	"study/eval",
+	"study/explain",
+	"study/page",
+	"study/probe",
+	"study/size",
+	"tensor",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -47,18 +71,22 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
-	"internal/par join":      true, // fork and join
-	"nn Act":                 true, // the activation function
+	"chat/jinja Span":        true, // a part of a text
 	"grammar Measure":        true, // measures schemas
-	"grammar walk":           true, // of a text, as filepath.Walk
 	"grammar top":            true, // of a stack
+	"grammar walk":           true, // of a text, as filepath.Walk
 	"grammar/automaton Dead": true, // a state from which no text is accepted
 	"grammar/automaton top":  true, // of a stack
 	"grammar/automaton walk": true, // of a trie
 	"grammar/gbnf top":       true, // of a stack
 	"grammar/regex walk":     true, // of a formula
-	"study/probe Measure":    true, // measures the machine
+	"internal/par join":      true, // fork and join
+	"nn Act":                 true, // the activation function
 	"study/bench Measure":    true, // measures a case
+	"study/eval unit":        true, // MiB
+	"study/explain Heads":    true, // attention heads
+	"study/page top":         true, // the edge of a picture
+	"study/probe Measure":    true, // measures the machine
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/goinfer/goinfer/internal/fault"
@@ -165,12 +166,12 @@ func read(r Rows, dst []byte, first, size int) {
 // Composed reports whether the file lies nowhere.
 func (f *File) Composed() bool { return f.composed != nil }
 
-// Notes is what a composed file has to say, a line each.
+// Notes is what whoever opens the file should know, a line each.
 func (f *File) Notes() []string {
 	if f.composed == nil {
-		return nil
+		return f.notes
 	}
-	return f.composed.notes
+	return slices.Concat(f.composed.notes, f.notes)
 }
 
 // rowsOf is the number of rows of a tensor.

@@ -43,6 +43,7 @@ type File struct {
 	index   map[string]int
 
 	composed *composed // of a file that lies nowhere
+	notes    []string  // besides those it was composed with
 }
 
 // shard is one file of a model.

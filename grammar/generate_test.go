@@ -2,6 +2,7 @@ package grammar
 
 import (
 	"fmt"
+	"github.com/goinfer/goinfer/source"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -30,7 +31,7 @@ func longRuns(few, often int) int {
 }
 
 func openBuiltIn(t *testing.T, name string) (*goinfer.Model, *Vocabulary) {
-	m, err := goinfer.OpenBytes(name, embedded.Model(name), goinfer.Options{Context: 256})
+	m, err := goinfer.OpenSource(source.Bytes(name, embedded.Model(name)), goinfer.Options{Context: 256})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m, NewVocabulary(m.Tokenizer())

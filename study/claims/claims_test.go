@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer/internal/browser"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/explain"
@@ -214,9 +215,9 @@ func TestMeasurementsCanRefute(t *testing.T) {
 			if !good {
 				held = [3]float64{100, 200, 210}
 			}
-			otherRows(c, "gemma-3-1b", "w", 1000, held, 100)
-			otherRows(c, "deepseek-v2-small", "l", 1000, held, 100)
-			otherRows(c, "mamba-130m", "s", 1000, held, 100)
+			otherRows(c, "gemma-3-1b", "w", 1000, heldMemory{held: held, off: smallError}, 100)
+			otherRows(c, "deepseek-v2-small", "l", 1000, heldMemory{held: held, off: smallError}, 100)
+			otherRows(c, "mamba-130m", "s", 1000, heldMemory{held: held, off: smallError}, 100)
 		}, holds: []string{"cache-windows/gemma-3-1b", "cache-latents/deepseek-v2-small", "cache-states/mamba-130m"}},
 		{name: "time", do: func(r *run, c *Claim, good bool) {
 			sizes := []timed{ran(1e8, 11), ran(2e8, 20), ran(4e8, 41), ran(8e8, 80)}
@@ -380,10 +381,10 @@ func TestLevelRows(t *testing.T) {
 	require.NotEqual(t, Holds, verdicts(c)["shrinks/q8_0"])
 }
 
-func source(t *testing.T, name string) *bench.Source {
+func subject(t *testing.T, name string) *bench.Subject {
 	data, err := os.ReadFile(filepath.Join(shared.Root(t), "cmd", "goinfer", "embedded", name+"-q8_0.gguf"))
 	require.NoError(t, err)
-	s, err := bench.Bytes(name, data)
+	s, err := bench.Open(source.Bytes(name, data))
 	require.NoError(t, err)
 	return s
 }
@@ -401,7 +402,7 @@ func TestRescaled(t *testing.T) {
 	}
 	r, _ := testRun(t)
 	for _, name := range []string{"tiny-dense", "tiny-moe"} {
-		s := source(t, name)
+		s := subject(t, name)
 		off, err := r.offGrid(s)
 		require.NoError(t, err)
 		rep, err := eval.CompareTypes(t.Context(), s, eval.TypesOptions{Types: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
@@ -425,7 +426,7 @@ func TestTrainedAndRandom(t *testing.T) {
 	require.NoError(t, err)
 	data, err := random.Data(t.Context(), "Q8_0")
 	require.NoError(t, err)
-	untrained, err := bench.Bytes("random", data)
+	untrained, err := bench.Open(source.Bytes("random", data))
 	require.NoError(t, err)
 	for _, x := range []struct {
 		do            func(*run, *Claim) error
@@ -437,7 +438,7 @@ func TestTrainedAndRandom(t *testing.T) {
 		{(*run).invention, []string{"invented-entropy", "novel"}, []string{"invented-answered"}},
 		{(*run).weights, []string{"weights-finite", "weights-like", "weights-distinct"}, nil},
 	} {
-		for _, s := range []*bench.Source{source(t, "tiny-dense"), untrained} {
+		for _, s := range []*bench.Subject{subject(t, "tiny-dense"), untrained} {
 			r, c := testRun(t)
 			r.Text, r.Dense = text(t)[:20_000], s
 			require.NoError(t, x.do(r, c))
@@ -557,4 +558,12 @@ func TestFormats(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Equal(t, []string{"a b", "b c"}, ngrams("A b, c.", 2))
+}
+
+// TestLeastOf: one run with garbage moves neither a figure nor, by itself, its error.
+func TestLeastOf(t *testing.T) {
+	s := leastOf([3][]float64{{100, 101, 140}, {230, 200, 206}, {300, 300, 301}})
+	require.Equal(t, [3]float64{100, 200, 300}, s.held)
+	require.Equal(t, 6.0, s.off)
+	require.Equal(t, float64(smallError), leastOf([3][]float64{{1, 1, 1}, {2, 2, 2}, {3, 3, 3}}).off)
 }
