@@ -316,7 +316,8 @@ func (c *Constraint) read(k *keys, at automaton.Config, text []byte) bool {
 	return true
 }
 
-// readByte reads a byte, which has led to the state at; without free text the state does not matter.
+// readByte reads a byte, which has led to the state at; without free text the state does not
+// matter.
 func (c *Constraint) readByte(k *keys, at automaton.Config, b byte) bool {
 	if c.lazy && outside(at.Top) {
 		*k = keys{}

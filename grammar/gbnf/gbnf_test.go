@@ -31,7 +31,8 @@ func read(m *Machine, text string) (n int, complete bool) {
 }
 
 // examples are grammars with the constructs of those that llama.cpp has in its folder grammars:
-// lists of lines, moves of chess, arithmetic, letters of a script, JSON, a language with statements.
+// lists of lines, moves of chess, arithmetic, letters of a script, JSON, and a language with
+// statements.
 var examples = map[string]struct {
 	src     string
 	yes, no []string
