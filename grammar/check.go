@@ -19,7 +19,7 @@ func (c *Constraint) Check(text string) (n int, complete bool) {
 	var k keys
 	for i := range len(text) {
 		next, ok := at.Step(text[i])
-		if !ok || c.repeats && !c.read(&k, at, []byte(text[i:i+1])) {
+		if !ok || c.repeats && !c.readByte(&k, next, text[i]) {
 			return i, false
 		}
 		at = next

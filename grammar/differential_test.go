@@ -3,7 +3,6 @@ package grammar
 import (
 	"encoding/json"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,10 +59,7 @@ func (g *instances) text() string {
 // TestAgainstValidator compares which values are accepted, in any order of keys, with what another
 // validator says of them.
 func TestAgainstValidator(t *testing.T) {
-	n := 60
-	if os.Getenv("GOINFER_LONG") != "" {
-		n = 1500
-	}
+	n := longRuns(40, 600)
 	valid, invalid, refused := 0, 0, 0
 	for seed := range n {
 		g := &schemas{rng: rand.New(rand.NewPCG(uint64(seed), 11))}

@@ -307,16 +307,23 @@ func (m *matcher) allowed(text []byte) int {
 func (c *Constraint) read(k *keys, at automaton.Config, text []byte) bool {
 	for _, b := range text {
 		if c.lazy {
-			if at, _ = at.Step(b); outside(at.Top) {
-				*k = keys{}
-				continue
-			}
+			at, _ = at.Step(b)
 		}
-		if !k.next(b) {
+		if !c.readByte(k, at, b) {
 			return false
 		}
 	}
 	return true
+}
+
+// readByte reads a byte, which has led to the state at; without free text the state does not
+// matter.
+func (c *Constraint) readByte(k *keys, at automaton.Config, b byte) bool {
+	if c.lazy && outside(at.Top) {
+		*k = keys{}
+		return true
+	}
+	return k.next(b)
 }
 
 // isNew reports whether a text, which may follow, repeats no key. It leaves k as it was.

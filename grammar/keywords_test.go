@@ -176,3 +176,32 @@ func TestNotes(t *testing.T) {
 		require.Equal(t, want, c.Notes(), src)
 	}
 }
+
+// TestMasksOfAlternatives has a short string of any kind beside a long one of a pattern: a token is
+// in the mask if it may follow.
+func TestMasksOfAlternatives(t *testing.T) {
+	v := newPieces([]string{"COMP", "COMP ", "MP 208", "208"}, nil)
+	for _, src := range []string{
+		`{"oneOf":[{"type":"object","properties":{"code":{"const":""},"k":{"const":1}},"required":["k"]},{"type":"object","properties":{"code":{"pattern":"^[A-Z]{4} [0-9]{3}$"},"k":{"const":2}},"required":["k"]}]}`,
+		`{"oneOf":[{"type":"object","properties":{"code":{"maxLength":2},"k":{"const":1}},"required":["k"]},{"type":"object","properties":{"code":{"pattern":"^[A-Z]{4} [0-9]{3}$"},"k":{"const":2}},"required":["k"]}]}`,
+	} {
+		c, err := Schema([]byte(src), Options{Whitespace: None})
+		require.NoError(t, err)
+		g, err := c.Grammar(NewVocabulary(v))
+		require.NoError(t, err)
+		m, mask := g.NewMatcher(), newMask(NewVocabulary(v))
+		for _, b := range []byte(`{"code":"`) {
+			require.NoError(t, m.Accept(int32(b)))
+		}
+		for {
+			m.Mask(mask)
+			for id := range v.end {
+				require.Equal(t, m.Clone().Accept(id) == nil, mask.Has(id), "%s: %q", src, v.texts[id])
+			}
+			if !mask.Has(128) {
+				break
+			}
+			require.NoError(t, m.Accept(128))
+		}
+	}
+}

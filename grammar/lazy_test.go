@@ -2,7 +2,6 @@ package grammar
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -114,16 +113,13 @@ func TestAfter(t *testing.T) {
 		g, err := c.Grammar(NewVocabulary(v))
 		require.NoError(t, err)
 		rng := rand.New(rand.NewPCG(1, 2))
-		reached, rounds := 0, 12
-		if os.Getenv("GOINFER_LONG") != "" {
-			rounds = 60
-		}
+		reached, rounds := 0, longRuns(6, 40)
 		for range rounds {
 			if walkAfter(t, name, v, g, body, tags, rng) {
 				reached++
 			}
 		}
-		require.GreaterOrEqual(t, reached, rounds/6, name)
+		require.GreaterOrEqual(t, reached, rounds/8, name)
 	}
 }
 

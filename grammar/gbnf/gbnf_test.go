@@ -31,7 +31,7 @@ func read(m *Machine, text string) (n int, complete bool) {
 }
 
 // examples are grammars with the constructs of those that llama.cpp has in its folder grammars:
-// lists of lines, moves of chess, arithmetic, letters of a script, JSON, a language with
+// lists of lines, moves of chess, arithmetic, letters of a script, JSON, and a language with
 // statements.
 var examples = map[string]struct {
 	src     string
@@ -186,8 +186,8 @@ func TestForget(t *testing.T) {
 	require.True(t, at.Done())
 }
 
+// TestTokens names tokens whose ids are the lengths of their spellings.
 func TestTokens(t *testing.T) {
-	// <ab> has id 4, the length of its spelling.
 	m := machine(t, "root ::= <ab> \"x\"? !<[7]> | \"xyz\"")
 	token := func(c automaton.Config, id int32, text string) automaton.Config {
 		next, ok := c.Token(id, []byte(text))

@@ -74,6 +74,7 @@ type freedom struct {
 	limit int // as of automaton.State; -2: not at all
 	same  *regex.Language
 	mixed bool // several languages go on
+	other bool // one of them is not all texts up to a length
 }
 
 func (f *freedom) add(st *regex.State) {
@@ -85,6 +86,7 @@ func (f *freedom) add(st *regex.State) {
 	}
 	f.same = st.Language()
 	n, ok := st.Remaining()
+	f.other = f.other || !ok
 	switch {
 	case !ok || f.limit == -1:
 	case n < 0:
@@ -95,7 +97,7 @@ func (f *freedom) add(st *regex.State) {
 }
 
 func (f *freedom) apply(st *automaton.State) {
-	if f.limit < -1 {
+	if f.limit < -1 || f.limit >= 0 && f.other {
 		return
 	}
 	st.Free, st.Limit = true, f.limit
@@ -337,7 +339,7 @@ func (m *Machine) keyState(cs []keyPart, part automaton.Partial, settled bool) *
 				}
 				free.add(s)
 			}
-			free.mixed = free.mixed || c.node != nil
+			free.mixed, free.other = free.mixed || c.node != nil, free.other || c.node != nil
 		}
 		free.apply(st)
 	}
