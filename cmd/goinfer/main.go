@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -99,7 +98,7 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range commands(root) {
@@ -134,46 +133,12 @@ func runRoot(cmd *cobra.Command, args []string) error {
 // noCommand is the error of asking for a command that does not exist.
 func noCommand(root *cobra.Command, args []string) error {
 	hint := ""
-	if args[0] == "version" {
-		hint = "; did you mean --version?"
-	} else if s := root.SuggestionsFor(args[0]); len(s) > 0 {
+	if s := root.SuggestionsFor(args[0]); len(s) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", s[0])
 	} else if len(args) == 1 && (strings.ContainsAny(args[0], " \t\n") || isModel(args[0])) {
 		hint = fmt.Sprintf("; did you mean: goinfer run %q", args[0])
 	}
 	return usagef("there is no command %q%s", args[0], hint)
-}
-
-// version describes the build.
-func version() string {
-	v := "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) { // what Go makes up as a version names it
-		if modified {
-			rev += ", modified"
-		}
-		v += " (" + rev + ")"
-	}
-	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// revision is the commit that was built, shortened, and whether files had been changed since; empty if it was not built from a checkout.
-func revision() (commit string, modified bool) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "", false
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			commit = s.Value[:min(len(s.Value), 12)]
-		case "vcs.modified":
-			modified = s.Value == "true"
-		}
-	}
-	return commit, modified
 }
 
 // errNoCommand ends what has shown the help text for want of a command.

@@ -110,7 +110,6 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
 	wrong(t, command(t, "", "--frob"), "there is no flag --frob; those of a command go behind it")
 	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; those of a command go behind it")
-	wrong(t, command(t, "", "version"), "did you mean --version?")
 	wrong(t, command(t, "", "show", "tiny-moe"), "did you mean inspect?")
 	wrong(t, command(t, "", "tokenize", "tiny-moe"), "did you mean tokens?")
 	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
