@@ -16,7 +16,7 @@ import (
 	"github.com/goinfer/goinfer/model/arch"
 )
 
-var update = flag.Bool("update", false, "write docs/architectures.md by what TestConformance finds")
+var update = flag.Bool("update", false, "write what tests compare with: docs/architectures.md by what TestConformance finds, testdata/api.txt by what TestAPI finds")
 
 // tablePath is where the results of TestConformance stand.
 var tablePath = filepath.Join("docs", "architectures.md")
