@@ -250,7 +250,7 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	case filepath.Base(dir) == "qwen2vl": // the reference leaves the epsilon of its norms out
 		tol = tolQwen2VL
 	}
-	// Behind the prompt the reference's own greedy tokens are fed.
+	// After the prompt the reference's own greedy tokens are fed.
 	fed := append(append([]int32(nil), prompt...), next.Tokens...)
 	want := append(readFloats(t, filepath.Join(dir, "logits.f32")), readFloats(t, filepath.Join(dir, "greedy_logits.f32"))...)
 

@@ -17,7 +17,8 @@ import (
 
 const module = "github.com/goinfer/goinfer"
 
-// house says what each package may import inside the module. "..." after a name allows what lies below it. ARCHITECTURE.md draws the picture.
+// house says what each package may import inside the module. "..." after a name allows what is below
+// it. ARCHITECTURE.md draws the picture.
 var house = map[string][]string{
 	"quant":              {},
 	"tokenizer":          {},

@@ -30,7 +30,7 @@ func Example() {
 	// Output: east and sets in the west.
 }
 
-// A model in memory, a stop string, and what the last piece tells.
+// A model in memory, a stop string, and what the last piece reports.
 func ExampleOpenBytes() {
 	data, err := os.ReadFile(tinyDense)
 	if err != nil {

@@ -64,7 +64,7 @@ type (
 	Adapter = nn.Adapter
 	// Candidate is a token with its log-probability.
 	Candidate = sample.Candidate
-	// Tokenizer turns text into tokens and back.
+	// Tokenizer converts text to tokens and back.
 	Tokenizer = tokenizer.Tokenizer
 	// Hook observes, and may alter, router decisions, attention heads, activations and the state
 	// after each layer.
@@ -75,7 +75,7 @@ type (
 	RoutingHook = nn.RoutingHook
 	// Event is what a Hook is shown.
 	Event = nn.Event
-	// Scoring turns router logits into the scores of experts.
+	// Scoring is how router logits become the scores of experts.
 	Scoring = nn.Scoring
 	// Config holds a model's hyper-parameters.
 	Config = model.Config
@@ -237,8 +237,8 @@ func OpenBytes(name string, data []byte, o Options) (*Model, error) {
 	return open(f, cfg, need, o)
 }
 
-// longText is how many tokens of a text encoders compute at once if nothing else is said, which is
-// the context of the longest that are published.
+// longText is how many tokens of a text encoders compute at once by default: the context of the
+// longest that are published.
 const longText = 8192
 
 // configOf reads the configuration and completes the options by it.
@@ -373,8 +373,8 @@ func (m *Model) release() error {
 	return m.file.Close()
 }
 
-// populate has the weights mapped behind the back of the first prompt, which would otherwise fault
-// them in by small groups of pages, as long as memory has room for them all.
+// populate loads the pages of the mapped weights in the background, as long as memory has room for
+// them all. The first prompt would otherwise fault them in by small groups.
 func (m *Model) populate(weights [][]byte) {
 	if have, _, ok := mem.Available(); ok && m.info.Memory.Weights > have {
 		return

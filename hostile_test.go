@@ -20,7 +20,7 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// rawFile is a GGUF file taken apart, to be put together again with lies in it.
+// rawFile is a GGUF file taken apart, to be put together again with false values in it.
 type rawFile struct {
 	version        uint32
 	tensorsClaimed uint64 // added to the true number

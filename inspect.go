@@ -6,7 +6,7 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// FileInfo is what a model file's header tells.
+// FileInfo is what a model file's header contains.
 type FileInfo struct {
 	Path     string       `json:"path"`
 	Version  int          `json:"version"`

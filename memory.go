@@ -12,7 +12,7 @@ import (
 
 // Memory is what a model needs, in bytes.
 type Memory struct {
-	Weights int64 // as they lie in the file
+	Weights int64 // as stored in the file
 	Cache   int64 // of one generation that fills its context, with the lengths it can be gone back to; taken as it fills
 	Token   int64 // of the cache, for one position in the layers that remember all of them
 	State   int64 // of the cache, for what recurrent layers carry from position to position
@@ -22,7 +22,7 @@ type Memory struct {
 // Total is the sum.
 func (m Memory) Total() int64 { return m.Weights + m.Cache + m.Scratch }
 
-// estimate works out what can be told from a file's header.
+// estimate works out what follows from a file's header.
 func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	var need Memory
 	if len(f.Tensors()) == 0 {

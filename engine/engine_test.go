@@ -107,7 +107,7 @@ func TestStopReasons(t *testing.T) {
 	// A stream shows U+FFFD for each byte that is no UTF-8.
 	require.Equal(t, string([]rune(e.c.Vocab.Decode(long.ids, false))), long.text)
 
-	// A stop string that lies across tokens.
+	// A stop string that spans tokens.
 	require.Greater(t, len(long.text), 20)
 	at := len(long.text) / 2
 	for at > 0 && long.text[at]&0xc0 == 0x80 {
@@ -266,7 +266,7 @@ func TestPanicLeavesTheLoop(t *testing.T) {
 	require.NoError(t, collect(e, context.Background(), Request{Tokens: prompt(100), MaxTokens: 2}).err)
 }
 
-// TestUnembed: rows go through the head in pieces, beside requests, and end when told to.
+// TestUnembed: rows go through the head in pieces, beside requests, and end when their caller wants it.
 func TestUnembed(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	ids := prompt(40)
@@ -374,7 +374,7 @@ func TestCancel(t *testing.T) {
 	require.NoError(t, r.err)
 	require.Equal(t, StopCancelled, r.last.Stop, "cancelled before it began")
 
-	// Leaving the loop leaves nothing behind.
+	// Leaving the loop frees everything.
 	for range 3 {
 		for range e.Generate(context.Background(), Request{Tokens: prompt(10), IgnoreEOG: true}) {
 			break
@@ -428,7 +428,7 @@ func TestCacheMemory(t *testing.T) {
 	// Three pages hold 192 positions.
 	r := collect(e, context.Background(), Request{Tokens: prompt(199), IgnoreEOG: true})
 	require.ErrorIs(t, r.err, ErrCacheFull)
-	// What ended requests left behind gives way.
+	// What ended requests left in the cache gives way.
 	for i := range 5 {
 		generate(t, e, Request{Tokens: prompt(60 + i), MaxTokens: 3, IgnoreEOG: true})
 	}

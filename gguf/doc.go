@@ -5,7 +5,7 @@
 //   - [Open] maps a file (or all files of a split model, whichever is named), [OpenBytes] takes one in memory. Both check the whole header.
 //   - [File.Value] finds metadata; a [Value] decodes on demand: v.Uint(), v.Text(), v.Strings() …
 //   - [File.Tensor] finds a tensor, [File.Data] gives its bytes, a view that lives until [File.Close].
-//   - [Writer] makes files, and [Compose] a [File] out of what lies in files of another format.
+//   - [Writer] makes files, and [Compose] a virtual [File] out of files of another format.
 //
 // A sketch:
 //

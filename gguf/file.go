@@ -18,7 +18,7 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Tensor is where a tensor lies and what it is.
+// Tensor is where a tensor is stored and what it is.
 type Tensor struct {
 	Name   string
 	Type   quant.Type
@@ -42,7 +42,7 @@ type File struct {
 	tensors []Tensor
 	index   map[string]int
 
-	composed *composed // of a file that lies nowhere
+	composed *composed // rows of a virtual file, nil for others
 }
 
 // shard is one file of a model.
@@ -205,7 +205,7 @@ func parse(path string, data []byte, size int64) (_ *File, err error) {
 	return f, nil
 }
 
-// add enters the tensors of a shard after checking that they lie within it, and apart.
+// add enters the tensors of a shard after checking that they are within it and do not overlap.
 func (f *File) add(h *header, no int) error {
 	s := &f.shards[no]
 	room := s.size - h.dataFrom

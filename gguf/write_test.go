@@ -130,7 +130,7 @@ func TestWriterRefuses(t *testing.T) {
 	long := strings.Repeat("x", maxName+1)
 	require.EqualError(t, w.Set(long, true), "a key of 65536 bytes: want at most 65535")
 	require.EqualError(t, w.Add(long, quant.I8, []int{1}, []byte{1}), "a tensor name of 65536 bytes: want at most 65535")
-	// What was refused left nothing behind.
+	// What was refused left no file.
 	require.NoError(t, w.Add("bad", quant.F32, []int{1}, make([]byte, 4)))
 	var out bytes.Buffer
 	_, err := w.WriteTo(&out)

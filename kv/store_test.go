@@ -26,7 +26,7 @@ func newStore(t testing.TB, c Config) *Store {
 	return s
 }
 
-// rowByte is what the tests write into the rows of a position: stamp tells who wrote it.
+// rowByte is what the tests write into the rows of a position: stamp identifies the writer.
 func rowByte(stamp uint32, layer, head, i int) byte {
 	x := stamp*2654435761 + uint32(layer*7919+head*104729+i*31)
 	return byte(x ^ x>>11 ^ x>>23)

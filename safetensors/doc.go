@@ -14,10 +14,10 @@
 // # The format
 //
 // A file begins with the length of its header (uint64, little-endian). The header is a JSON object: under each tensor's name an object with its dtype, its shape (slowest
-// dimension first) and data_offsets, the beginning and the end of its bytes, counted from the end of the header; under __metadata__ an object of strings. Tensors lie one
+// dimension first) and data_offsets, the beginning and the end of its bytes, counted from the end of the header; under __metadata__ an object of strings. Tensors are stored one
 // after the other, without overlap or hole, to the end of the file. Specification: https://github.com/huggingface/safetensors#format.
 //
-// An index is a JSON object whose weight_map says in which file of the folder each tensor lies.
+// An index is a JSON object whose weight_map says in which file of the folder each tensor is.
 //
 // # Trust
 //

@@ -21,7 +21,7 @@ type Tensor struct {
 	Offset int64  // of its bytes, from the end of the file's header
 	Bytes  int64  // of all elements
 	Data   []byte // a view that must not be written, nor used after Close
-	Path   string // of the file that it lies in
+	Path   string // the file that has it
 }
 
 // Options are how files are opened. The zero value maps them.
@@ -200,7 +200,7 @@ func text(s *string) string {
 	return *s
 }
 
-// match checks that every tensor lies where the index says, and that the index knows all of them.
+// match checks that every tensor is where the index says, and that the index knows all of them.
 func (f *File) match(path string, x index) error {
 	for name, file := range x.places {
 		if t, ok := f.Tensor(name); !ok || filepath.Base(t.Path) != file {

@@ -50,7 +50,7 @@ var sizes = map[DType]int{
 // Size is the number of bytes of an element, 0 for a type that is unknown.
 func (d DType) Size() int { return sizes[d] }
 
-// header is what the front of a file tells.
+// header is what the beginning of a file declares.
 type header struct {
 	tensors []Tensor          // in the order of their bytes
 	meta    map[string]string // of the entry __metadata__

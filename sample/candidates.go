@@ -75,7 +75,7 @@ func (c *candidates) fillBest(logits []float32, k int) {
 	c.byID, c.sorted = false, true
 }
 
-// refill takes what a caller's stage has left and finds out anew what is true of it.
+// refill takes what a caller's stage has left and finds out again what holds for it.
 func (c *candidates) refill(left []Candidate) {
 	list := c.list[:0]
 	c.byID, c.sorted = true, true

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered behind them, whatever else occurs in a
+// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered after them, whatever else occurs in a
 // merge.
 type merges struct {
 	rank  map[uint64]int32 // left symbol << 32 | right symbol

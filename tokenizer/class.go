@@ -28,7 +28,7 @@ const (
 	joiner                       // what \b counts as part of a word besides letters and digits: \p{M}, \p{Nl}, \p{Pc}, Other_Alphabetic
 )
 
-// lastDense is where the dense table of classes ends: beyond lie only tags, variation selectors and private planes.
+// lastDense is where the dense table of classes ends: beyond are only tags, variation selectors and private planes.
 const lastDense = 0x32400
 
 // classes builds the table on first use: some 400 KB, filled from the ranges of the unicode package in well under a millisecond.

@@ -96,7 +96,7 @@ const (
 	isUnused
 	isByte
 	stripLeft  // white space before the token is dropped
-	stripRight // white space behind it is dropped
+	stripRight // white space after it is dropped
 )
 
 var attrOfType = map[int32]attr{TypeNormal: isNormal, TypeUnknown: isUnknown, TypeControl: isControl, TypeUserDefined: isUser, TypeUnused: isUnused, TypeByte: isByte}

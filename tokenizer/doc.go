@@ -1,4 +1,5 @@
-// Package tokenizer turns text into the ids that a language model reads, and the ids that it writes into text.
+// Package tokenizer converts text to the ids that a language model reads, and the ids that it writes to
+// text.
 //
 // A vocabulary comes from the metadata of a GGUF file as a [Config]; [New] checks it and makes a [Tokenizer], which never changes and
 // serves any number of goroutines. [Tokenizer.Encode] and [Tokenizer.Decode] are the two directions; a [Stream] decodes ids as they are
@@ -22,7 +23,7 @@
 // Text → special tokens → normalisation → words → pieces → ids.
 //
 // Special tokens are found in the raw text first, the longest before the others; user-defined ones always, control tokens only if the
-// caller says that the text may spell them. What lies between them is normalised (spaces become U+2581, WordPiece drops case and accents,
+// caller says that the text may spell them. What is between them is normalised (spaces become U+2581, WordPiece drops case and accents,
 // Unigram applies a map of characters), cut into words where the model does so, and each word is spelled in tokens by one of four
 // algorithms:
 //
@@ -40,7 +41,7 @@
 //
 //   - A [Config] with a [Pipeline], which a tokenizer.json makes (package hf), follows Hugging Face's tokenizers in place of llama.cpp.
 //   - Where llama.cpp approximates a pattern so that words come out in other pieces than the model was trained on, the
-//     published pattern is followed: gpt-4o, tekken and granite-embed-multi-97m, for which it leaves marks out of words, youtu, tiny_aya and kimi-k2, for which it does not tell upper from lower case or takes other digits, and
+//     published pattern is followed: gpt-4o, tekken and granite-embed-multi-97m, for which it leaves marks out of words, youtu, tiny_aya and kimi-k2, for which it does not distinguish upper from lower case or takes other digits, and
 //     superbpe, for which it knows the digits 0-9 only.
 //   - A byte that is not UTF-8 is one unknown character. To llama.cpp's SentencePiece the first byte of a character makes one with whatever
 //     follows, and elsewhere it decodes what only looks like UTF-8 (overlong forms, surrogates).

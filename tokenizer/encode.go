@@ -34,7 +34,7 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 	if addSpecial && t.addBOS {
 		dst = append(dst, t.bos)
 	}
-	prefix := t.spacePrefix // the first text, and each one behind a special token, begins with a space
+	prefix := t.spacePrefix // the first text, and each one after a special token, begins with a space
 	for _, f := range t.partition(s, text, parseSpecial) {
 		if f.id >= 0 {
 			dst = append(dst, f.id)

@@ -46,7 +46,7 @@ func (j *joins) has(left, right rune) bool {
 // there mostly is one.
 const shortStretch = 64
 
-// cut returns the end of the first stretch of text that no token joins with what follows it. space is
+// cut returns the end of the first part of a text that no token joins with what follows it. space is
 // how the text has U+2581: as that, or as a space that will become it.
 func (j *joins) cut(text, space string) int {
 	for i := 1; i < len(text); {
@@ -93,7 +93,7 @@ func marked(r rune) rune {
 	return r
 }
 
-// A sym is a stretch of text that may still be merged with its neighbours. Symbols form a list; one that has been merged into
+// A sym is a part of a text that may still be merged with its neighbours. Symbols form a list; one that has been merged into
 // another has no bytes left.
 type sym struct {
 	prev, next int32 // indices of the neighbours, or -1

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Part is a stretch of a text that is encoded as a whole.
+// A Part is a range of a text that is encoded as a whole.
 type Part struct {
 	Text    string
 	Trusted bool // what spells a special token may be one

@@ -264,7 +264,7 @@ func newFinder(list []Added) finder {
 	return finder{list, newTrie(spellings, func(i int) bool { return last[spellings[i]] == i })}
 }
 
-// split appends the tokens in text to s.dst and hands on what lies between them, with its offset. Of
+// split appends the tokens in text to s.dst and hands on what is between them, with its offset. Of
 // the tokens that begin leftmost the longest counts. What may refuses is found, and left as text.
 func (f *finder) split(s *scratch, text string, may func(a *Added, from, to int) bool, between func(piece string, from int)) {
 	done := 0

@@ -56,7 +56,7 @@ func (t *Tokenizer) preTokenizer(steps []Step) (sink, error) {
 	return next, nil
 }
 
-// isolating returns the stages of a step that makes pieces of what it finds and of what lies between.
+// isolating returns the stages of a step that makes pieces of what it finds and of what is between.
 func isolating(s *Step) (list []stage, ok bool, err error) {
 	patterns, ok := PatternsOf(s)
 	for _, p := range patterns {

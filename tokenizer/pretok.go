@@ -193,7 +193,7 @@ var pretokenizers = []pretokenizer{
 		addBOS:       true,
 		stages:       []stage{first(camel(notWord, upperish, lowerish, false), upTo(1, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
 	}, {
-		// Tekken's, with (?i:'s|'t|'re|'ve|'m|'ll|'d)? behind a word and \p{N}{1,3}
+		// Tekken's, with (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word and \p{N}{1,3}
 		names:  []string{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
 		stages: []stage{gpt4oWords},
 	}, {

@@ -71,7 +71,7 @@ var published = map[string][]string{
 	"whitespace":              {`\S+`},
 }
 
-// alphabet of the random texts: groups of characters that patterns tell apart or might confuse, each group as likely as any other.
+// alphabet of the random texts: groups of characters that patterns distinguish or might confuse, each group as likely as any other.
 var textParts = [][]string{
 	{"a", "b", "s", "t", "e", "l", "z"}, {"A", "B", "S", "T", "E", "L", "Z"}, {"word", "Camel", "CASE", "iPhone", "x"},
 	{"0", "1", "9"}, {"12", "345", "6789", "1000000"}, {"'"},
@@ -188,7 +188,7 @@ func cutAll(patterns []*regexp2.Regexp, text []rune) []int {
 	return ends
 }
 
-// cut isolates the matches of p: each is a piece, and so is what lies between two of them.
+// cut isolates the matches of p: each is a piece, and so is what is between two of them.
 func cut(dst []int, p *regexp2.Regexp, text []rune, offset int) []int {
 	done := 0
 	add := func(end int) {

@@ -33,7 +33,7 @@ func (s *scratch) walk(stages []stage, level int, piece string, first bool, next
 	}
 }
 
-// first is the stage of a pattern: at every position the first of the alternatives that matches makes a piece; what lies between
+// first is the stage of a pattern: at every position the first of the alternatives that matches makes a piece; what is between
 // two matches makes a piece too ("isolated" splitting).
 func first(alternatives ...match) stage {
 	return func(dst []int, s string, from int) []int {
@@ -180,7 +180,7 @@ func contracted(s string, i int, fold byte) int {
 	return -1
 }
 
-// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end behind the last line break of a run of white space.
+// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end after the last line break of a run of white space.
 func lines(s string, i int) int {
 	end := -1
 	for {
@@ -195,7 +195,7 @@ func lines(s string, i int) int {
 	}
 }
 
-// linesOnce is lines where the alternatives behind it cut a run of white space in many pieces. Behind one of these there is no line break in
+// linesOnce is lines where the alternatives after it cut a run of white space in many pieces. After one of these there is no line break in
 // the run, and to look for it again each time would take quadratic time.
 func linesOnce(s string, i int) int {
 	if r, _ := utf8.DecodeLastRuneInString(s[:i]); i > 0 && classOf(r)&(space|newline) == space {
@@ -411,8 +411,8 @@ type thousands struct {
 	digits set
 	before bool // cut in front of a run, too
 	whole  bool // … but only if it consists of whole groups
-	behind bool // cut behind a run
-	edge   bool // leave alone a run with no word boundary (\b) behind it
+	behind bool // cut after a run
+	edge   bool // leave alone a run with no word boundary (\b) after it
 }
 
 func (t thousands) cut(dst []int, s string, from int) []int {

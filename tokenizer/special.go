@@ -150,7 +150,7 @@ func (t *Tokenizer) setStrips(c *Config) {
 	}
 }
 
-// A fragment is a stretch of the text, text[from:to], and the token that it spells, or -1.
+// A fragment is a part of the text, text[from:to], and the token that it spells, or -1.
 type fragment struct {
 	id       int32
 	from, to int

@@ -2,7 +2,7 @@ package tokenizer
 
 import "unicode/utf8"
 
-// A Stream turns ids that come one by one into text, a whole number of characters at a time. It is for one goroutine.
+// A Stream converts ids that come one by one to text, a whole number of characters at a time. It is for one goroutine.
 //
 // What a Stream has returned in the end is the text of [Tokenizer.Decode] with U+FFFD for each byte that is not UTF-8, but for the cleaning
 // of spaces that some models do at the end, which would have to take back what was returned.

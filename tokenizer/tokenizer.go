@@ -15,7 +15,7 @@ const (
 	wordLevel
 )
 
-// A Tokenizer turns text into ids and ids into text. It does not change after [New]; any number of goroutines may use it at once.
+// A Tokenizer converts text to ids and ids to text. It does not change after [New]; any number of goroutines may use it at once.
 type Tokenizer struct {
 	kind  kind
 	model string

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// trie maps byte strings to ids and finds those that begin a text. The children of a node lie side by side, ordered by their labels.
+// trie maps byte strings to ids and finds those that begin a text. The children of a node are stored side by side, ordered by their labels.
 type trie struct {
 	nodes  []trieNode // nodes[0] is the root
 	labels []byte     // the byte that leads to each node

@@ -138,20 +138,20 @@ func (t *Tokenizer) spellsBytes(text []byte) bool {
 	return t.pipe.spellsBytes(t, string(text))
 }
 
-// A normalizer is the state between two stretches of a text.
+// A normalizer is the state between two chunks of a text.
 type normalizer struct {
 	inWord   bool
 	prefixed bool // a space stands in front of the text
 }
 
-// The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in stretches:
+// The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in chunks:
 // from so many bytes on, to where no token reaches over the end; but no longer than that.
 const (
 	stretch    = 1 << 14
 	maxStretch = 1 << 20
 )
 
-// normalize appends a stretch of text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It
+// normalize appends a chunk of text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It
 // returns what is left of text.
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	for text != "" && len(dst) < limit {

@@ -6,7 +6,7 @@ import (
 )
 
 // node is a place in the tree of a key: the end of an entry, a length at which one can be forked,
-// or where paths part. Its edge, the tokens from the parent's depth to its own, is that stretch of
+// or where paths part. Its edge, the tokens from the parent's depth to its own, is that part of
 // any entry below, so that no node keeps tokens of its own and to split or join edges costs
 // nothing.
 type node struct {

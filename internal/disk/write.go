@@ -48,7 +48,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// Check returns the error that Write would end with if it could not begin, and leaves nothing behind: for work that takes long.
+// Check returns the error that Write would end with if it could not begin, and leaves no file: for work that takes long.
 func Check(path string) error {
 	d := destinationOf(path)
 	if info, err := os.Stat(d.path); d.name == d.path && err == nil && !info.IsDir() {
@@ -72,7 +72,7 @@ func destinationOf(path string) destination {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	// At random, so that what a process left behind that was killed is not in the way of the next with its number.
+	// At random, so that the file of a killed process is not in the way of the next one with its number.
 	d := destination{path: path, name: path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp", flags: os.O_WRONLY | os.O_CREATE | os.O_EXCL}
 	switch info, err := os.Stat(path); {
 	case err != nil:

@@ -1,4 +1,4 @@
-// Package fault has the kinds of errors that programs tell apart, and the types that carry more than a text: the path of a bad file, the field of a wrong argument, what code
+// Package fault has the kinds of errors that programs distinguish, and the types that carry more than a text: the path of a bad file, the field of a wrong argument, what code
 // panicked with. The root package exports them all; those below make them.
 //
 // Texts are for people, and say all that there is to say by themselves:

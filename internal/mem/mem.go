@@ -12,5 +12,5 @@ func Total() (bytes int64, ok bool) { return total() }
 // 0 where nothing is known.
 func PeakRSS() int64 { return peakRSS() }
 
-// ResetPeak has [PeakRSS] begin anew from what the process holds now, and reports whether the system can do that: Linux can.
+// ResetPeak has [PeakRSS] begin again from what the process holds now, and reports whether the system can do that: Linux can.
 func ResetPeak() bool { return resetPeak() }

@@ -1,4 +1,4 @@
-// Package remote reads the beginning of files on web servers, as much of it as is asked for: enough for what a model file's header tells, without its weights.
+// Package remote reads the beginning of files on web servers, as much of it as is asked for: enough for what a model file's header contains, without its weights.
 //
 //	f, err := remote.Open(ctx, "https://example.org/model.gguf")
 //	head, err := gguf.OpenHeader(url, func(string) (io.ReaderAt, int64, error) { return f, f.Size(), nil })
@@ -161,7 +161,7 @@ func (f *File) fetch(end int64) error {
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // the address is said once
+			err = u.Err // the address is named once
 		}
 		if fault.Cancelled(ctx) == errSlow {
 			err = errSlow
