@@ -17,8 +17,8 @@ import (
 
 const module = "github.com/goinfer/goinfer"
 
-// house says what each package may import inside the module. "..." after a name allows what is below
-// it. ARCHITECTURE.md draws the picture.
+// house says what each package may import inside the module. "..." after a name allows what is
+// below it. ARCHITECTURE.md draws the picture.
 var house = map[string][]string{
 	"quant":              {},
 	"tokenizer":          {},
@@ -77,7 +77,8 @@ var house = map[string][]string{
 // everyone may import these.
 var everyone = []string{"internal/fault"}
 
-// libraries says who may import what from outside; "" stands for everyone. Test files may import testify and regexp2 besides.
+// libraries says who may import what from outside; "" stands for everyone. Test files may import
+// testify and regexp2 besides.
 var libraries = map[string][]string{
 	"github.com/x448/float16":         {"quant"},
 	"github.com/klauspost/cpuid/v2":   {"internal/cpu"},
@@ -93,7 +94,8 @@ var libraries = map[string][]string{
 
 var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/mod"}
 
-// TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may import any package of the module.
+// TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may
+// import any package of the module.
 func TestHouse(t *testing.T) {
 	seen := map[string]bool{}
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
@@ -150,8 +152,8 @@ func TestHouse(t *testing.T) {
 	}
 }
 
-// TestLightEngine holds what a user of the library inherits: the root package, and the packages that
-// it may reach, may use the modules of lightModules and no others.
+// TestLightEngine holds what a user of the library inherits: the root package, and the packages
+// that it may reach, may use the modules of lightModules and no others.
 func TestLightEngine(t *testing.T) {
 	reached := map[string]bool{}
 	var reach func(pkg string)

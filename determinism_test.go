@@ -27,7 +27,8 @@ type shape struct {
 // vocab is 16·n + 5: the last rows of the head fill no tile.
 const vocab = 16*20 + 5
 
-// synthetic makes a model file whose matrices are of one type, out of blocks that the reference wrote.
+// synthetic makes a model file whose matrices are of one type, out of blocks that the reference
+// wrote.
 func synthetic(t testing.TB, typ quant.Type, s shape) []byte {
 	rng := rand.New(rand.NewPCG(uint64(typ), uint64(s.embd)))
 	w := gguf.NewWriter()
@@ -131,8 +132,9 @@ func openBytes(t testing.TB, data []byte, o goinfer.Options) *goinfer.Model {
 	return m
 }
 
-// TestDeterminism proves that logits have the same bits for any number of threads, any chunks of the prompt, alone or in company, and with a reused cache, for
-// every weight type, dense and with experts. It runs at the level in use; GOINFER_CPU chooses another.
+// TestDeterminism proves that logits have the same bits for any number of threads, any chunks of
+// the prompt, alone or in company, and with a reused cache, for every weight type, dense and with
+// experts. It runs at the level in use; GOINFER_CPU chooses another.
 func TestDeterminism(t *testing.T) {
 	for _, typ := range matrixTypes() {
 		unit := max(32, typ.BlockSize()) // k of one block
@@ -180,7 +182,8 @@ func TestDeterminism(t *testing.T) {
 	}
 }
 
-// TestLongContext does the same for contexts of several spans of keys, which threads share where there are fewer key heads than threads, for every format of the cache.
+// TestLongContext does the same for contexts of several spans of keys, which threads share where
+// there are fewer key heads than threads, for every format of the cache.
 func TestLongContext(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -273,10 +276,12 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// forgetful are conformance models with layers that do not remember every position, at least one for each kind of state.
+// forgetful are conformance models with layers that do not remember every position, at least one
+// for each kind of state.
 var forgetful = []string{"gemma3", "gpt-oss", "llama4", "mamba", "mamba2", "jamba", "falcon-h1", "lfm2moe", "qwen3next", "qwen35"}
 
-// TestForgetful does the same for them: any chunks, threads and company give the bits that one token at a time gives, across windows and the lengths that the cache marks.
+// TestForgetful does the same for them: any chunks, threads and company give the bits that one
+// token at a time gives, across windows and the lengths that the cache marks.
 func TestForgetful(t *testing.T) {
 	for _, name := range forgetful {
 		t.Run(name, func(t *testing.T) {

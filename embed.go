@@ -4,8 +4,9 @@ import "github.com/goinfer/goinfer/model"
 
 // The poolings of hidden states.
 const (
-	PoolDefault = model.PoolUnsaid // as the file says; if it does not, PoolMean for encoders and PoolLast for other models
-	PoolMean    = model.PoolMean   // the mean over all tokens
-	PoolFirst   = model.PoolFirst  // the state of the first token, which BERT calls CLS
-	PoolLast    = model.PoolLast   // the state of the last token
+	// as the file says, else PoolMean for encoders, PoolLast for others
+	PoolDefault = model.PoolUnsaid
+	PoolMean    = model.PoolMean  // the mean over all tokens
+	PoolFirst   = model.PoolFirst // the state of the first token, which BERT calls CLS
+	PoolLast    = model.PoolLast  // the state of the last token
 )

@@ -144,11 +144,11 @@ func JoinHooks(hooks ...Hook) Hook { return nn.Join(hooks...) }
 // Kinds of errors, for errors.Is.
 var (
 	ErrFormat      = gguf.ErrFormat        // the file is damaged, or no model file
-	ErrUnsupported = model.ErrUnsupported  // the file is sound, but asks for what this version lacks
+	ErrUnsupported = model.ErrUnsupported  // the file is sound, but needs what this version lacks
 	ErrContextFull = engine.ErrContextFull // the prompt is longer than the context
-	ErrCacheFull   = engine.ErrCacheFull   // the request does not fit into Options.CacheBytes, even alone
+	ErrCacheFull   = engine.ErrCacheFull   // the request alone does not fit into Options.CacheBytes
 	ErrReentrant   = engine.ErrReentrant   // a callback called the model that it is called by
-	ErrCallback    = engine.ErrCallback    // code that the request brought along panicked or ended its goroutine
+	ErrCallback    = engine.ErrCallback    // code of the request panicked or ended its goroutine
 	ErrState       = engine.ErrState       // no saved state of this model with these options
 	ErrMemory      = fault.ErrMemory
 	ErrClosed      = engine.ErrClosed
@@ -163,19 +163,22 @@ const MaxThreads = par.MaxThreads
 
 // Options are how a model is opened. The zero value works.
 type Options struct {
-	Context    int       // positions per generation; 0 means the model's own
-	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
-	Batch      int       // rows computed at once; 0 means 512, or up to 8192 of the context where a model reads texts whole
+	Context int // positions per generation; 0 means the model's own
+	Threads int // at most MaxThreads; 0 means one for every core the process may use
+	// rows computed at once; 0 means 512, for encoders up to 8192 of the context
+	Batch      int
 	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
-	Retain     int       // contexts' worth of positions of ended generations that are kept for those that begin alike; 0 means 4, less than 0 none
-	Running    int       // requests computed at once; 0 means as many as a batch has rows
-	Waiting    int       // further requests that may wait, beyond which ErrBusy is returned; 0 means 1024
-	Exact      bool      // compute every weight format with float32 activations in plain Go: slow, the engine's own reference
-	NoMmap     bool      // read the file instead of mapping it
-	Mlock      bool      // keep the mapped file in memory
-	Overcommit bool      // open even what is expected not to fit in memory
+	// Retain is how many positions of ended generations are kept for those that begin alike, in
+	// contexts; 0 means 4, less than 0 none.
+	Retain     int
+	Running    int  // requests computed at once; 0 means as many as a batch has rows
+	Waiting    int  // further requests that may wait before ErrBusy; 0 means 1024
+	Exact      bool // float32 activations, in plain Go: slow, the engine's own reference
+	NoMmap     bool // read the file instead of mapping it
+	Mlock      bool // keep the mapped file in memory
+	Overcommit bool // open even what is expected not to fit in memory
 }
 
 // Model is an open model. It may be used from many goroutines.
@@ -457,8 +460,8 @@ func (m *Model) named(err error) error {
 	return fault.In(m.name, err)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder
-// with or without weights, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face
+// folder with or without weights, and nothing else.
 func OpenTokenizer(path string) (_ *Tokenizer, err error) {
 	defer fault.Guard(&err)()
 	f, err := openVocabulary(path)

@@ -20,7 +20,8 @@ type MetaValue struct {
 	Key  string `json:"key"`
 	Type string `json:"type"` // such as "uint32" or "[string]"
 	Len  int    `json:"len,omitempty"`
-	// Value is a number, string or bool, or a slice of them, nested for arrays of arrays. Of an array only the first MaxArray elements are given.
+	// Value is a number, string or bool, or a slice of them, nested for arrays of arrays. Of an
+	// array only the first MaxArray elements are given.
 	Value any `json:"value"`
 }
 
@@ -34,7 +35,9 @@ type TensorInfo struct {
 	Shard  int    `json:"shard,omitempty"`
 }
 
-// Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning none is cut.
+// Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint
+// would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0
+// meaning none is cut.
 func Inspect(path string, maxArray int) (_ *FileInfo, err error) {
 	defer fault.Guard(&err)()
 	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})

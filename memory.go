@@ -13,10 +13,10 @@ import (
 // Memory is what a model needs, in bytes.
 type Memory struct {
 	Weights int64 // as stored in the file
-	Cache   int64 // of one generation that fills its context, with the lengths it can be gone back to; taken as it fills
-	Token   int64 // of the cache, for one position in the layers that remember all of them
-	State   int64 // of the cache, for what recurrent layers carry from position to position
-	Scratch int64 // for the activations of a full batch
+	Cache   int64 // cache of one generation that fills its context; taken as it fills
+	Token   int64 // cache of one position, in the layers that remember all of them
+	State   int64 // states of the recurrent layers, part of the cache
+	Scratch int64 // activations of a full batch
 }
 
 // Total is the sum.

@@ -16,8 +16,10 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	"internal/cpu", "internal/par", "kernels", "kernels/_asm", "kernels/_asm/arm64",
-	"nn", "study/probe", "quant", "tensor",
+	".", "engine", "engine/prefix", "engine/scheduler", "gguf", "internal/browser", "internal/cgroup",
+	"internal/cpu", "internal/disk", "internal/fault", "internal/mem", "internal/mmap", "internal/par",
+	"internal/remote", "internal/shared", "kernels", "kernels/_asm", "kernels/_asm/arm64", "kv", "nn",
+	"quant", "safetensors", "sample", "study/probe", "tensor", "tokenizer", "tokenizer/hf",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to

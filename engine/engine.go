@@ -31,10 +31,10 @@ type Config struct {
 	// Encoder models read a text as a whole: every prompt is computed in one batch and nothing of
 	// it is kept. They make hidden states alone.
 	Encoder bool
-	Pooling model.Pooling // of embeddings where a request does not say
+	Pooling model.Pooling // default of embeddings
 	NCtx    int           // positions a request may use
-	KType   kv.Type       // of cached keys
-	VType   kv.Type       // of cached values
+	KType   kv.Type       // format of cached keys
+	VType   kv.Type       // format of cached values
 	// Exact computes in plain Go; the weights of Model have been bound likewise.
 	Exact bool
 	// CacheBytes bounds the cache; 0 means no bound.

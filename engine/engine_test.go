@@ -266,7 +266,8 @@ func TestPanicLeavesTheLoop(t *testing.T) {
 	require.NoError(t, collect(e, context.Background(), Request{Tokens: prompt(100), MaxTokens: 2}).err)
 }
 
-// TestUnembed: rows go through the head in pieces, beside requests, and end when their caller wants it.
+// TestUnembed: rows go through the head in pieces, beside requests, and end when their caller wants
+// it.
 func TestUnembed(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	ids := prompt(40)

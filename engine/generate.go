@@ -42,7 +42,7 @@ type generation struct {
 	buffers [ahead + 2]buffer
 	buffer  int
 
-	guesses   []int32 // of what follows the next token
+	guesses   []int32 // tokens that may follow the next one
 	guessedAt int     // number of tokens that guesses go on from
 	endToken  int32   // the token that ended it, or -1
 	ending    string  // the stop string that ended it

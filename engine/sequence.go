@@ -15,8 +15,8 @@ import (
 type sequence struct {
 	task
 	e      *Engine
-	key    string  // of the prefix cache: what changes the computation beside the tokens
-	tokens []int32 // the prompt, and what was generated; the first Len(seq) of them are in the cache
+	key    string  // key in the prefix cache: what changes the computation beside the tokens
+	tokens []int32 // the prompt, and what was generated; the cache has the first Len(seq)
 	prompt int     // how many are the prompt
 
 	seq  kv.Seq
@@ -26,11 +26,11 @@ type sequence struct {
 	private bool // a hook may have written what it wanted: no sharing, no replay
 	each    bool // each position from first on is asked for, and may not come from the cache
 	first   int
-	hook    nn.Hook // of the rows, the watcher among them
+	hook    nn.Hook // hook of the rows, the watcher among them
 	watcher *watcher
 	adapter nn.Adapter
 
-	shown     int // positions before it were computed once; hooks and callbacks do not see them again
+	shown     int // positions that hooks and callbacks have seen, and do not see again
 	rows      int // in the round
 	cached    int // positions found in the cache at first
 	preempted int

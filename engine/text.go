@@ -12,7 +12,7 @@ type text struct {
 	stream  *tokenizer.Stream // nil where only ids are wanted
 	stops   []string
 	pending []byte
-	spans   []span // of pending, in order
+	spans   []span // parts of pending, in order
 }
 
 // span is the text of one token: it reaches from the end of the one before it to end. Of characters

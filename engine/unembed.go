@@ -50,7 +50,7 @@ func (u *unembedding) Rows() scheduler.Rows {
 
 func (u *unembedding) enter(r *round, n int) {
 	if u.rows = n; len(r.plain) > 0 && r.width != u.width {
-		u.rows = 0 // of the next round: these are of another width
+		u.rows = 0 // waits for the next round: these rows are of another width
 		return
 	}
 	r.plain = append(r.plain, u.x[u.next*u.width:(u.next+n)*u.width]...)

@@ -123,8 +123,8 @@ func (f *File) Rows(t *Tensor, first, n int) []byte {
 	return data[first*size : (first+n)*size : (first+n)*size]
 }
 
-// ReadRows is Rows for those who need them once: what is no view is made in buf, which must be large
-// enough, and not kept.
+// ReadRows is Rows for those who need them once: what is no view is made in buf, which must be
+// large enough, and not kept.
 func (f *File) ReadRows(buf []byte, t *Tensor, first, n int) []byte {
 	if f.composed == nil {
 		return f.Rows(t, first, n)

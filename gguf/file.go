@@ -59,8 +59,10 @@ func Open(path string, o Options) (_ *File, err error) {
 	return openAll(path, func(path string) (*File, error) { return openShard(path, o) })
 }
 
-// OpenHeader is [Open] with HeaderOnly for files that are not on this machine: open gives what the name path stands for as bytes from anywhere in it, and their number. It
-// is called again for the other files of a split model, with their names; an error that is fs.ErrNotExist says that one is missing.
+// OpenHeader is [Open] with HeaderOnly for files that are not on this machine: open gives what the
+// name path stands for as bytes from anywhere in it, and their number. It is called again for the
+// other files of a split model, with their names; an error that is fs.ErrNotExist says that one is
+// missing.
 func OpenHeader(path string, open func(path string) (r io.ReaderAt, size int64, err error)) (*File, error) {
 	return openAll(path, func(path string) (*File, error) {
 		r, size, err := open(path)
@@ -178,7 +180,8 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	}
 }
 
-// front is the first n bytes of a file: those that r has in memory, where it can give them, or a copy.
+// front is the first n bytes of a file: those that r has in memory, where it can give them, or a
+// copy.
 func front(r io.ReaderAt, n int64) ([]byte, error) {
 	if r, ok := r.(interface {
 		Front(n int64) ([]byte, error)
@@ -190,7 +193,8 @@ func front(r io.ReaderAt, n int64) ([]byte, error) {
 	return data, err
 }
 
-// parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
+// parse reads the header of a file of size bytes that begins with data, and checks the tensors'
+// places.
 func parse(path string, data []byte, size int64) (_ *File, err error) {
 	defer fault.Guard(&err)() // here, so that whoever mapped the file can give it back
 	d := &decoder{data: data, size: size}
@@ -325,7 +329,8 @@ func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ 
 // tensorCount is the key of the number of tensors in all files of a model.
 const tensorCount = "split.tensors.count"
 
-// sameModel checks that what a further file of a model repeats of the first one's metadata is the same there. Usually it repeats only the keys split.*.
+// sameModel checks that what a further file of a model repeats of the first one's metadata is the
+// same there. Usually it repeats only the keys split.*.
 func (f *File) sameModel(other *File) error {
 	for _, key := range []string{tensorCount, "general.architecture", "general.name"} {
 		a, inFirst := f.Value(key)
@@ -373,8 +378,10 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 	return &f.tensors[i], true
 }
 
-// Data is the bytes of a tensor of this file: a view that must not be written, nor used after Close. It is nil for files opened with HeaderOnly.
-// Where someone makes a mapped file shorter, to read what it lost ends the process, unless debug.SetPanicOnFault makes it a panic; this module's own readers return an error.
+// Data is the bytes of a tensor of this file: a view that must not be written, nor used after
+// Close. It is nil for files opened with HeaderOnly. Where someone makes a mapped file shorter, to
+// read what it lost ends the process, unless debug.SetPanicOnFault makes it a panic; this module's
+// own readers return an error.
 func (f *File) Data(t *Tensor) []byte {
 	if f.composed != nil {
 		return f.Rows(t, 0, rowsOf(t))

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzOpen parses any bytes. What is refused is refused with a proper error; what is accepted can be walked to its ends, and what is written from it reads
-// the same.
+// FuzzOpen parses any bytes. What is refused is refused with a proper error; what is accepted can
+// be walked to its ends, and what is written from it reads the same.
 func FuzzOpen(f *testing.F) {
 	f.Add(everyKind(2))
 	f.Add(everyKind(3))

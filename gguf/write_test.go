@@ -170,7 +170,8 @@ func TestWriteToFull(t *testing.T) {
 	}
 }
 
-// TestAddFrom: a tensor that writes itself is held to its size, and makes the same file as one in memory.
+// TestAddFrom: a tensor that writes itself is held to its size, and makes the same file as one in
+// memory.
 func TestAddFrom(t *testing.T) {
 	data := bytes.Repeat([]byte{1, 2, 3}, 1000)
 	whole := NewWriter()

@@ -10,7 +10,7 @@ import (
 // TestWindow: a layer with a window holds the pages that it reaches into, and no more.
 func TestWindow(t *testing.T) {
 	s := newStore(t, Config{Layers: []Spec{Full(1, 8), Windowed(1, 8, 100)}})
-	page := s.PageBytes() / 2 // of either layer
+	page := s.PageBytes() / 2 // bytes of either layer
 	q := s.Open()
 	var have []uint32
 	for n := 0; n < 1000; n += 40 {
@@ -25,7 +25,8 @@ func TestWindow(t *testing.T) {
 	require.PanicsWithValue(t, "kv: page 3 of sequence 0, of which a window has left those from 14 on", func() { s.K(q, 1, 0, 3) })
 	require.NotPanics(t, func() { s.K(q, 0, 0, 3) })
 
-	// What the pages in use still hold can be gone back to: the window of a query at 995 begins at 896, in page 14.
+	// What the pages in use still hold can be gone back to: the window of a query at 995 begins at
+	// 896, in page 14.
 	require.Equal(t, 1000, s.Reach(q, 1000))
 	require.Equal(t, 995, s.Reach(q, 995))
 	require.Equal(t, 0, s.Reach(q, 994))

@@ -15,7 +15,7 @@ func step(s *kv.Store, q kv.Seq, n, certain, accepted int) error {
 		return err
 	}
 	for pos := s.Len(q); pos < s.Len(q)+n; pos++ {
-		key, value := make([]byte, 8), make([]byte, 8) // of the position
+		key, value := make([]byte, 8), make([]byte, 8) // rows of the position
 		copy(s.KRow(q, layer, head, pos), key)
 		copy(s.VRow(q, layer, head, pos), value)
 	}

@@ -67,8 +67,8 @@ func (m *storeModel) begin(q Seq, r reference) {
 	m.open = append(m.open, q)
 }
 
-// reserve reserves positions, the certain ones first, and if the limit refuses, ever fewer tentative
-// ones. It returns how many it got, or false.
+// reserve reserves positions, the certain ones first, and if the limit refuses, ever fewer
+// tentative ones. It returns how many it got, or false.
 func (m *storeModel) reserve(q Seq, n, certain int) (int, bool) {
 	s := m.s
 	for ; ; n-- {

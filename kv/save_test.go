@@ -47,7 +47,8 @@ func TestSaveLoad(t *testing.T) {
 		for _, n := range []int{0, 1, 63, 64, 65, 200, 256} {
 			b := saved(t, c, n)
 			s := newStore(t, c)
-			// Between two other things in the stream, by single bytes, into a store that has others.
+			// Between two other things in the stream, by single bytes, into a store that has
+			// others.
 			other := s.Open()
 			fill(t, s, other, stamps(900, 10)...)
 			r := iotest.OneByteReader(bytes.NewReader(append(b[:len(b):len(b)], "rest"...)))

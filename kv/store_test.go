@@ -94,7 +94,8 @@ func stateAfter(state []float32, layer int, stamps []uint32) {
 	}
 }
 
-// writeStates writes the states that are wanted of q, whose stamps, reserved ones included, are given.
+// writeStates writes the states that are wanted of q, whose stamps, reserved ones included, are
+// given.
 func writeStates(s *Store, q Seq, stamps []uint32) {
 	for l := range s.Layers() {
 		for i := range s.Ends(q) {
@@ -110,7 +111,8 @@ func fill(t testing.TB, s *Store, q Seq, stamps ...uint32) {
 	grow(t, s, q, nil, stamps...)
 }
 
-// grow appends positions to q, whose positions so far have the stamps before, and returns the stamps of all.
+// grow appends positions to q, whose positions so far have the stamps before, and returns the
+// stamps of all.
 func grow(t testing.TB, s *Store, q Seq, before []uint32, stamps ...uint32) []uint32 {
 	t.Helper()
 	return growMarking(t, s, q, before, stamps, nil)
@@ -272,7 +274,8 @@ func TestStoreCopyOnWrite(t *testing.T) {
 	check(t, s, d, append(stamps(1, 100), 2000))
 	check(t, s, a, append(stamps(1, 80), 4000))
 
-	// A fork taken while rows are reserved: the reservation stands and stays out of the fork's sight.
+	// A fork taken while rows are reserved: the reservation stands and stays out of the fork's
+	// sight.
 	require.NoError(t, s.Reserve(a, 2))
 	write(s, a, 81, 5000)
 	e := s.Fork(a, 81)
@@ -355,7 +358,8 @@ func TestStoreReserveReplaces(t *testing.T) {
 
 func TestStoreLayout(t *testing.T) {
 	s := newStore(t, Config{Layers: mixed, VType: F32})
-	// Per position: layer 0 2·4, layer 2 6, layer 3 3·2 keys of two bytes; 2·4 and 3·5 values of four.
+	// Per position: layer 0 2·4, layer 2 6, layer 3 3·2 keys of two bytes; 2·4 and 3·5 values of
+	// four.
 	require.Equal(t, int64(PageLen*((8+6+6)*2+(8+15)*4)), s.PageBytes())
 	require.Equal(t, 4, s.Layers())
 	require.Equal(t, mixed[3], s.Layer(3))
@@ -479,7 +483,8 @@ func TestMisusePanics(t *testing.T) {
 	require.ErrorIs(t, s.Reserve(q, math.MaxInt), ErrFull)
 }
 
-// TestWorkers writes and reads from many goroutines between Reserve and Commit; the race detector watches.
+// TestWorkers writes and reads from many goroutines between Reserve and Commit; the race detector
+// watches.
 func TestWorkers(t *testing.T) {
 	s := newStore(t, Config{Layers: mixed})
 	seqs := []Seq{s.Open(), s.Open()}

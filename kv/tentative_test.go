@@ -141,7 +141,8 @@ func TestTentativeLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			free := newStore(t, Config{Layers: layers})
 			grow(t, free, free.Open(), nil, stamps(1, size)...)
-			base := free.Used() + free.Cost(free.Fork(0, size), certain, certain) // for the copy of a shared page
+			// for the copy of a shared page
+			base := free.Used() + free.Cost(free.Fork(0, size), certain, certain)
 			need := func(n int) int64 { return free.Used() + free.Cost(1, n, certain) }
 			if st := free.StateBytes(); st > 0 {
 				require.EqualValues(t, st, need(4)-need(3), "a state for each tentative length")

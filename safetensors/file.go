@@ -18,8 +18,8 @@ type Tensor struct {
 	Name   string
 	DType  DType
 	Shape  []int  // the slowest dimension first; empty for a single number
-	Offset int64  // of its bytes, from the end of the file's header
-	Bytes  int64  // of all elements
+	Offset int64  // where its bytes begin, from the end of the file's header
+	Bytes  int64  // size of all elements
 	Data   []byte // a view that must not be written, nor used after Close
 	Path   string // the file that has it
 }
@@ -44,7 +44,8 @@ const (
 	indexName = "model.safetensors.index.json"
 )
 
-// OpenDir opens the weights of a checkpoint's folder: those of its index where it has one, else of model.safetensors, else of the only file of this kind.
+// OpenDir opens the weights of a checkpoint's folder: those of its index where it has one, else of
+// model.safetensors, else of the only file of this kind.
 func OpenDir(dir string, o Options) (*File, error) {
 	for _, name := range []string{indexName, fileName} {
 		path := filepath.Join(dir, name)

@@ -60,7 +60,8 @@ func TestKeepRanked(t *testing.T) {
 		for range 10 {
 			ranks := make([]ranked, n)
 			for i, l := range mixed(r, n) {
-				ranks[i] = ranked{Candidate{int32(i), l}, l, float32(r.IntN(4))} // small integers: sums are exact in any order
+				// small integers: sums are exact in any order
+				ranks[i] = ranked{Candidate{int32(i), l}, l, float32(r.IntN(4))}
 			}
 			g := goal{mass: float64(r.IntN(2 * n)), above: r.IntN(2) == 0, count: r.IntN(n/10 + 1)}
 			var want []Candidate

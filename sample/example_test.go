@@ -37,6 +37,6 @@ func ExampleParseChain() {
 	_, err = sample.ParseChain("top_k;topp;tail_free")
 	fmt.Println(err)
 	// Output:
-	// [top_k top_p temperature] <nil>
-	// want stages (penalties dry top_n_sigma top_k typ_p top_p min_p xtc temperature) separated by ";", found "tail_free"
+	// [top_k top_p temperature] <nil> want stages (penalties dry top_n_sigma top_k typ_p top_p
+	// min_p xtc temperature) separated by ";", found "tail_free"
 }

@@ -9,7 +9,7 @@ type mirostat struct {
 
 	mu       float64
 	chosen   int32   // by the last apply, or -1
-	surprise float64 // of chosen, in bits
+	surprise float64 // surprise of the chosen token, in bits
 }
 
 func newMirostat(version int, tau, eta float64) *mirostat {

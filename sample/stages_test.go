@@ -28,13 +28,14 @@ func TestStages(t *testing.T) {
 		"top-k off":                            {Params{TopK: -1}, tenths, tenths},
 		"top-k of equals takes the lowest ids": {Params{TopK: 2}, []float64{.25, .25, .25, .25}, []float64{.5, .5, 0, 0}},
 
-		"top-p small":           {Params{TopP: 1e-6}, tenths, []float64{0, 0, 0, 1}},
-		"top-p 0.69":            {Params{TopP: 0.69}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
-		"top-p 0.7":             {Params{TopP: 0.7}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
-		"top-p 0.8":             {Params{TopP: 0.8}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
-		"top-p 1 is off":        {Params{TopP: 1}, tenths, tenths},
-		"top-p keeps":           {Params{TopP: 0.1, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
-		"top-p on sorted":       {Params{TopP: 0.5, TopK: 3}, tenths, []float64{0, 0, 3. / 7, 4. / 7}}, // 0.4/0.9 < 0.5
+		"top-p small":    {Params{TopP: 1e-6}, tenths, []float64{0, 0, 0, 1}},
+		"top-p 0.69":     {Params{TopP: 0.69}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
+		"top-p 0.7":      {Params{TopP: 0.7}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
+		"top-p 0.8":      {Params{TopP: 0.8}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
+		"top-p 1 is off": {Params{TopP: 1}, tenths, tenths},
+		"top-p keeps":    {Params{TopP: 0.1, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
+		// 0.4/0.9 < 0.5
+		"top-p on sorted":       {Params{TopP: 0.5, TopK: 3}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
 		"top-p keeps of sorted": {Params{TopP: 0.1, TopK: 4, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
 
 		"min-p 0.24":  {Params{MinP: 0.24}, tenths, tenths},

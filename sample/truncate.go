@@ -48,7 +48,7 @@ func (t topP) rank(c *candidates, sum float64) []ranked {
 }
 
 type minP struct {
-	log     float32 // of the share
+	log     float32 // logarithm of the share
 	minKeep int
 }
 

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered after them, whatever else occurs in a
-// merge.
+// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered
+// after them, whatever else occurs in a merge.
 type merges struct {
 	rank  map[uint64]int32 // left symbol << 32 | right symbol
 	to    []int32          // the symbol that a merge makes
@@ -16,8 +16,8 @@ type merges struct {
 	first [256]int32       // the symbol of each byte
 }
 
-// GPT-2's alphabet: a byte is spelled as a printable character, itself if it is one in Latin 1, else one from U+0100 on. byteOfRune is the way
-// back, -1 for characters that spell none.
+// GPT-2's alphabet: a byte is spelled as a printable character, itself if it is one in Latin 1,
+// else one from U+0100 on. byteOfRune is the way back, -1 for characters that spell none.
 var byteSpelling, byteOfRune = alphabet()
 
 func alphabet() (spelling [256]string, byteOf [0x144]int16) {
@@ -150,7 +150,8 @@ func (t *Tokenizer) wordSink(pipelined bool) sink {
 			word = t.withoutUnknown(word)
 			for word != "" {
 				n := len(word)
-				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown { // which looks over the cut
+				// which looks over the cut
+				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown {
 					n = t.joins.cut(word, escaped)
 				}
 				s.dst = t.encodeWord(s.dst, s, word[:n])
@@ -168,7 +169,8 @@ func (t *Tokenizer) wordSink(pipelined bool) sink {
 	}
 }
 
-// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything merges.
+// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything
+// merges.
 func (t *Tokenizer) withoutUnknown(word string) string {
 	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback {
 		return word
@@ -300,8 +302,9 @@ func (p *pipeline) spellsBytes(t *Tokenizer, text string) bool {
 	return true
 }
 
-// spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary has,
-// or by a pipeline that does without them the unknown token. unknown says that such a one is before it.
+// spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary
+// has, or by a pipeline that does without them the unknown token. unknown says that such a one is
+// before it.
 func (t *Tokenizer) spellUnknown(dst []int32, text string, unknown bool) ([]int32, bool) {
 	if t.pipe != nil && !t.pipe.spellsBytes(t, text) {
 		if t.unk >= 0 && !(unknown && t.pipe.fuseUnknown) {

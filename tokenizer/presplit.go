@@ -30,7 +30,7 @@ func (t *Tokenizer) preTokenizer(steps []Step) (sink, error) {
 	next := t.wordSink(true)
 	for i := len(steps) - 1; i >= 0; i-- {
 		s := &steps[i]
-		var stages []stage // of steps that isolate, one after the other
+		var stages []stage // stages of steps that isolate, one after the other
 		from := i
 		for from >= 0 {
 			st, ok, err := isolating(&steps[from])
@@ -222,7 +222,8 @@ func byClass(in func(rune) bool, next sink) sink {
 	}
 }
 
-// behave cuts at matches by one of the behaviours of a Split. match returns the end of a match at i, or -1.
+// behave cuts at matches by one of the behaviours of a Split. match returns the end of a match at
+// i, or -1.
 func behave(behavior string, match func(text string, i int) int, next sink) (sink, error) {
 	switch behavior {
 	case "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous", "":

@@ -2,19 +2,21 @@ package tokenizer
 
 import "unicode/utf8"
 
-// A match is one alternative of a pattern: the end of what it matches in s at i, or -1. It sees nothing outside s, so the end of s
-// is the end of the text, and what it matches is never empty.
+// A match is one alternative of a pattern: the end of what it matches in s at i, or -1. It sees
+// nothing outside s, so the end of s is the end of the text, and what it matches is never empty.
 type match func(s string, i int) int
 
-// A stage cuts s into pieces from an offset on, which begins a piece, and appends their ends to dst.
-// It appends one at least, and may stop after [stageChunk]: the last end is then less than len(s).
+// A stage cuts s into pieces from an offset on, which begins a piece, and appends their ends to
+// dst. It appends one at least, and may stop after [stageChunk]: the last end is then less than
+// len(s).
 type stage func(dst []int, s string, from int) []int
 
-// stageChunk is how many pieces are cut before they are used, so that memory does not grow with the text.
+// stageChunk is how many pieces are cut before they are used, so that memory does not grow with the
+// text.
 const stageChunk = 512
 
-// walk cuts piece by stages, one after the other, and hands on what the last of them makes. s.ends has
-// a buffer for each stage from level on.
+// walk cuts piece by stages, one after the other, and hands on what the last of them makes. s.ends
+// has a buffer for each stage from level on.
 func (s *scratch) walk(stages []stage, level int, piece string, first bool, next sink) {
 	for len(s.ends) < level+len(stages) {
 		s.ends = append(s.ends, nil)
@@ -33,8 +35,8 @@ func (s *scratch) walk(stages []stage, level int, piece string, first bool, next
 	}
 }
 
-// first is the stage of a pattern: at every position the first of the alternatives that matches makes a piece; what is between
-// two matches makes a piece too ("isolated" splitting).
+// first is the stage of a pattern: at every position the first of the alternatives that matches
+// makes a piece; what is between two matches makes a piece too ("isolated" splitting).
 func first(alternatives ...match) stage {
 	return func(dst []int, s string, from int) []int {
 		done := from // the end of the last piece
@@ -180,7 +182,8 @@ func contracted(s string, i int, fold byte) int {
 	return -1
 }
 
-// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end after the last line break of a run of white space.
+// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end after the last line break of a run of white
+// space.
 func lines(s string, i int) int {
 	end := -1
 	for {
@@ -195,8 +198,9 @@ func lines(s string, i int) int {
 	}
 }
 
-// linesOnce is lines where the alternatives after it cut a run of white space in many pieces. After one of these there is no line break in
-// the run, and to look for it again each time would take quadratic time.
+// linesOnce is lines where the alternatives after it cut a run of white space in many pieces. After
+// one of these there is no line break in the run, and to look for it again each time would take
+// quadratic time.
 func linesOnce(s string, i int) int {
 	if r, _ := utf8.DecodeLastRuneInString(s[:i]); i > 0 && classOf(r)&(space|newline) == space {
 		return -1
@@ -219,7 +223,8 @@ func gap(s string, i int) int {
 	}
 }
 
-// gapPowers is \s{512}(?!\S)|\s{256}(?!\S)| … |\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}: white space in powers of two (jais-2).
+// gapPowers is \s{512}(?!\S)|\s{256}(?!\S)| … |\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}: white space in
+// powers of two (jais-2).
 func gapPowers(s string, i int) int {
 	var ends [514]int // ends[k] is the end of the first k characters
 	ends[0] = i
@@ -244,8 +249,8 @@ func gapPowers(s string, i int) int {
 	return ends[1]
 }
 
-// camel is lead?up*low+c?|lead?up+low*c?, the split of CamelCase: low and up overlap (letters without case are in both), so the first
-// alternative gives back what up* took too much of.
+// camel is lead?up*low+c?|lead?up+low*c?, the split of CamelCase: low and up overlap (letters
+// without case are in both), so the first alternative gives back what up* took too much of.
 func camel(lead, up, low set, contractions bool) match {
 	first := func(s string, i int) int { // up*low+
 		cut := -1 // the last character that both could take
@@ -305,7 +310,8 @@ func asciiPunctWord(s string, i int) int {
 
 var asciiLetters = set{any: asciiUpper | asciiLower}
 
-// phrase is lead?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+: words with single spaces between them (exaone-moe).
+// phrase is lead?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+: words with single spaces between them
+// (exaone-moe).
 func phrase(lead set) match {
 	words := func(s string, i int) int {
 		end := -1
@@ -387,7 +393,8 @@ func indent(s string, i int) int {
 	return -1
 }
 
-// endSpace is the stage \s+$. As an alternative it would look at the same run of white space once per character.
+// endSpace is the stage \s+$. As an alternative it would look at the same run of white space once
+// per character.
 func endSpace(dst []int, s string, from int) []int {
 	start := len(s)
 	for start > from {
@@ -406,7 +413,8 @@ func endSpace(dst []int, s string, from int) []int {
 	return dst
 }
 
-// thousands is the stage that cuts runs of digits into groups of three from the right. Where else it cuts is up to the pattern.
+// thousands is the stage that cuts runs of digits into groups of three from the right. Where else
+// it cuts is up to the pattern.
 type thousands struct {
 	digits set
 	before bool // cut in front of a run, too

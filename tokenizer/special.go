@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Names of tokens with a task, for files that do not give their ids (llama-vocab.cpp). Of several that are present the first counts,
-// where llama.cpp takes any.
+// Names of tokens with a task, for files that do not give their ids (llama-vocab.cpp). Of several
+// that are present the first counts, where llama.cpp takes any.
 var (
 	eotNames = []string{"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]",
 		"<｜end▁of▁sentence｜>", "<end_of_utterance>"}
@@ -28,8 +28,8 @@ var (
 	shownNames = []string{"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"}
 )
 
-// findSpecials finds the ids with a task, decides which end generation, and lists what is looked for in text. A token whose name says that
-// it is a control token is one, whatever the file says.
+// findSpecials finds the ids with a task, decides which end generation, and lists what is looked
+// for in text. A token whose name says that it is a control token is one, whatever the file says.
 func (t *Tokenizer) findSpecials(c *Config) {
 	find := func(id *int32, names []string) {
 		for _, name := range names {
@@ -114,14 +114,15 @@ func (t *Tokenizer) findSpecials(c *Config) {
 	t.specialTrie = newTrie(spellings, func(int) bool { return true })
 }
 
-// byName finds a token with a task by its name. Where a pipeline says which tokens are control tokens,
-// no other is one, whatever its name.
+// byName finds a token with a task by its name. Where a pipeline says which tokens are control
+// tokens, no other is one, whatever its name.
 func (t *Tokenizer) byName(name string) (int32, bool) {
 	id, ok := t.ids[name]
 	return id, ok && (t.pipe == nil || t.attr[id]&isControl != 0)
 }
 
-// setStrips marks the tokens that swallow white space beside them. GGUF files do not record it; llama.cpp goes by the model's name.
+// setStrips marks the tokens that swallow white space beside them. GGUF files do not record it;
+// llama.cpp goes by the model's name.
 func (t *Tokenizer) setStrips(c *Config) {
 	contains := func(s string, any ...string) bool {
 		return slices.ContainsFunc(any, func(x string) bool { return strings.Contains(s, x) })
@@ -156,14 +157,16 @@ type fragment struct {
 	from, to int
 }
 
-// offsetBits is how many bits of a candidate's key hold its place in the text; above them stands the index in specials.
+// offsetBits is how many bits of a candidate's key hold its place in the text; above them stands
+// the index in specials.
 const offsetBits = 36
 
-// partition cuts text at the special tokens in it: user-defined ones always, control and unknown ones if parse is set. Of tokens that
-// overlap the longest wins, wherever it stands, then the one with the lower id, then the one that begins first.
+// partition cuts text at the special tokens in it: user-defined ones always, control and unknown
+// ones if parse is set. Of tokens that overlap the longest wins, wherever it stands, then the one
+// with the lower id, then the one that begins first.
 //
-// The candidates wait in a queue, one for each place in the text: the longest that fits. One that has lost its room to a better one is
-// replaced by a shorter one.
+// The candidates wait in a queue, one for each place in the text: the longest that fits. One that
+// has lost its room to a better one is replaced by a shorter one.
 func (t *Tokenizer) partition(s *scratch, text string, parse bool) []fragment {
 	s.queue = s.queue[:0]
 	for at := range len(text) {
@@ -268,5 +271,6 @@ func (b bitmap) first(from, to int) int {
 	return to
 }
 
-// EndsByName reports whether a token with that spelling ends generation in every vocabulary that has it, whatever its metadata says.
+// EndsByName reports whether a token with that spelling ends generation in every vocabulary that
+// has it, whatever its metadata says.
 func EndsByName(spelling string) bool { return slices.Contains(eogNames, spelling) }

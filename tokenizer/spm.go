@@ -1,7 +1,8 @@
 package tokenizer
 
-// encodeSPM is SentencePiece's BPE: starting from characters, the two neighbours whose concatenation is the token with the highest score
-// are merged, again and again. What is not a token in the end is spelled in bytes.
+// encodeSPM is SentencePiece's BPE: starting from characters, the two neighbours whose
+// concatenation is the token with the highest score are merged, again and again. What is not a
+// token in the end is spelled in bytes.
 func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool) []int32 {
 	for text != "" {
 		n := t.joins.cut(text, " ")

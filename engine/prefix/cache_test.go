@@ -134,7 +134,8 @@ func TestCacheModel(t *testing.T) {
 		for i := range 500 {
 			key := []string{"", "adapter"}[rng.IntN(2)]
 			tokens := tokensOf(rng, rng.IntN(60))
-			if x := c.used.Back(); x != nil && rng.IntN(2) == 0 { // what goes on from an entry, or ends within it
+			// what goes on from an entry, or ends within it
+			if x := c.used.Back(); x != nil && rng.IntN(2) == 0 {
 				e := x.Value.(*entry)
 				tokens = slices.Concat(e.tokens[:rng.IntN(len(e.tokens)+1)], tokens[:rng.IntN(len(tokens)+1)])
 			}

@@ -17,7 +17,8 @@ type node struct {
 	slot     int       // place in the parent's order
 	entry    *entry    // the one that ends here; nil for none
 	points   list.List // entries that go on and can be forked here, but not at the lengths around
-	best     *entry    // the one with the least from of those that end here or below; not nil below the root
+	// that with the least from of those that end here or below; nil at most in the root
+	best *entry
 }
 
 // point is an entry's place in a node's list of points.

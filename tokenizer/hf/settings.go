@@ -38,7 +38,8 @@ func readWhole(path string, most int64) ([]byte, error) {
 	return m.Data(), nil
 }
 
-// settings is an object of JSON. The first key with a value of another kind than is asked for sticks in err.
+// settings is an object of JSON. The first key with a value of another kind than is asked for
+// sticks in err.
 type settings struct {
 	path   string
 	values map[string]json.RawMessage
@@ -197,7 +198,8 @@ func (s *settings) count(key string) int {
 	return int(n)
 }
 
-// added is an entry of added_tokens in tokenizer.json, or of added_tokens_decoder in tokenizer_config.json.
+// added is an entry of added_tokens in tokenizer.json, or of added_tokens_decoder in
+// tokenizer_config.json.
 type added struct {
 	ID         int64  `json:"id"`
 	Content    string `json:"content"`
