@@ -400,8 +400,8 @@ func TestGolden(t *testing.T) {
 				fed := append(append([]int32(nil), c.IDs...), c.Greedy...)
 				logits := logitsOf(t, m, fed)
 				last := logits[(len(c.IDs)-1)*vocab : len(c.IDs)*vocab]
-				for _, top := range c.Top5 {
-					require.InDelta(t, top[1], last[int(top[0])], tolGolden, "%q: token %v", c.Prompt, top[0])
+				for _, best := range c.Top5 {
+					require.InDelta(t, best[1], last[int(best[0])], tolGolden, "%q: token %v", c.Prompt, best[0])
 				}
 				ids := greedy(t, m, c.IDs, len(c.Greedy))
 				for i := range c.Greedy {

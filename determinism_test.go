@@ -137,7 +137,7 @@ func openBytes(t testing.TB, data []byte, o goinfer.Options) *goinfer.Model {
 // experts. It runs at the level in use; GOINFER_CPU chooses another.
 func TestDeterminism(t *testing.T) {
 	for _, typ := range matrixTypes() {
-		unit := max(32, typ.BlockSize()) // k of one block
+		rowLen := max(32, typ.BlockSize()) // k of one block
 		usual := typ == quant.Q4_0 || typ == quant.Q6_K || typ == quant.F16
 		for _, c := range []struct {
 			name   string
@@ -145,7 +145,7 @@ func TestDeterminism(t *testing.T) {
 			tokens int
 			chunks []int // beside the default, 512
 		}{
-			{"one block", shape{unit, 2, 1, unit, 0}, 520, []int{7}},
+			{"one block", shape{rowLen, 2, 1, rowLen, 0}, 520, []int{7}},
 			{"many blocks", shape{512, 8, 2, 512, 0}, 18, []int{1, 2, 3, 4, 5, 7, 17}},
 			{"experts", shape{256, 4, 4, 256, 5}, 20, []int{1, 3, 7}},
 		} {

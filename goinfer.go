@@ -132,9 +132,9 @@ const (
 
 // The scorings of routers.
 const (
-	ScoreSoftmax  = nn.ScoreSoftmax
-	ScoreSigmoid  = nn.ScoreSigmoid
-	ScoreSelected = nn.ScoreSoftmaxWeight
+	ScoreSoftmax       = nn.ScoreSoftmax
+	ScoreSigmoid       = nn.ScoreSigmoid
+	ScoreSoftmaxWeight = nn.ScoreSoftmaxWeight
 )
 
 // JoinHooks returns a hook that shows everything to several, in order: each sees what those before

@@ -21,9 +21,9 @@ type Info struct {
 	Metadata []MetaValue
 	// ChatTemplate is the model's own, in Jinja; empty if the file has none.
 	ChatTemplate string
-	// Recipe is the name of the mixture of types that the weights are in, such as "Q4_K_M", as far
-	// as the file says.
-	Recipe string
+	// FileType is the name of the mixture of types that the weights are in, such as "Q4_K_M", as
+	// far as the file says.
+	FileType string
 	// Encoder models read texts as a whole, both ways (BERT and its kin), and make hidden states of
 	// them, but neither logits nor text.
 	Encoder bool
@@ -54,7 +54,7 @@ func newInfo(f *gguf.File, cfg Config, need Memory) Info {
 	info.ChatTemplate, _, _ = model.GGUF(f).Text("tokenizer.chat_template")
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
 		if r := quant.FileType(n); n == uint64(r) && r.Valid() {
-			info.Recipe = r.String()
+			info.FileType = r.String()
 		}
 	}
 	switch {

@@ -42,7 +42,7 @@ var privateWords = map[string]string{
 	"Dead": "Aborted", "Measure": "DryRun", "show": "notify", "Taps": "DConv",
 	"Mixture": "FileType", "Recipe": "FileType", "seventies": "is70B", "more": "useMoreBits",
 	"fitting": "fallbackType", "likeV": "isValueLike", "kept": "notQuantized", "Facts": "ModelInfo",
-	"Foretell": "Estimate", "foretell": "estimate", "elders": "pre-2023", "bystanders": "LayerNorm family",
+	"Reach": "ReusableLen", "Foretell": "Estimate", "foretell": "estimate", "elders": "pre-2023", "bystanders": "LayerNorm family",
 	"Latent": "MLA", "Recurrent": "RecurrentBlock", "truth": "", "foreign": "unmapped",
 }
 
@@ -51,6 +51,10 @@ var fieldWords = map[string]bool{
 	"internal/par join":   true, // fork and join
 	"nn Act":              true, // the activation function
 	"study/probe Measure": true, // measures the machine
+	"kv Latent":           true, // the latent of DeepSeek-V2 that is cached
+	"kv Recurrent":        true, // a layer with a state, as llama.cpp's recurrent memory
+	"tokenizer merge":     true, // of byte pair encoding
+	"tokenizer unit":      true, // of a double-array trie
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

@@ -118,9 +118,9 @@ func TestStopReasons(t *testing.T) {
 		end++
 	}
 	stop := long.text[at:end]
-	cut := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
-	require.Equal(t, StopString, cut.last.Stop)
-	require.Equal(t, long.text[:strings.Index(long.text, stop)], cut.text)
+	stopped := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
+	require.Equal(t, StopString, stopped.last.Stop)
+	require.Equal(t, long.text[:strings.Index(long.text, stop)], stopped.text)
 
 	// A stop string that only begins to appear is given out in the end.
 	half := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{long.text[len(long.text)-3:] + "zzz"}})
@@ -368,7 +368,7 @@ func TestCancel(t *testing.T) {
 		}
 	}
 	require.Equal(t, StopCancelled, last.Stop)
-	require.Less(t, len(got), 5+ahead+1)
+	require.Less(t, len(got), 5+maxAhead+1)
 	require.Equal(t, 10, last.Usage.Prompt)
 
 	r := collect(e, ctx, Request{Tokens: prompt(10), MaxTokens: 5})

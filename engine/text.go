@@ -73,17 +73,17 @@ func (t *text) take(dst []byte, ids []int32, n int) ([]byte, []int32) {
 	if n == 0 {
 		return dst, ids
 	}
-	start, kept := 0, t.spans[:0]
+	start, rest := 0, t.spans[:0]
 	for _, s := range t.spans {
 		if start < n {
 			ids = append(ids, s.id)
 		}
 		if start >= n || s.end > n {
-			kept = append(kept, span{s.id, s.end - n})
+			rest = append(rest, span{s.id, s.end - n})
 		}
 		start = s.end
 	}
-	t.spans = kept
+	t.spans = rest
 	return dst, ids
 }
 

@@ -248,12 +248,12 @@ func TestWriteFile(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, info.Mode().Perm()&0o600)
 
-	taken := filepath.Join(dir, "taken")
-	require.NoError(t, os.MkdirAll(filepath.Join(taken, "inside"), 0o700))
-	err = w.WriteFile(taken)
-	oneLine(t, err, taken)
+	folder := filepath.Join(dir, "taken")
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "inside"), 0o700))
+	err = w.WriteFile(folder)
+	oneLine(t, err, folder)
 	require.Equal(t, []string{"taken", "x.gguf"}, names(t, dir))
-	require.Equal(t, []string{"inside"}, names(t, taken))
+	require.Equal(t, []string{"inside"}, names(t, folder))
 
 	err = w.WriteFile(filepath.Join(dir, "absent", "x.gguf"))
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -113,13 +113,13 @@ func powers(e float64) []float64 {
 // TestTopNSigma: the logits 1 to 5 have the mean 3 and the standard deviation √2.
 func TestTopNSigma(t *testing.T) {
 	for n, want := range map[float32]int{0.5: 1, 0.72: 2, 1: 2, 1.42: 3, 2: 3, 2.2: 4, 3: 5} {
-		kept := 0
+		survivors := 0
 		for _, p := range left(t, Params{TopNSigma: n}, nil, []float32{1, 2, 3, 4, 5, float32(math.Inf(-1))}) {
 			if p > 0 {
-				kept++
+				survivors++
 			}
 		}
-		require.Equal(t, want, kept, "%v", n)
+		require.Equal(t, want, survivors, "%v", n)
 	}
 	require.Equal(t, []float64{0.5, 0.5}, left(t, Params{TopNSigma: 1}, nil, []float32{0.1, 0.1}))
 }
@@ -217,7 +217,7 @@ func TestMirostat1(t *testing.T) {
 		{2, 40, 1000},
 		{0, 6, 1},
 	} {
-		require.Equal(t, x.want, newMirostat(1, x.mu/2, 0.1).cut(zipf(x.s, 1000)), "%v", x)
+		require.Equal(t, x.want, newMirostat(1, x.mu/2, 0.1).topK(zipf(x.s, 1000)), "%v", x)
 	}
 	// The text's surprise comes close to the target, on average, from both sides.
 	for _, tau := range []float32{2, 4} {

@@ -58,17 +58,17 @@ func (t *Tokenizer) buildMerges(lines []string, mayLack bool) error {
 	}
 	var both []byte
 	for i, line := range lines {
-		cut := -1
+		space := -1
 		if line != "" {
-			cut = strings.IndexByte(line[1:], ' ') + 1
+			space = strings.IndexByte(line[1:], ' ') + 1
 		}
-		if cut <= 0 || cut == len(line)-1 {
+		if space <= 0 || space == len(line)-1 {
 			return malformed("merge %d is %s, want two symbols", i, quoted(line))
 		}
 		if len(line) > 2*maxTokenLen {
 			return malformed("merge %d has %d bytes, at most %d", i, len(line), 2*maxTokenLen)
 		}
-		left, right := line[:cut], line[cut+1:]
+		left, right := line[:space], line[space+1:]
 		both = append(append(both[:0], left...), right...)
 		m.to = append(m.to, intern(string(both)))
 		if t.pre.raw {
@@ -109,7 +109,7 @@ func (t *Tokenizer) encodeWords(dst []int32, s *scratch, text string) []int32 {
 		text = replaceInvalid(text)
 	}
 	s.dst = dst
-	s.walk(t.pre.stages, 0, text, true, t.words)
+	s.runStages(t.pre.stages, 0, text, true, t.words)
 	dst, s.dst = s.dst, nil
 	return dst
 }
@@ -152,7 +152,7 @@ func (t *Tokenizer) wordSink(pipelined bool) sink {
 				n := len(word)
 				// which looks over the cut
 				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown {
-					n = t.joins.cut(word, escaped)
+					n = t.joins.split(word, escaped)
 				}
 				s.dst = t.encodeWord(s.dst, s, word[:n])
 				word = word[n:]

@@ -8,7 +8,7 @@ import (
 // scratch is the memory of one call of Encode.
 type scratch struct {
 	frags, found []fragment
-	taken        bitmap
+	claimed      bitmap
 	text         []byte  // the text of a fragment as the model wants it
 	ends         [][]int // ends of pieces, by the stages that cut
 	dst          []int32 // the ids so far, while a text is cut

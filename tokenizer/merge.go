@@ -42,15 +42,15 @@ func (j *joins) has(left, right rune) bool {
 	return j.bits[word]&mask != 0
 }
 
-// shortStretch is from how many bytes on a text is looked through for a place to cut. Before U+2581
+// searchWindow is from how many bytes on a text is looked through for a place to cut. Before U+2581
 // there mostly is one.
-const shortStretch = 64
+const searchWindow = 64
 
-// cut returns the end of the first part of a text that no token joins with what follows it. space
+// split returns the end of the first part of a text that no token joins with what follows it. space
 // is how the text has U+2581: as that, or as a space that will become it.
-func (j *joins) cut(text, space string) int {
+func (j *joins) split(text, space string) int {
 	for i := 1; i < len(text); {
-		k := strings.Index(text[i:min(len(text), i+shortStretch)], space)
+		k := strings.Index(text[i:min(len(text), i+searchWindow)], space)
 		if k < 0 {
 			return j.cutAnywhere(text, i, space)
 		}
@@ -129,7 +129,7 @@ func (q *queue) push(c candidate) {
 
 func (q *queue) pop() candidate {
 	h := *q
-	top, last := h[0], h[len(h)-1]
+	first, last := h[0], h[len(h)-1]
 	h = h[:len(h)-1]
 	i := 0
 	for {
@@ -150,7 +150,7 @@ func (q *queue) pop() candidate {
 		h[i] = last
 	}
 	*q = h
-	return top
+	return first
 }
 
 // mergeAll merges the best pair of neighbours until none can be merged. pair gives the priority of

@@ -78,7 +78,7 @@ func isolate(stages []stage, next sink, levels *int) sink {
 	}
 	level := *levels
 	*levels += len(stages)
-	return func(s *scratch, piece string, first bool) { s.walk(stages, level, piece, first, next) }
+	return func(s *scratch, piece string, first bool) { s.runStages(stages, level, piece, first, next) }
 }
 
 // preStep makes a step that is not isolating.

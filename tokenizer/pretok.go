@@ -176,7 +176,7 @@ var pretokenizers = []pretokenizer{
 		// digits in groups of three from the right ⟶ [CJK and South-East Asian scripts]+ ⟶ as
 		// DeepSeek-V3
 		names: []string{"afmoe"},
-		stages: []stage{thousands{digits: numbers, behind: true}.cut,
+		stages: []stage{thousands{digits: numbers, after: true}.split,
 			first(run(set{ranges: chars("一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ")})), deepseekWords},
 	}, {
 		// [가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+ ⟶ GPT-4o's published pattern with \p{N}
@@ -215,7 +215,7 @@ var pretokenizers = []pretokenizer{
 	}, {
 		// \d{1,3}(?=(?:\d{3})*\b) ⟶ GPT-4o's published pattern
 		names: []string{"tiny_aya", "cohere2moe"},
-		stages: []stage{thousands{digits: some(digit), before: true, behind: true, edge: true}.cut,
+		stages: []stage{thousands{digits: some(digit), before: true, after: true, edge: true}.split,
 			gpt4oWords},
 	}, {
 		// [\p{Han}]+|GPT-4o's published pattern without \p{Han} and slashes
@@ -224,7 +224,7 @@ var pretokenizers = []pretokenizer{
 	}, {
 		// \p{N}+ ⟶ (?=(\d{3})+(?!\d))
 		names:  []string{"superbpe"},
-		stages: []stage{first(run(numbers)), thousands{digits: some(digit), before: true, whole: true}.cut},
+		stages: []stage{first(run(numbers)), thousands{digits: some(digit), before: true, whole: true}.split},
 	}, {
 		// <sentinel:[0-9]+> ⟶ (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z ⟶ ([\t\n]| | ) ⟶ \p{N} ⟶
 		// [\p{P}!-/:-@\[-`{-~] ⟶ GPT-2

@@ -181,7 +181,7 @@ func cutAll(patterns []*regexp2.Regexp, text []rune) []int {
 		var next []int
 		start := 0
 		for _, end := range ends {
-			next = cut(next, p, text[start:end], start)
+			next = isolateMatches(next, p, text[start:end], start)
 			start = end
 		}
 		ends = next
@@ -194,8 +194,8 @@ func cutAll(patterns []*regexp2.Regexp, text []rune) []int {
 	return ends
 }
 
-// cut isolates the matches of p: each is a piece, and so is what is between two of them.
-func cut(dst []int, p *regexp2.Regexp, text []rune, offset int) []int {
+// isolateMatches isolates the matches of p: each is a piece, and so is what is between two of them.
+func isolateMatches(dst []int, p *regexp2.Regexp, text []rune, offset int) []int {
 	done := 0
 	add := func(end int) {
 		if end > done {
@@ -246,7 +246,7 @@ func TestPretokenizerNames(t *testing.T) {
 // split cuts text into words and returns their ends.
 func (p *pretokenizer) split(text string) (ends []int) {
 	at := 0
-	new(scratch).walk(p.stages, 0, text, true, func(_ *scratch, piece string, _ bool) {
+	new(scratch).runStages(p.stages, 0, text, true, func(_ *scratch, piece string, _ bool) {
 		at += len(piece)
 		ends = append(ends, at)
 	})

@@ -42,7 +42,7 @@ func TestPublishedPatterns(t *testing.T) {
 				require.Contains(t, stages(), p)
 				chain[i] = stages()[p]
 			}
-			new(scratch).walk(chain, 0, text, true, func(_ *scratch, piece string, _ bool) {
+			new(scratch).runStages(chain, 0, text, true, func(_ *scratch, piece string, _ bool) {
 				at += len(piece)
 				ends = append(ends, at)
 			})

@@ -15,9 +15,9 @@ type stage func(dst []int, s string, from int) []int
 // text.
 const stageChunk = 512
 
-// walk cuts piece by stages, one after the other, and hands on what the last of them makes. s.ends
-// has a buffer for each stage from level on.
-func (s *scratch) walk(stages []stage, level int, piece string, first bool, next sink) {
+// runStages cuts piece by stages, one after the other, and hands on what the last of them makes.
+// s.ends has a buffer for each stage from level on.
+func (s *scratch) runStages(stages []stage, level int, piece string, first bool, next sink) {
 	for len(s.ends) < level+len(stages) {
 		s.ends = append(s.ends, nil)
 	}
@@ -26,7 +26,7 @@ func (s *scratch) walk(stages []stage, level int, piece string, first bool, next
 		s.ends[level] = ends
 		for _, end := range ends {
 			if len(stages) > 1 {
-				s.walk(stages[1:], level+1, piece[from:end], first && from == 0, next)
+				s.runStages(stages[1:], level+1, piece[from:end], first && from == 0, next)
 			} else {
 				next(s, piece[from:end], first && from == 0)
 			}
@@ -253,20 +253,20 @@ func gapPowers(s string, i int) int {
 // without case are in both), so the first alternative gives back what up* took too much of.
 func camel(lead, up, low set, contractions bool) match {
 	first := func(s string, i int) int { // up*low+
-		cut := -1 // the last character that both could take
+		last := -1 // the last character that both could take
 		for {
 			r, c, n := at(s, i)
 			if n == 0 || !up.has(r, c) {
 				if n > 0 && low.has(r, c) {
 					return low.skip(s, i)
 				}
-				if cut >= 0 {
-					return low.skip(s, cut)
+				if last >= 0 {
+					return low.skip(s, last)
 				}
 				return -1
 			}
 			if low.has(r, c) {
-				cut = i
+				last = i
 			}
 			i += n
 		}
@@ -419,11 +419,11 @@ type thousands struct {
 	digits set
 	before bool // cut in front of a run, too
 	whole  bool // … but only if it consists of whole groups
-	behind bool // cut after a run
+	after  bool // cut after a run
 	edge   bool // leave alone a run with no word boundary (\b) after it
 }
 
-func (t thousands) cut(dst []int, s string, from int) []int {
+func (t thousands) split(dst []int, s string, from int) []int {
 	done := from
 	add := func(i int) {
 		if i > done {
@@ -457,7 +457,7 @@ func (t thousands) cut(dst []int, s string, from int) []int {
 				add(i)
 			}
 		}
-		if i = end; t.behind {
+		if i = end; t.after {
 			add(i)
 		}
 	}

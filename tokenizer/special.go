@@ -176,28 +176,28 @@ func (t *Tokenizer) partition(s *scratch, text string, parse bool) []fragment {
 	}
 	found := s.found[:0]
 	if len(s.queue) > 0 {
-		s.taken.reset(len(text))
+		s.claimed.reset(len(text))
 	}
 	for len(s.queue) > 0 {
 		c := s.queue.pop()
 		from := int(c.key & (1<<offsetBits - 1))
 		to := from + int(c.size)
-		if end := s.taken.first(from, to); end < to {
+		if end := s.claimed.first(from, to); end < to {
 			t.offer(s, text[:end], from, parse)
 			continue
 		}
 		id := t.specials[c.key>>offsetBits]
 		if t.attr[id]&stripLeft != 0 {
-			for from > 0 && isSpaceByte(text[from-1]) && !s.taken.has(from-1) {
+			for from > 0 && isSpaceByte(text[from-1]) && !s.claimed.has(from-1) {
 				from--
 			}
 		}
 		if t.attr[id]&stripRight != 0 {
-			for to < len(text) && isSpaceByte(text[to]) && !s.taken.has(to) {
+			for to < len(text) && isSpaceByte(text[to]) && !s.claimed.has(to) {
 				to++
 			}
 		}
-		s.taken.set(from, to)
+		s.claimed.set(from, to)
 		found = append(found, fragment{id, from, to})
 	}
 	slices.SortFunc(found, func(a, b fragment) int { return cmp.Compare(a.from, b.from) })

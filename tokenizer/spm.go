@@ -5,7 +5,7 @@ package tokenizer
 // token in the end is spelled in bytes.
 func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool) []int32 {
 	for text != "" {
-		n := t.joins.cut(text, " ")
+		n := t.joins.split(text, " ")
 		b := s.text[:0]
 		if prefix {
 			b = append(b, escaped...)

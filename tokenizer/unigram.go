@@ -61,7 +61,7 @@ func (t *Tokenizer) buildUnigram(c *Config) error {
 func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 {
 	var st normalizer
 	for text != "" {
-		s.text, text = t.normalize(s.text[:0], text, &st, maxStretch)
+		s.text, text = t.normalize(s.text[:0], text, &st, maxChunkLen)
 		dst = t.mostLikely(dst, s)
 	}
 	return dst
@@ -151,15 +151,15 @@ type normalizer struct {
 // The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in
 // chunks: from so many bytes on, to where no token reaches over the end; but no longer than that.
 const (
-	stretch    = 1 << 14
-	maxStretch = 1 << 20
+	chunkLen    = 1 << 14
+	maxChunkLen = 1 << 20
 )
 
 // normalize appends a chunk of text as the model wants it: mapped by the charsmap, with U+2581 for
 // spaces, one in front. It returns what is left of text.
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	for text != "" && len(dst) < limit {
-		if len(dst) >= stretch && text[0] == ' ' {
+		if len(dst) >= chunkLen && text[0] == ' ' {
 			if r, _ := utf8.DecodeLastRune(dst); !t.joins.has(r, spaceMark) {
 				break
 			}

@@ -166,8 +166,8 @@ func (n *node) unlink(e *entry) *node {
 	return n
 }
 
-// join takes the node out of the tree if it has become no more than a part of an edge.
-func (n *node) join() {
+// collapse takes the node out of the tree if it has become no more than a part of an edge.
+func (n *node) collapse() {
 	if n.parent != nil && n.entry == nil && n.points.Len() == 0 && len(n.order) == 1 {
 		n.replace(n.order[0])
 	}

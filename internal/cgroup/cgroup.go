@@ -127,7 +127,7 @@ func find(root fs.FS, controller string) (dirs []string, version int) {
 }
 
 // mount is where a tree, or the part of it below the group top, is to be seen.
-type mount struct{ top, point string }
+type mount struct{ root, point string }
 
 // mounts finds the trees of the controller in versions 1 and 2.
 func mounts(root fs.FS, controller string) (v1, v2 mount) {
@@ -139,7 +139,7 @@ func mounts(root fs.FS, controller string) (v1, v2 mount) {
 		if len(f) < 6 || len(g) < 3 {
 			continue
 		}
-		m := mount{top: unescape(f[3]), point: strings.TrimPrefix(path.Clean(unescape(f[4])), "/")}
+		m := mount{root: unescape(f[3]), point: strings.TrimPrefix(path.Clean(unescape(f[4])), "/")}
 		switch {
 		case g[0] == "cgroup2" && v2.point == "":
 			v2 = m
@@ -155,7 +155,7 @@ func (m mount) up(root fs.FS, group string) []string {
 	// In a container the group may be named as the host sees it, while only a part of the tree is
 	// mounted: then the mount itself is the group.
 	rel := ""
-	if below, ok := strings.CutPrefix(group+"/", strings.TrimSuffix(m.top, "/")+"/"); ok && !strings.Contains(group, "..") {
+	if below, ok := strings.CutPrefix(group+"/", strings.TrimSuffix(m.root, "/")+"/"); ok && !strings.Contains(group, "..") {
 		rel = strings.Trim(path.Clean("/"+below), "/")
 	}
 	if _, err := fs.Stat(root, path.Join(m.point, rel)); err != nil {

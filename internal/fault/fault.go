@@ -54,8 +54,8 @@ func Cancelled(ctx context.Context) error { return Of(ErrCancelled, context.Caus
 
 // FileError says which file an error is about.
 type FileError struct {
-	// Path is that of a file or of a checkpoint's folder, the name of bytes in memory, or the address
-	// on a server.
+	// Path is that of a file or of a checkpoint's folder, the name of bytes in memory, or the
+	// address on a server.
 	Path string
 	Err  error
 }

@@ -141,7 +141,7 @@ func newModel(s Source, name string) (*Model, error) {
 		return nil, err
 	}
 	c, n := m.Info().Config, catalog.Count(m.Info().Tensors)
-	kind := m.Info().Recipe
+	kind := m.Info().FileType
 	if kind == "" {
 		kind = commonType(m.Info().Tensors)
 	}

@@ -24,7 +24,7 @@ var (
 const MaxScores = 4_000_000
 
 // scoringNames are what the script calls the scorings.
-var scoringNames = map[goinfer.Scoring]string{goinfer.ScoreSoftmax: "softmax", goinfer.ScoreSigmoid: "sigmoid", goinfer.ScoreSelected: "softmax"}
+var scoringNames = map[goinfer.Scoring]string{goinfer.ScoreSoftmax: "softmax", goinfer.ScoreSigmoid: "sigmoid", goinfer.ScoreSoftmaxWeight: "softmax"}
 
 // replay is what the script of a page reads.
 type replay struct {

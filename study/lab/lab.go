@@ -143,7 +143,7 @@ func Run(ctx context.Context, s *bench.Source, o Options) (*Report, error) {
 	}
 	c := l.base.Info().Config
 	l.report.Arch, l.report.Params = c.Arch, m.Params
-	l.level = cmp.Or(strings.ToLower(l.base.Info().Recipe), "source")
+	l.level = cmp.Or(strings.ToLower(l.base.Info().FileType), "source")
 	if err := l.measure(ctx, m, true); err != nil {
 		return nil, err
 	}

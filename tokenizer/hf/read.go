@@ -203,17 +203,17 @@ func (v *vocab) addMore(known map[string]bool) error {
 		a.ID = id
 		take(a)
 	}
-	more, err := readSettings(filepath.Join(v.dir, "added_tokens.json"))
+	extra, err := readSettings(filepath.Join(v.dir, "added_tokens.json"))
 	if err != nil {
 		return err
 	}
-	for text := range more.values {
-		if id, ok := decode[int64](more, text, "the number of a token"); ok {
+	for text := range extra.values {
+		if id, ok := decode[int64](extra, text, "the number of a token"); ok {
 			take(added{ID: id, Content: text, Normalized: true})
 		}
 	}
-	if more.err != nil {
-		return more.err
+	if extra.err != nil {
+		return extra.err
 	}
 	for _, name := range taskNames {
 		if a, ok := v.settings.token(name + "_token"); ok {
@@ -387,7 +387,7 @@ func (v *vocab) tokenizerConfig() (tokenizer.Config, error) {
 // unless another token is spelled like that.
 func (v *vocab) userText(text string) string {
 	spaced := strings.ReplaceAll(text, spaceMark, " ")
-	if _, taken := v.index[spaced]; taken {
+	if _, exists := v.index[spaced]; exists {
 		return text
 	}
 	return spaced
