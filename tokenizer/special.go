@@ -75,6 +75,27 @@ func (t *Tokenizer) findSpecials(c *Config) {
 	}
 	delete(eog, -1)
 
+	t.keepOpen(eog)
+	for id := range eog {
+		t.eog = append(t.eog, id)
+	}
+	slices.Sort(t.eog)
+
+	for id, a := range t.attr {
+		if a&(isControl|isUser|isUnknown) != 0 {
+			t.specials = append(t.specials, int32(id))
+		}
+	}
+	slices.SortStableFunc(t.specials, func(a, b int32) int { return cmp.Compare(len(t.text[b]), len(t.text[a])) })
+	spellings := make([]string, len(t.specials))
+	for i, id := range t.specials {
+		spellings[i] = t.text[id]
+	}
+	t.specialTrie = newTrie(spellings, func(int) bool { return true })
+}
+
+// keepOpen removes from the ends of generation the tokens that end less in some vocabularies.
+func (t *Tokenizer) keepOpen(eog map[int32]bool) {
 	ends := func(name string) (int32, bool) {
 		id, ok := t.ids[name]
 		return id, ok && eog[id]
@@ -96,22 +117,6 @@ func (t *Tokenizer) findSpecials(c *Config) {
 			t.attr[id] = isNormal
 		}
 	}
-	for id := range eog {
-		t.eog = append(t.eog, id)
-	}
-	slices.Sort(t.eog)
-
-	for id, a := range t.attr {
-		if a&(isControl|isUser|isUnknown) != 0 {
-			t.specials = append(t.specials, int32(id))
-		}
-	}
-	slices.SortStableFunc(t.specials, func(a, b int32) int { return cmp.Compare(len(t.text[b]), len(t.text[a])) })
-	spellings := make([]string, len(t.specials))
-	for i, id := range t.specials {
-		spellings[i] = t.text[id]
-	}
-	t.specialTrie = newTrie(spellings, func(int) bool { return true })
 }
 
 // byName finds a token with a task by its name. Where a pipeline says which tokens are control
