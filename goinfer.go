@@ -271,20 +271,6 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 	return cfg, o.validate()
 }
 
-// Check returns an error that says what is missing if an open file does not have all that its
-// architecture needs. It reads no weights.
-func Check(f *gguf.File) (err error) {
-	defer fault.Guard(&err)()
-	cfg, err := configOf(f, &Options{})
-	if err == nil {
-		_, err = arch.Build(outline(f, cfg))
-	}
-	if err != nil {
-		return fault.Bad(f.Path(), err)
-	}
-	return nil
-}
-
 // outline is the builder of what is needed of f.
 func outline(f *gguf.File, c Config) *model.Weights {
 	return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
@@ -326,7 +312,7 @@ func open(f *gguf.File, cfg Config, need Memory, o Options) (m *Model, err error
 	info.Memory.Weights += w.Copied()
 	rows := min(o.Batch, o.Context)
 	info.Memory.Scratch = nn.DryRun(rows, func(p *nn.Pass) { model.Forward(net, p) }) + 4*int64(cfg.NVocab)
-	if err := info.Memory.check(o); err != nil {
+	if err := checkMemory(info.Memory, o); err != nil {
 		return m, err
 	}
 	if o.Mlock {

@@ -10,7 +10,6 @@ import (
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
-	"github.com/goinfer/goinfer/quant"
 )
 
 // Info is what is known of an open model. It stays valid after Close.
@@ -21,8 +20,8 @@ type Info struct {
 	Metadata []MetaValue
 	// ChatTemplate is the model's own, in Jinja; empty if the file has none.
 	ChatTemplate string
-	// FileType is the name of the mixture of types that the weights are in, such as "Q4_K_M", as
-	// far as the file says.
+	// FileType is the name of the mix of types that the weights are in, such as "Q4_K_M", as far
+	// as the file says.
 	FileType string
 	// Encoder models read texts as a whole, both ways (BERT and its kin), and make hidden states of
 	// them, but neither logits nor text.
@@ -53,7 +52,7 @@ func newInfo(f *gguf.File, cfg Config, need Memory) Info {
 	}
 	info.ChatTemplate, _, _ = model.GGUF(f).Text("tokenizer.chat_template")
 	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := quant.FileType(n); n == uint64(r) && r.Valid() {
+		if r := gguf.FileType(n); n == uint64(r) && r.Valid() {
 			info.FileType = r.String()
 		}
 	}

@@ -2,27 +2,20 @@ package goinfer
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/kv"
+	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 )
 
-// Memory is what a model needs, in bytes.
-type Memory struct {
-	Weights int64 // as stored in the file
-	Cache   int64 // cache of one generation that fills its context; taken as it fills
-	Token   int64 // cache of one position, in the layers that remember all of them
-	State   int64 // states of the recurrent layers, part of the cache
-	Scratch int64 // activations of a full batch
-}
+// Memory is what a model needs, in bytes: Weights as stored in its files and in copies, Cache of
+// one generation that fills its context, Token and State of it for a position and for recurrent
+// layers, and Scratch for the activations of a full batch. Total is the sum of the three.
+type Memory = model.Memory
 
-// Total is the sum.
-func (m Memory) Total() int64 { return m.Weights + m.Cache + m.Scratch }
-
-// estimate works out what follows from a file's header.
+// estimate works out the memory that a file needs from its header.
 func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	var need Memory
 	if len(f.Tensors()) == 0 {
@@ -38,22 +31,18 @@ func estimate(f *gguf.File, c Config, o Options) (Memory, error) {
 	if err != nil {
 		return need, err
 	}
-	store, err := kv.New(kv.Config{Layers: net.State(), KType: o.CacheK, VType: o.CacheV})
-	if err != nil {
+	cache := kv.Config{Layers: net.State(), KType: o.CacheK, VType: o.CacheV}
+	if need, err = model.EstimateMemory(need.Weights, cache, o.Context, o.Batch, 1); err != nil {
 		return need, err
 	}
-	if need.Cache = store.Need(o.Context, o.Batch); need.Cache > math.MaxInt64/4 {
-		return need, fmt.Errorf("the cache of %d positions in %d layers: %w", o.Context, c.NLayer, ErrMemory)
-	}
-	need.Token, need.State = store.TokenBytes(), store.StateBytes()
 	if o.CacheBytes > 0 {
 		need.Cache = min(need.Cache, o.CacheBytes)
 	}
-	return need, need.check(o)
+	return need, checkMemory(need, o)
 }
 
-// check compares the need with what the machine has left.
-func (m Memory) check(o Options) error {
+// checkMemory compares what a model needs with what the machine has left.
+func checkMemory(m Memory, o Options) error {
 	have, why, ok := mem.Available()
 	if !ok || o.Overcommit || m.Total() <= have {
 		return nil
@@ -71,14 +60,4 @@ func (m Memory) check(o Options) error {
 }
 
 // Bytes writes a size with a binary unit, such as "1.5 GiB".
-func Bytes(n int64) string {
-	v, i := float64(n), 0
-	for v >= 1024 && i < 5 {
-		v /= 1024
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %ciB", v, "KMGTP"[i-1])
-}
+func Bytes(n int64) string { return mem.Size(n) }

@@ -19,7 +19,8 @@ var plainDirs = []string{
 	".", "engine", "engine/prefix", "engine/scheduler", "gguf", "internal/browser", "internal/cgroup",
 	"internal/cpu", "internal/disk", "internal/fault", "internal/mem", "internal/mmap", "internal/par",
 	"internal/remote", "internal/shared", "kernels", "kernels/_asm", "kernels/_asm/arm64", "kv", "nn",
-	"quant", "safetensors", "sample", "study/probe", "tensor", "tokenizer", "tokenizer/hf",
+	"quant", "safetensors", "sample", "study/bench", "study/probe", "study/size", "tensor", "tokenizer",
+	"tokenizer/hf",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -50,6 +51,7 @@ var privateWords = map[string]string{
 var fieldWords = map[string]bool{
 	"internal/par join":   true, // fork and join
 	"nn Act":              true, // the activation function
+	"study/bench Measure": true, // measures a case
 	"study/probe Measure": true, // measures the machine
 	"kv Latent":           true, // the latent of DeepSeek-V2 that is cached
 	"kv Recurrent":        true, // a layer with a state, as llama.cpp's recurrent memory

@@ -26,7 +26,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
@@ -34,6 +33,7 @@ import (
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/internal/par"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -103,17 +103,14 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		return nil, fault.In(f.Path(), err)
 	}
 	if f.Composed() {
-		if err := goinfer.Check(f); err != nil {
-			return nil, err
+		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
+		if _, err := arch.Build(model.Outline(c, has)); err != nil {
+			return nil, fault.Bad(f.Path(), err)
 		}
 	}
-	ask := make([]quant.Tensor, len(f.Tensors()))
-	for i, t := range f.Tensors() {
-		ask[i] = quant.Tensor{Name: t.Name, Type: t.Type, Shape: t.Shape}
-	}
-	facts, used := c.Facts(), make([]bool, len(o.Overrides))
-	facts.Importance = o.Importance != nil
-	facts.Override = func(name string) (quant.Type, bool) {
+	info, used := InfoOf(c), make([]bool, len(o.Overrides))
+	info.Importance = o.Importance != nil
+	info.Override = func(name string) (quant.Type, bool) {
 		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
 		if i < 0 {
 			return 0, false
@@ -121,7 +118,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		used[i] = true
 		return o.Overrides[i].Type, true
 	}
-	types, recipe, err := choose(o, facts, ask)
+	types, ftype, err := choose(o, info, f.Tensors())
 	if i := slices.Index(used, false); err == nil && i >= 0 {
 		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
 	}
@@ -142,8 +139,8 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 		v, _ := f.Value(key)
 		set(key, v)
 	}
-	if o.Type != "" && recipe.Valid() {
-		set("general.file_type", uint32(recipe))
+	if o.Type != "" && ftype.Valid() {
+		set("general.file_type", uint32(ftype))
 	}
 	set("general.quantization_version", quant.FormatVersion)
 	if o.Importance != nil {
@@ -168,9 +165,9 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 }
 
 // choose gives every tensor its type.
-func choose(o Options, facts quant.ModelInfo, tensors []quant.Tensor) ([]quant.Type, quant.FileType, error) {
+func choose(o Options, info ModelInfo, tensors []gguf.Tensor) ([]quant.Type, gguf.FileType, error) {
 	if o.Type != "" {
-		return quant.ChooseTypes(o.Type, o.Pure, facts, tensors)
+		return ChooseTypes(o.Type, o.Pure, info, tensors)
 	}
 	types := make([]quant.Type, len(tensors))
 	for i := range tensors {
@@ -191,10 +188,10 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 // Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
-		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, goinfer.Bytes(w.Size()), goinfer.Bytes(have), why, goinfer.ErrMemory)
+		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, mem.Size(w.Size()), mem.Size(have), why, fault.ErrMemory)
 	}
 	if w.Size() > math.MaxInt {
-		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, goinfer.Bytes(w.Size()))
+		return nil, fmt.Errorf("%s takes %s, more than can be addressed", what, mem.Size(w.Size()))
 	}
 	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
 	_, err := w.WriteTo(b)
@@ -204,7 +201,7 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 // Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
-	m, err := quant.ParseFileType(o.Type)
+	m, err := gguf.ParseFileType(o.Type)
 	for i, t := range w.Tensors() {
 		from := f.Tensors()[i].Type
 		if t.Type == from {
@@ -213,7 +210,7 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		if from.Group() != 0 && t.Type.Group() != 0 {
 			again = append(again, t.Name)
 		}
-		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && m.NeedsImportance(t.Name, t.Type) {
+		if c, e := o.Importance.columns(&t); e == nil && c == nil && err == nil && needsImportance(m, t.Name, t.Type) {
 			poor = append(poor, t.Name)
 		}
 	}
@@ -359,9 +356,6 @@ func (j *job) Run(row, worker int) {
 		j.err.Store(&err)
 	}
 }
-
-// CheckType returns an error that lists what there is if [Options.Type] cannot be name.
-func CheckType(name string, pure bool) error { return quant.CheckTypes(name, pure) }
 
 // Sum is what the tensors of one type in a file come to.
 type Sum struct {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
@@ -243,3 +245,49 @@ func (m *Importance) tell(set func(key string, value any)) {
 }
 
 func cut(s string) string { return s[:min(len(s), maxKeyText)] }
+
+// Squares are sums of squares of what the columns of a tensor were multiplied with: Sums
+// [matrices][columns], and Counts [matrices] of the rows that they are sums over.
+type Squares struct {
+	Sums   []float64
+	Counts []int
+}
+
+// ImportanceWriter returns the writer of an importance matrix as llama-imatrix writes it, from what
+// was summed for each weight over so many chunks of size tokens of the text dataset.
+func ImportanceWriter(squares map[string]*Squares, dataset string, chunks, size int) (*gguf.Writer, error) {
+	w := gguf.NewWriter()
+	errs := []error{
+		w.Set("general.type", "imatrix"),
+		w.Set("imatrix.datasets", []string{dataset}),
+		w.Set("imatrix.chunk_count", uint32(chunks)),
+		w.Set("imatrix.chunk_size", uint32(size)),
+	}
+	for _, name := range slices.Sorted(maps.Keys(squares)) {
+		s := squares[name]
+		if slices.Max(s.Counts) == 0 {
+			continue // looked up or computed with, but never multiplied by a row
+		}
+		var sums, counts []byte
+		for i, v := range s.Sums {
+			if math.IsNaN(v) || v > math.MaxFloat32 {
+				return nil, fmt.Errorf("tensor %q: column %d is multiplied with numbers that are not finite", name, i)
+			}
+			sums = binary.LittleEndian.AppendUint32(sums, math.Float32bits(float32(v)))
+		}
+		for _, n := range s.Counts {
+			counts = binary.LittleEndian.AppendUint32(counts, math.Float32bits(float32(n)))
+		}
+		errs = append(errs, w.Add(name+sumsSuffix, quant.F32, shape(len(s.Sums)/len(s.Counts), len(s.Counts)), sums),
+			w.Add(name+countsSuffix, quant.F32, shape(1, len(s.Counts)), counts))
+	}
+	return w, errors.Join(errs...)
+}
+
+// shape is that of so many rows of n, without a last dimension of 1, which ggml does not write.
+func shape(n, rows int) []int {
+	if rows == 1 {
+		return []int{n}
+	}
+	return []int{n, rows}
+}

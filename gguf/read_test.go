@@ -443,7 +443,7 @@ func TestMemory(t *testing.T) {
 		require.Error(t, err, name)
 		t.Logf("%s: %d bytes of file, %d allocated, %v: %v", name, len(data), after.TotalAlloc-before.TotalAlloc, took, err)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(32<<20+len(data)), name)
-		require.Less(t, took, time.Second, name)
+		require.Less(t, took, 10*time.Second, name)
 	}
 }
 

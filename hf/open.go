@@ -320,7 +320,7 @@ func (b *binding) keys() []gguf.KV {
 			most, found = t, true
 		}
 	}
-	if m, err := quant.ParseFileType(most.String()); err == nil && found {
+	if m, err := gguf.ParseFileType(most.String()); err == nil && found {
 		keys = append(keys, gguf.KV{Key: "general.file_type", Value: uint32(m)})
 	}
 	return append(keys, gguf.KV{Key: "general.quantization_version", Value: quant.FormatVersion})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/nn"
-	"github.com/goinfer/goinfer/quant"
 )
 
 // ErrUnsupported marks files that are sound but ask for what the engine lacks.
@@ -142,11 +141,6 @@ func (c Config) HasExperts(i int) bool {
 	return c.NExpert > 0 && i >= c.NLeadDense && (i+1)%max(1, c.MoEStep) == 0
 }
 
-// Facts are what a recipe of types asks of a model.
-func (c Config) Facts() quant.ModelInfo {
-	return quant.ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
-}
-
 // Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.
 const (
 	maxDim   = 1 << 24
@@ -217,13 +211,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
-	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil {
-		r.keep(err)
-	} else if types > maxDim {
-		r.fail("key %s: want at most %d, found %d", quoted(vocabPrefix+"token_type_count"), maxDim, types)
-	} else if ok {
-		c.NTokenTypes = int(types)
-	}
+	c.NTokenTypes = r.tokenTypes()
 	if c.NHead > 0 {
 		r.headDims(&c)
 	}
@@ -249,6 +237,20 @@ func ReadConfig(m Metadata) (Config, error) {
 		c.AttnTemper.Length = c.NCtxOrig
 	}
 	return c, r.err
+}
+
+// tokenTypes reads how many kinds of tokens there are, such as those of the first and the second
+// text of a pair; 0 if the file does not say.
+func (r *reader) tokenTypes() int {
+	const key = vocabPrefix + "token_type_count"
+	types, _, err := r.m.Uint(key)
+	if err != nil {
+		r.keep(err)
+	} else if types > maxDim {
+		r.fail("key %s: want at most %d, found %d", quoted(key), maxDim, types)
+		return 0
+	}
+	return int(types)
 }
 
 // headDims reads the lengths of heads.

@@ -93,6 +93,7 @@ type Tensor struct {
 	// A token needs Used of the Of equal parts of the tensor: one row of an embedding that is no
 	// head, the chosen ones of all experts, and 1 of 1 of everything else.
 	Used, Of int
+	Use      Use
 }
 
 // Elements is the number of weights.
@@ -187,6 +188,13 @@ func (w *Weights) note(name string, t SourceTensor) {
 func (w *Weights) share(name string, used, of int) {
 	if i, ok := w.numbers[w.prefix+name]; ok {
 		w.tensors[i].Used, w.tensors[i].Of = used, of
+	}
+}
+
+// use records what computing a token does with a tensor that was taken, unless it is Multiplied.
+func (w *Weights) use(name string, u Use) {
+	if i, ok := w.numbers[w.prefix+name]; ok {
+		w.tensors[i].Use = u
 	}
 }
 
@@ -326,6 +334,7 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	t, ok := w.matrix(name+".weight", vocab, embd)
 	if !head {
 		w.share(name+".weight", 1, vocab)
+		w.use(name+".weight", LookedUp)
 	}
 	if !ok {
 		return nil
@@ -477,10 +486,12 @@ func (w *Weights) factors(name string, n int) []float32 {
 // Head makes the output matrix; where the file has none, the embedding serves.
 func (w *Weights) Head(embd, vocab int) *nn.Linear {
 	if w.Has("output") {
+		defer w.use("output.weight", OutputHead)
 		return w.Linear("output", embd, vocab)
 	}
 	t, ok := w.matrix("token_embd.weight", vocab, embd)
 	w.share("token_embd.weight", 1, 1)
+	w.use("token_embd.weight", OutputHead)
 	if !ok {
 		return nil
 	}

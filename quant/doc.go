@@ -8,8 +8,6 @@
 //   - [Dequantize] decodes a row into float32, bit for bit as the reference does.
 //   - [Quantize] and [QuantizeRow] encode a row, the latter with regard to which columns matter,
 //     with the bytes that the reference gives.
-//   - [FileType] chooses the type of every tensor of a file, as "Q4_K_M" does, and [ChooseTypes] by
-//     a name.
 //   - [Half], [ToHalf], [WidenHalf], [NarrowHalf] and [BHalf], [ToBHalf] convert 16-bit floats.
 //
 // A sketch:

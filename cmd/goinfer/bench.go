@@ -11,8 +11,8 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // benchFlags are the flags of bench.
@@ -44,15 +44,15 @@ is 128 tokens), as llama-bench does, and how near that comes to what the machine
 bytes of weights are read per second, which part of the memory's bandwidth at that moment that is,
 and which part of its peak of arithmetic a prompt reaches.
 
-MODEL may also be a shape of which 'goinfer synth --list' tells; it gets random weights, in memory.
-With --levels a model is quantised anew, in memory, to each of these recipes.
+MODEL may also be a shape that 'goinfer synth --list' lists; it gets random weights, in memory.
+With --levels a model is quantised, in memory, to each of these file types.
 
 Flags with N,... take several numbers, separated by commas, ranges as in 1-8, 1-8+2 and 128-1024*2,
 and may be repeated; all combinations are measured. With -npl so many sequences are evaluated, and
 then continued, side by side, as llama-batched-bench does: -npp and -ntg are -p and -n.
 
---against has another engine's llama-bench measure the same, in turns, so that both meet the same
-weather, and tells how many times faster this one is, with a 95 % interval.`,
+--against has another engine's llama-bench measure the same, alternately, so that both meet the same
+conditions, and reports how many times faster this one is, with a 95 % interval.`,
 		Example: `  goinfer bench -m model.gguf
   goinfer bench -m a.gguf -m b.gguf -p 0 -n 128 -t 1,2 -d 0,4096 -o json
   goinfer bench -m model.gguf --against llama.cpp/build/bin/llama-bench
@@ -73,7 +73,7 @@ weather, and tells how many times faster this one is, with a 95 % interval.`,
 	fs.Var(&f.ubatch, "ubatch-size", "tokens of a prompt computed at once, `N,...` (-ub)")
 	fs.Var(&f.k, "cache-type-k", "formats of cached keys, `TYPE,...` (-ctk)")
 	fs.Var(&f.v, "cache-type-v", "formats of cached values, `TYPE,...` (-ctv)")
-	fs.StringSliceVar(&f.levels, "levels", nil, "quantise models to these recipes, `T,...`, such as f16,q8_0,q4_k_m")
+	fs.StringSliceVar(&f.levels, "levels", nil, "quantise models to these file types, `T,...`, such as f16,q8_0,q4_k_m")
 	fs.IntVarP(&f.repetitions, "repetitions", "r", 5, "measurements of each test")
 	fs.StringVar(&f.against, "against", "", "`PATH` of another engine's llama-bench, to compare with")
 	fs.VarP(&f.out, "out", "o", "`FORMAT` of the output: "+strings.Join(benchFormats, ", "))
@@ -108,7 +108,7 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	r := bench.Runner{Repetitions: f.repetitions, Warmup: !f.noWarmup, Probe: !f.noProbe, Delay: time.Duration(f.delay) * time.Second}
 	if f.against != "" {
-		if r.Peer, err = bench.NewPeer(f.against); err != nil {
+		if r.Baseline, err = bench.NewBaseline(f.against); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 // cases are all combinations that the flags ask for, in the order of llama-bench.
 func (f *benchFlags) cases() ([]bench.Case, error) {
 	for _, l := range f.levels {
-		if err := bench.CheckLevel(l); err != nil {
+		if err := bench.CheckType(l); err != nil {
 			return nil, usagef("--levels: %w", err)
 		}
 	}
@@ -156,54 +156,45 @@ func (f *benchFlags) cases() ([]bench.Case, error) {
 	if len(tests) == 0 {
 		return nil, usagef("there is nothing to measure: want one of -p, -n and -pg above 0")
 	}
-	var cases []bench.Case
-	for _, t := range f.threads.values {
-		for _, b := range f.batch.values {
-			for _, u := range f.ubatch.values {
-				for _, k := range f.k.values {
-					for _, v := range f.v.values {
-						s := bench.Settings{Threads: t, Batch: b, Ubatch: u, K: goinfer.CacheType(k), V: goinfer.CacheType(v)}
-						for _, test := range tests {
-							cases = append(cases, bench.Case{Settings: s, Test: test})
-						}
-					}
-				}
-			}
+	cases := []bench.Case{{}}
+	cases = vary(cases, f.threads.values, func(c *bench.Case, n int) { c.Threads = n })
+	cases = vary(cases, f.batch.values, func(c *bench.Case, n int) { c.Batch = n })
+	cases = vary(cases, f.ubatch.values, func(c *bench.Case, n int) { c.Ubatch = n })
+	cases = vary(cases, f.k.values, func(c *bench.Case, k cacheType) { c.K = goinfer.CacheType(k) })
+	cases = vary(cases, f.v.values, func(c *bench.Case, v cacheType) { c.V = goinfer.CacheType(v) })
+	return vary(cases, tests, func(c *bench.Case, t bench.Test) { c.Test = t }), nil
+}
+
+// vary makes a copy of each item for each value, which set enters: the cross product of lists, that
+// of the last call varying fastest.
+func vary[T, V any](items []T, values []V, set func(*T, V)) []T {
+	var all []T
+	for _, item := range items {
+		for _, v := range values {
+			one := item
+			set(&one, v)
+			all = append(all, one)
 		}
 	}
-	return cases, nil
+	return all
 }
 
 // tests are those of one setting.
 func (f *benchFlags) tests() []bench.Test {
+	one := []bench.Test{{}}
+	setPrompt := func(t *bench.Test, n int) { t.Prompt = n }
+	setGen := func(t *bench.Test, n int) { t.Gen = n }
 	var ts []bench.Test
-	add := func(t bench.Test) {
-		if t.Prompt+t.Gen > 0 {
-			ts = append(ts, t)
-		}
-	}
-	for _, l := range f.parallel.values {
-		for _, p := range f.prompt.values {
-			for _, n := range f.gen.values {
-				add(bench.Test{Prompt: p, Gen: n, Parallel: l})
-			}
-		}
-	}
 	if len(f.parallel.values) > 0 {
-		return ts
+		ts = vary(one, f.parallel.values, func(t *bench.Test, n int) { t.Parallel = n })
+		ts = vary(vary(ts, f.prompt.values, setPrompt), f.gen.values, setGen)
+	} else {
+		ts = slices.Concat(vary(one, f.prompt.values, setPrompt), vary(one, f.gen.values, setGen),
+			vary(one, f.pairs, func(t *bench.Test, p [2]int) { t.Prompt, t.Gen = p[0], p[1] }))
+		depths := vary(one, f.depth.values, func(t *bench.Test, n int) { t.Depth = n })
+		ts = vary(depths, ts, func(t *bench.Test, of bench.Test) { t.Prompt, t.Gen = of.Prompt, of.Gen })
 	}
-	for _, d := range f.depth.values {
-		for _, p := range f.prompt.values {
-			add(bench.Test{Prompt: p, Depth: d})
-		}
-		for _, n := range f.gen.values {
-			add(bench.Test{Gen: n, Depth: d})
-		}
-		for _, p := range f.pairs {
-			add(bench.Test{Prompt: p[0], Gen: p[1], Depth: d})
-		}
-	}
-	return ts
+	return slices.DeleteFunc(ts, func(t bench.Test) bool { return t.Prompt+t.Gen == 0 })
 }
 
 // sources finds the models and makes sure that every case can be measured on each, before any is.
@@ -241,7 +232,7 @@ func benchSource(name string) (*bench.Source, error) {
 	case isPath(name):
 		return nil, err
 	}
-	if _, unknown := catalog.Find(name); unknown != nil {
+	if _, unknown := size.FindShape(name); unknown != nil {
 		return nil, fmt.Errorf("%w, or a shape (goinfer synth --list)%s", err, nearNames(name))
 	}
 	return bench.Shape(name)
@@ -249,7 +240,7 @@ func benchSource(name string) (*bench.Source, error) {
 
 // nearNames offers the known names that are like one that there is not.
 func nearNames(name string) string {
-	if near := catalog.Near(name); len(near) > 0 {
+	if near := size.NearNames(name); len(near) > 0 {
 		return "; did you mean " + strings.Join(near, ", ") + "?"
 	}
 	return ""

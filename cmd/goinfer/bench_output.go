@@ -13,7 +13,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // benchOutput writes results as they come.
@@ -181,11 +181,11 @@ func (o *benchstatOutput) row(r *bench.Result) error {
 			more += fmt.Sprintf("\t%.6g %s", m.value, m.unit)
 		}
 	}
-	if r.Against == nil {
+	if r.Baseline == nil {
 		lines("", r.SamplesNs, r.SamplesTs, more)
 	} else {
 		lines("/engine=goinfer", r.SamplesNs, r.SamplesTs, more)
-		lines("/engine="+benchstatName(filepath.Base(r.Against.Peer)), r.Against.SamplesNs, r.Against.SamplesTs, "")
+		lines("/engine="+benchstatName(filepath.Base(r.Baseline.Program)), r.Baseline.SamplesNs, r.Baseline.SamplesTs, "")
 	}
 	_, err := io.WriteString(o.out, b.String())
 	return err
@@ -250,7 +250,7 @@ func (o *tableOutput) row(r *bench.Result) error {
 	return err
 }
 
-// end tells what all rows have in common.
+// end writes what all rows have in common.
 func (o *tableOutput) end() error {
 	if o.last == nil {
 		return nil
@@ -265,8 +265,8 @@ func (o *tableOutput) end() error {
 			_, err = fmt.Fprintln(o.out, busy)
 		}
 	}
-	if a := o.last.Against; err == nil && a != nil {
-		_, err = fmt.Fprintf(o.out, "against: %s %s; ratios are goinfer's speed over its, with a 95 %% interval\n", printable(a.Peer), printable(a.BuildCommit))
+	if a := o.last.Baseline; err == nil && a != nil {
+		_, err = fmt.Fprintf(o.out, "against: %s %s; ratios are goinfer's speed over its, with a 95 %% interval\n", printable(a.Program), printable(a.BuildCommit))
 	}
 	return err
 }
@@ -285,7 +285,7 @@ func (f *benchFlags) columns() []column {
 	cs := []column{
 		{"model", 24, true, named},
 		{"size", 10, false, func(r *bench.Result) string { return goinfer.Bytes(r.ModelSize) }},
-		{"params", 8, false, func(r *bench.Result) string { return catalog.FormatWeights(r.ModelNParams) }},
+		{"params", 8, false, func(r *bench.Result) string { return size.FormatCount(r.ModelNParams) }},
 		{"threads", 7, false, number(func(r *bench.Result) int { return r.NThreads })},
 	}
 	if f.batch.set {
@@ -326,7 +326,7 @@ func (f *benchFlags) columns() []column {
 		}})
 }
 
-// testColumns tell of a test as llama-bench does.
+// testColumns show a test as llama-bench does.
 func testColumns(against bool) []column {
 	cs := []column{
 		{"test", 15, false, func(r *bench.Result) string { return r.Test().String() }},
@@ -334,13 +334,15 @@ func testColumns(against bool) []column {
 	}
 	if against {
 		cs = append(cs,
-			column{"its t/s", 17, false, func(r *bench.Result) string { return fmt.Sprintf("%.2f ± %.2f", r.Against.AvgTs, r.Against.StddevTs) }},
-			column{"ratio", 16, false, func(r *bench.Result) string { return ratioText(r.Against.Ratio) }})
+			column{"its t/s", 17, false, func(r *bench.Result) string {
+				return fmt.Sprintf("%.2f ± %.2f", r.Baseline.AvgTs, r.Baseline.StddevTs)
+			}},
+			column{"ratio", 16, false, func(r *bench.Result) string { return ratioText(r.Baseline.Ratio) }})
 	}
 	return cs
 }
 
-// batchedColumns tell of a test as llama-batched-bench does.
+// batchedColumns show a test as llama-batched-bench does.
 func batchedColumns(against bool) []column {
 	count := func(name string, n func(t bench.Test) int) column {
 		return column{name, 4, false, func(r *bench.Result) string { return strconv.Itoa(n(r.Test())) }}
@@ -351,28 +353,28 @@ func batchedColumns(against bool) []column {
 		count("B", func(t bench.Test) int { return t.Parallel }),
 		count("N_KV", func(t bench.Test) int { return t.Parallel * (t.Prompt + t.Gen) }),
 	}
-	part := func(name string, of func(r *bench.Result) *bench.Phase, peer func(a *bench.Comparison) *bench.PhaseComparison) {
+	phase := func(name string, of func(r *bench.Result) *bench.Phase, baseline func(a *bench.BaselineResult) *bench.BaselinePhase) {
 		cs = append(cs,
 			column{"T_" + name + " s", 8, false, func(r *bench.Result) string { return phaseSeconds(of(r)) }},
 			column{"S_" + name + " t/s", 8, false, func(r *bench.Result) string { return phaseSpeed(of(r)) }})
 		if against {
 			cs = append(cs,
 				column{"its S_" + name, 8, false, func(r *bench.Result) string {
-					if p := peer(r.Against); p != nil {
+					if p := baseline(r.Baseline); p != nil {
 						return phaseSpeed(&p.Phase)
 					}
 					return ""
 				}},
 				column{"ratio", 16, false, func(r *bench.Result) string {
-					if p := peer(r.Against); p != nil {
+					if p := baseline(r.Baseline); p != nil {
 						return ratioText(p.Ratio)
 					}
 					return ""
 				}})
 		}
 	}
-	part("PP", func(r *bench.Result) *bench.Phase { return r.Prompt }, func(a *bench.Comparison) *bench.PhaseComparison { return a.Prompt })
-	part("TG", func(r *bench.Result) *bench.Phase { return r.Gen }, func(a *bench.Comparison) *bench.PhaseComparison { return a.Gen })
+	phase("PP", func(r *bench.Result) *bench.Phase { return r.Prompt }, func(a *bench.BaselineResult) *bench.BaselinePhase { return a.Prompt })
+	phase("TG", func(r *bench.Result) *bench.Phase { return r.Gen }, func(a *bench.BaselineResult) *bench.BaselinePhase { return a.Gen })
 	return append(cs,
 		column{"T s", 8, false, func(r *bench.Result) string { return fmt.Sprintf("%.3f", float64(r.AvgNs)/1e9) }},
 		column{"S t/s", 8, false, func(r *bench.Result) string { return fmt.Sprintf("%.2f", r.AvgTs) }})

@@ -188,9 +188,9 @@ echo '[{"build_commit":"abc123","n_prompt":6,"n_gen":0,"samples_ns":[6000000000]
 
 	var rs []bench.Result
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", append(args, "-o", "json")...))), &rs))
-	require.Equal(t, 0.25, rs[1].Against.AvgTs)
-	require.Greater(t, rs[1].Against.High, rs[1].Against.Low)
-	require.InEpsilon(t, math.Sqrt(rs[1].SamplesTs[0]*rs[1].SamplesTs[1])/0.25, rs[1].Against.Ratio.Ratio, 1e-9)
+	require.Equal(t, 0.25, rs[1].Baseline.AvgTs)
+	require.Greater(t, rs[1].Baseline.High, rs[1].Baseline.Low)
+	require.InEpsilon(t, math.Sqrt(rs[1].SamplesTs[0]*rs[1].SamplesTs[1])/0.25, rs[1].Baseline.Ratio.Ratio, 1e-9)
 
 	stat := ok(t, command(t, "", append(args, "-o", "benchstat")...))
 	require.Contains(t, stat, "BenchmarkModel/tiny-dense-q8_0.gguf/pp6/engine=goinfer-")

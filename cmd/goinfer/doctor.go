@@ -110,8 +110,8 @@ func writeMachine(out io.Writer, m probe.Info) {
 		limit = fmt.Sprintf("%s, of which %s are used", goinfer.Bytes(m.CgroupMemory), goinfer.Bytes(m.CgroupMemoryUse))
 	}
 	row("cgroup memory", "%s", limit)
-	row("memory", "%s, available %s%s", size(m.MemoryTotal), size(m.MemoryAvailable), inBrackets(m.MemoryWhy))
-	row("caches", "L1 %s, L2 %s, L3 %s", size(m.L1Cache), size(m.L2Cache), size(m.L3Cache))
+	row("memory", "%s, available %s%s", orUnknownBytes(m.MemoryTotal), orUnknownBytes(m.MemoryAvailable), inBrackets(m.MemoryWhy))
+	row("caches", "L1 %s, L2 %s, L3 %s", orUnknownBytes(m.L1Cache), orUnknownBytes(m.L2Cache), orUnknownBytes(m.L3Cache))
 	w.Flush()
 }
 
@@ -142,7 +142,8 @@ func orUnknown(s string) string {
 	return s
 }
 
-func size(n int64) string {
+// orUnknownBytes is a number of bytes, 0 if it is not known.
+func orUnknownBytes(n int64) string {
 	if n == 0 {
 		return "unknown"
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 // defaultMoE is MODEL for the commands about experts where it is left out.
@@ -18,10 +18,10 @@ const defaultMoE = "tiny-moe"
 func newExperts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "experts COMMAND",
-		Short: "Watch the experts of a model, or have others chosen",
-		Long: `Watches the routers of a mixture-of-experts model: which experts of each layer are chosen for each
-token of a text, with which weights, how evenly, and for what; and what would be if others were.
-Where MODEL is left out it is ` + defaultMoE + `.`,
+		Short: "Show which experts a model chooses, or override the choice",
+		Long: `Shows the routers of a mixture-of-experts model at work: which experts of each layer are chosen for
+each token of a text, with which weights, how evenly, and for which kinds of tokens; and what changes
+if other experts are chosen. Without MODEL the model is ` + defaultMoE + `.`,
 		Example: `  goinfer experts heatmap --html page.html "Once upon a time there was a little dog."
   goinfer experts whatif --experts-top-k 1 "Once upon a time"`,
 		SuggestFor: []string{"moe", "router", "routing"},
@@ -42,14 +42,15 @@ type expertsFlags struct {
 	routing routing
 }
 
-// add adds the flags; what is the command's name of the text, most how many tokens of it are looked at, 0 for no bound.
+// add adds the flags; what is the command's name of the text, most how many of its tokens are
+// evaluated, 0 for no bound.
 func (f *expertsFlags) add(cmd *cobra.Command, what string, most int) {
 	fs := cmd.Flags()
 	f.text.add(fs, what)
 	addModel(fs, &f.model)
 	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+what+` and -p`)
 	if most > 0 {
-		fs.IntVar(&f.most, "max-tokens", most, "look at the first N tokens of a longer text")
+		fs.IntVar(&f.most, "max-tokens", most, "evaluate only the first N tokens of a longer text")
 	}
 	group(fs, "Flags of the model", f.opening.add)
 	cmd.ValidArgsFunction = completeModel
@@ -60,18 +61,19 @@ func (f *expertsFlags) addRouting(cmd *cobra.Command) {
 	group(cmd.Flags(), routingHeading, f.routing.add)
 }
 
-// subject is a model with its text and, if that was asked for, another way to route.
+// subject is a model with its text and, if that was asked for, an override of its routers.
 type subject struct {
 	m        *goinfer.Model
 	name     string
 	argument *string // the text as it was given, nil if it was no argument
-	shape    experts.Shape
+	moe      explain.MoE
 	tokens   []int32
 	hook     goinfer.Hook
-	why      string // what hook does
+	override string // what hook does
 }
 
-// open finds and opens the model and reads the text, room being kept for so many further tokens. The caller closes the model.
+// open finds and opens the model and reads the text; it keeps room for so many further tokens. The
+// caller closes the model.
 func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *subject, err error) {
 	model, argument, err := modelAndTextOr(cmd, defaultMoE, f.model, len(f.text.given(cmd)) > 0, f.text.what, args)
 	if err != nil {
@@ -97,14 +99,14 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 		}
 	}()
 	s = &subject{m: m, name: from.name, argument: argument}
-	if s.shape, err = experts.ShapeOf(m); err != nil {
+	if s.moe, err = explain.MoEOf(m); err != nil {
 		return nil, fmt.Errorf("%s: %w", from.name, err)
 	}
 	if s.hook, err = f.routing.hook(m); err != nil {
 		return nil, err
 	}
 	if s.hook != nil {
-		s.why = f.routing.what().String()
+		s.override = f.routing.what().String()
 	}
 	v := m.Tokenizer()
 	if v == nil {
@@ -117,7 +119,7 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 	return s, f.cut(cmd, s, opts, room)
 }
 
-// cut shortens a text of which only a beginning is looked at, and says so.
+// cut shortens a text to the tokens that are evaluated, and notes that.
 func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
 	if f.most == 0 {
 		return nil
@@ -131,10 +133,10 @@ func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room 
 		most, why = context-room, "-c"
 	}
 	if most < 1 {
-		return usagef("a context of %d positions has no room for a text and %d tokens behind it; -c makes it larger", context, room)
+		return usagef("a context of %d positions has no room for a text and %d tokens after it; -c makes it larger", context, room)
 	}
 	if n := len(s.tokens); n > most {
-		note(cmd, "the text has %d tokens, of which the first %d are looked at; %s changes that", n, most, why)
+		note(cmd, "the text has %d tokens, of which the first %d are evaluated; %s changes that", n, most, why)
 		s.tokens = s.tokens[:most]
 	}
 	return nil
@@ -152,8 +154,8 @@ type traceFlags struct {
 
 func (f *traceFlags) add(cmd *cobra.Command, most int) {
 	fs := cmd.Flags()
-	fs.IntVarP(&f.predict, "predict", "n", 0, "watch N tokens that the model generates behind PROMPT, too")
-	fs.Var(&f.layers, "layers", "watch these layers alone")
+	fs.IntVarP(&f.predict, "predict", "n", 0, "also show N tokens that the model generates after PROMPT")
+	fs.Var(&f.layers, "layers", "show only these layers")
 	fs.BoolVar(&f.json, "json", false, "print a line of JSON for each token and layer")
 	fs.BoolVar(&f.csv, "csv", false, "print a line of CSV for each chosen expert")
 	f.expertsFlags.add(cmd, "PROMPT", most)
@@ -180,9 +182,9 @@ func newExpertsHeatmap() *cobra.Command {
 	var f traceFlags
 	cmd := &cobra.Command{
 		Use:   "heatmap [flags] [MODEL] [PROMPT]",
-		Short: "Draw tokens, layers and experts",
+		Short: "Draw the experts of each token as a heat map",
 		Long: `Draws which experts are chosen for each token of PROMPT in each layer: in the terminal, or with
---html as a page of its own that needs no network, in which the text is replayed token by token.`,
+--html as a page that needs no network and replays the text token by token.`,
 		Example: `  goinfer experts heatmap "Once upon a time there was a little dog."
   goinfer experts heatmap --html page.html -n 32 "Once upon a time"`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args, f.draw) },
@@ -192,8 +194,8 @@ func newExpertsHeatmap() *cobra.Command {
 	return cmd
 }
 
-// run records a trace and hands it on.
-func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Command, *subject, *experts.Trace) error) error {
+// run records a trace and passes it on.
+func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Command, *subject, *explain.Trace) error) error {
 	switch given := count(f.json, f.csv, f.html != ""); {
 	case given > 1:
 		return usagef("want one of --json, --csv and --html")
@@ -207,10 +209,13 @@ func (f *traceFlags) run(cmd *cobra.Command, args []string, then func(*cobra.Com
 		return err
 	}
 	defer s.m.Close()
+	what := explain.Routes
+	if f.logits || f.html != "" {
+		what |= explain.RouterLogits
+	}
 	bar := startProgress(cmd, "evaluating", -1)
 	defer bar.end()
-	t, err := experts.Record(cmd.Context(), s.m, s.tokens, experts.TraceOptions{
-		Generate: f.predict, Layers: f.layers.values, Logits: f.logits || f.html != "", Hook: s.hook, Progress: bar.set})
+	t, err := explain.Record(cmd.Context(), s.m, s.tokens, explain.RecordOptions{What: what, Generate: f.predict, Routers: f.layers.values, Hook: s.hook, Progress: bar.set})
 	bar.end()
 	if err != nil {
 		return withHint(err)
@@ -228,28 +233,29 @@ func count(flags ...bool) (n int) {
 }
 
 // data writes the trace as JSON or CSV if that was asked for.
-func (f *traceFlags) data(out io.Writer, t *experts.Trace) (written bool, err error) {
+func (f *traceFlags) data(out io.Writer, t *explain.Trace) (written bool, err error) {
 	switch {
 	case f.json:
-		return true, t.WriteJSON(out)
+		return true, t.WriteRoutesJSON(out)
 	case f.csv:
-		return true, t.WriteCSV(out)
+		return true, t.WriteRoutesCSV(out)
 	}
 	return false, nil
 }
 
-func (f *traceFlags) print(cmd *cobra.Command, s *subject, t *experts.Trace) error {
+func (f *traceFlags) print(cmd *cobra.Command, s *subject, t *explain.Trace) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if ok, err := f.data(out, t); err != nil {
 		return err
 	} else if ok {
 		return out.Flush()
 	}
-	writeRouting(out, s.why)
+	writeOverride(out, s.override)
 	list := table(out)
 	fmt.Fprint(list, "pos\ttoken\tlayer\tentropy\texperts, and their weights\n")
-	for i, r := range t.Rows {
-		if i > 0 && r.Pos != t.Rows[i-1].Pos && len(t.Layers) > 1 {
+	rows := t.RouterRows()
+	for i, r := range rows {
+		if i > 0 && r.Pos != rows[i-1].Pos && len(t.Routers()) > 1 {
 			fmt.Fprint(list, "\t\t\t\t\n")
 		}
 		var chosen []string
@@ -264,16 +270,16 @@ func (f *traceFlags) print(cmd *cobra.Command, s *subject, t *experts.Trace) err
 	return out.Flush()
 }
 
-// writeRouting says that the routers do not work as they were trained to.
-func writeRouting(out io.Writer, why string) {
-	if why != "" {
-		fmt.Fprintf(out, "the routers otherwise: %s\n\n", why)
+// writeOverride reports an override of the routers.
+func writeOverride(out io.Writer, override string) {
+	if override != "" {
+		fmt.Fprintf(out, "routers overridden: %s\n\n", override)
 	}
 }
 
-func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *experts.Trace) error {
+func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *explain.Trace) error {
 	if f.html != "" {
-		p, err := t.Page(s.name, s.why)
+		p, err := t.RouterPage(s.name, s.override)
 		if err != nil {
 			return err
 		}
@@ -285,7 +291,7 @@ func (f *traceFlags) draw(cmd *cobra.Command, s *subject, t *experts.Trace) erro
 	} else if ok {
 		return out.Flush()
 	}
-	writeRouting(out, s.why)
-	newShades(cmd, t).write(out)
+	writeOverride(out, s.override)
+	newHeatMap(cmd, t).write(out)
 	return out.Flush()
 }

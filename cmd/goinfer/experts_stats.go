@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 // statsFlags are the flags of experts stats.
@@ -23,9 +23,9 @@ func newExpertsStats() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stats [flags] [MODEL] -f FILE",
 		Short: "Measure load, balance and specialisation over a text",
-		Long: `Evaluates a text in chunks of 512 tokens (-c) and tells for each layer how evenly the experts are
+		Long: `Evaluates a text in chunks of 512 tokens (-c) and prints for each layer how evenly the experts are
 loaded, which are idle, how undecided the router is, and how much the kind of a token (word, number,
-punctuation …) tells about the experts that are chosen for it; then which experts are chosen together
+punctuation …) reveals of the experts that are chosen for it; then which experts are chosen together
 and which are specialists.`,
 		Example: `  goinfer experts stats -f builtin:valid.txt
   goinfer experts stats mixtral.gguf -f wiki.test.raw --html page.html`,
@@ -35,7 +35,7 @@ and which are specialists.`,
 	fs.BoolVar(&f.json, "json", false, "print the statistics as JSON")
 	fs.StringVar(&f.html, "html", "", "write them as a page to `FILE`, - meaning standard output")
 	f.add(cmd, "TEXT", 0)
-	fs.IntVar(&f.most, "max-tokens", 0, "look at the first `N` tokens of a longer text (default all)")
+	fs.IntVar(&f.most, "max-tokens", 0, "evaluate only the first `N` tokens of a longer text (default all)")
 	f.addRouting(cmd)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
@@ -52,13 +52,13 @@ func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 	defer s.m.Close()
 	bar := startProgress(cmd, "tokens", len(s.tokens))
 	defer bar.end()
-	stats, err := experts.Measure(cmd.Context(), s.m, s.tokens, experts.MeasureOptions{Chunk: f.opening.context, Hook: s.hook, Progress: bar.set})
+	stats, err := explain.MeasureRouters(cmd.Context(), s.m, s.tokens, explain.RouterStatsOptions{Chunk: f.opening.context, Hook: s.hook, Progress: bar.set})
 	bar.end()
 	if err != nil {
 		return err
 	}
 	if f.html != "" {
-		return writePage(cmd, f.html, stats.Page(s.name, s.why), s.name, s.argument)
+		return writePage(cmd, f.html, stats.Page(s.name, s.override), s.name, s.argument)
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	if f.json {
@@ -67,7 +67,7 @@ func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return out.Flush()
 	}
-	writeRouting(out, s.why)
+	writeOverride(out, s.override)
 	writeStats(out, stats)
 	return out.Flush()
 }
@@ -75,10 +75,10 @@ func (f *statsFlags) run(cmd *cobra.Command, args []string) error {
 // listed bounds the lists of pairs and specialists.
 const listed = 8
 
-func writeStats(out io.Writer, s *experts.Stats) {
-	fmt.Fprintf(out, "%s, in %s with experts; each chooses %d of %d for a token\n\n", plural(s.Tokens, "token"), plural(len(s.Layers), "layer"), s.Shape.Used, s.Shape.Experts)
+func writeStats(out io.Writer, s *explain.RouterStats) {
+	fmt.Fprintf(out, "%s, in %s with experts; each chooses %d of %d for a token\n\n", plural(s.Tokens, "token"), plural(len(s.Layers), "layer"), s.MoE.Used, s.MoE.Experts)
 	t := table(out)
-	fmt.Fprintln(t, "layer\tbalance\tbusiest\tentropy\ttold by kind\tidle\tload of each expert")
+	fmt.Fprintln(t, "layer\tbalance\tbusiest\tentropy\tby kind\tidle\tload of each expert")
 	for _, l := range s.Layers {
 		fmt.Fprintf(t, "%d\t%.3f\t%.2f×\t%.3f\t%.4f\t%d\t%s\n", l.Layer, l.Balance, l.MaxLoad, l.Entropy, l.Specialised, len(l.Idle), loads(l.Load))
 	}
@@ -86,7 +86,7 @@ func writeStats(out io.Writer, s *experts.Stats) {
 	fmt.Fprintf(out, "\nbalance       1 where all experts of a layer are chosen equally often\n"+
 		"busiest       the load of the busiest expert over an equal share of %.1f %%\n"+
 		"entropy       of the router in nats, the mean over tokens\n"+
-		"told by kind  how much the kind of a token tells about the experts chosen for it, in nats\n", 100/float64(s.Shape.Experts))
+		"by kind       how much the kind of a token reveals of the experts chosen for it, in nats\n", 100/float64(s.MoE.Experts))
 	for _, l := range s.Layers {
 		if len(l.Idle) > 0 {
 			fmt.Fprintf(out, "\nidle in layer %d: %s\n", l.Layer, joinNumbers(l.Idle))
@@ -116,7 +116,7 @@ func writeStats(out io.Writer, s *experts.Stats) {
 	}
 }
 
-// loads draws shares beside each other, the largest as a full block and none as a dot.
+// loads draws shares side by side, the largest as a full block and none as a dot.
 func loads(shares []float64) string {
 	most := slices.Max(shares)
 	var b strings.Builder

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/browser"
-	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/explain"
 )
 
 func TestExpertsTrace(t *testing.T) {
@@ -40,10 +40,10 @@ func TestExpertsTrace(t *testing.T) {
 
 	cut := command(t, "", "experts", "trace", "--max-tokens", "2", "The sun rises in the")
 	require.Equal(t, 0, cut.code)
-	require.Contains(t, cut.err, "the text has 7 tokens, of which the first 2 are looked at; --max-tokens changes that")
+	require.Contains(t, cut.err, "the text has 7 tokens, of which the first 2 are evaluated; --max-tokens changes that")
 	require.Equal(t, 1+2*4+1, strings.Count(cut.out, "\n"))
 	small := command(t, "", "experts", "trace", "-c", "4", "The sun rises in the")
-	require.Contains(t, small.err, "of which the first 4 are looked at; -c changes that")
+	require.Contains(t, small.err, "of which the first 4 are evaluated; -c changes that")
 
 	for _, sub := range []string{"trace", "heatmap", "stats", "cost"} {
 		fault(t, command(t, "", "experts", sub, "tiny-dense", "The sun"), "tiny-dense: the model has no experts")
@@ -65,9 +65,9 @@ func TestExpertsHeatmap(t *testing.T) {
 	lines := strings.Split(out, "\n")
 	require.Regexp(t, `^ +layer 0 +layer 1 +layer 2 +layer 3`, lines[0])
 	require.Regexp(t, `^  The( [·░▒▓█]{16}){4}$`, lines[2])
-	narrow := shades{t: &experts.Trace{Shape: experts.Shape{Experts: 256}}, width: 40, bin: 8, cell: 1}
+	narrow := heatMap{t: &explain.Trace{MoE: explain.MoE{Experts: 256}}, width: 40, bin: 8, cell: 1}
 	require.Equal(t, 32, narrow.cells())
-	require.Equal(t, "·█"+strings.Repeat("·", 30), narrow.row(&experts.Row{Experts: []experts.Choice{{ID: 9, Weight: 1}}}))
+	require.Equal(t, "·█"+strings.Repeat("·", 30), narrow.row(&explain.Route{Experts: []explain.ExpertWeight{{ID: 9, Weight: 1}}}))
 
 	wrong(t, command(t, "", "experts", "heatmap", "--html", "x.html", "--json", "x"), "want one of --json, --csv and --html")
 }
@@ -79,7 +79,7 @@ func TestExpertsStats(t *testing.T) {
 	for _, want := range []string{"in 4 layers with experts; each chooses 2 of 8 for a token", "balance", "specialists", "chosen together", "punctuation"} {
 		require.Contains(t, out, want)
 	}
-	var s experts.Stats
+	var s explain.RouterStats
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "experts", "stats", "-f", text, "--json", "--experts-ban", "3"))), &s))
 	for _, l := range s.Layers {
 		require.Contains(t, l.Idle, 3)
@@ -91,7 +91,7 @@ func TestExpertsWhatIf(t *testing.T) {
 	require.Contains(t, out, `as trained  " east.`)
 	require.Contains(t, out, "1 expert per token")
 	require.Regexp(t, `KL 0\.\d{4} in the mean`, out)
-	wrong(t, command(t, "", "experts", "whatif", "x"), "want what is to be otherwise")
+	wrong(t, command(t, "", "experts", "whatif", "x"), "want an override")
 	wrong(t, command(t, "", "run", "tiny-moe", "--experts-top-k", "9", "x"), "a top-k of 9: want 1 to 8 experts")
 	wrong(t, command(t, "", "run", "tiny-moe", "--experts-random=x", "y"), "want a whole number from 0 as a seed")
 
@@ -113,7 +113,7 @@ func TestExpertsWhatIf(t *testing.T) {
 }
 
 func TestExpertsCost(t *testing.T) {
-	var prices []experts.Price
+	var prices []explain.ExpertCost
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "experts", "cost", "--json", "-n", "8", "-r", "1", "The sun rises in the east."))), &prices))
 	require.Len(t, prices, 4)
 	for i, p := range prices {
@@ -152,8 +152,8 @@ func TestExpertsBrowser(t *testing.T) {
 		said.tip = document.getElementById("tip").textContent;
 		Object.defineProperty(window, "devicePixelRatio", { value: 1000 }); // more pixels than a canvas can have
 		dispatchEvent(new Event("resize"));
-		const tape = document.getElementById("tape");
-		said.drawn = tape.getContext("2d").getImageData(0, 0, tape.width, 200).data.some(v => v > 0);
+		const timeline = document.getElementById("timeline");
+		said.drawn = timeline.getContext("2d").getImageData(0, 0, timeline.width, 200).data.some(v => v > 0);
 		Promise.all(saved.map(b => b.text())).then(([csv, json]) => {
 			said.csv = csv.split("\n").length;
 			said.json = JSON.parse(json).length;

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/study/experts"
+	"github.com/goinfer/goinfer/study/explain"
 	"github.com/goinfer/goinfer/study/page"
 )
 
@@ -23,11 +23,11 @@ func newExpertsWhatIf() *cobra.Command {
 	var f whatIfFlags
 	cmd := &cobra.Command{
 		Use:   "whatif [flags] [MODEL] [PROMPT]",
-		Short: "Continue a text with other experts, beside the model's own",
-		Long: `Continues PROMPT twice, with the experts that the routers choose and with those that the flags of the
-router ask for, the most probable token each time. Then it goes along the first text and tells for
-each of its tokens what either way makes of it: the Kullback–Leibler divergence of the distributions
-of the next token in nats, the token's probabilities, and what the other way finds most probable.`,
+		Short: "Continue a text with other experts, and compare",
+		Long: `Continues PROMPT twice, with the experts that the routers choose and with the override that the flags
+of the router ask for, the most probable token each time. Then it compares the predictions along the
+first text, for each of its tokens: the Kullback–Leibler divergence of the distributions of the next
+token in nats, the probability of the token in both, and the most probable token with the override.`,
 		Example: `  goinfer experts whatif --experts-top-k 1 "Once upon a time"
   goinfer experts whatif --experts-ban 3,5 --experts-layers 2-3 "The sun rises in the"`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -45,14 +45,14 @@ func (f *whatIfFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("-n, --predict: want at least 1, found %d", f.predict)
 	}
 	if f.routing.what().IsZero() {
-		return usagef("want what is to be otherwise, such as --experts-top-k 1 or --experts-ban 3,5")
+		return usagef("want an override, such as --experts-top-k 1 or --experts-ban 3,5")
 	}
 	s, err := f.open(cmd, args, f.predict)
 	if err != nil {
 		return err
 	}
 	defer s.m.Close()
-	c, err := experts.Compare(cmd.Context(), s.m, s.tokens, s.hook, experts.CompareOptions{Generate: f.predict})
+	c, err := explain.CompareRouters(cmd.Context(), s.m, s.tokens, s.hook, explain.RouterComparisonOptions{Generate: f.predict})
 	if err != nil {
 		return withHint(err)
 	}
@@ -67,11 +67,11 @@ func (f *whatIfFlags) run(cmd *cobra.Command, args []string) error {
 	return out.Flush()
 }
 
-func writeWhatIf(out io.Writer, s *subject, c *experts.Comparison) {
+func writeWhatIf(out io.Writer, s *subject, c *explain.RouterComparison) {
 	fmt.Fprintf(out, "as trained  %s\n", quoted(c.Own.Text()))
-	fmt.Fprintf(out, "otherwise   %s\n            (%s)\n\n", quoted(c.Other.Text()), s.why)
+	fmt.Fprintf(out, "overridden  %s\n            (%s)\n\n", quoted(c.Other.Text()), s.override)
 	t := table(out)
-	fmt.Fprintln(t, "\tas trained\totherwise")
+	fmt.Fprintln(t, "\tas trained\toverridden")
 	fmt.Fprintf(t, "bytes of weights per token\t%s\t%s\n", sizeOrNone(c.Own.BytesPerToken), sizeOrNone(c.Other.BytesPerToken))
 	fmt.Fprintf(t, "tokens generated\t%d\t%d\n", len(c.Own.Tokens), len(c.Other.Tokens))
 	t.Flush()
@@ -81,7 +81,7 @@ func writeWhatIf(out io.Writer, s *subject, c *experts.Comparison) {
 	}
 	fmt.Fprintln(out)
 	t = table(out)
-	fmt.Fprintln(t, "token\tprobability\totherwise\tKL\tmost probable otherwise")
+	fmt.Fprintln(t, "token\tprobability\toverridden\tKL\tmost probable if overridden")
 	var sum, most float64
 	same := 0
 	for _, step := range c.Steps {
@@ -120,9 +120,9 @@ func newExpertsCost() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cost [flags] [MODEL] [TEXT]",
 		Short: "Measure speed and quality by the number of experts per token",
-		Long: `Has each token use 1, 2, 4 … experts of each layer in turn, and measures: the bytes of weights that a
-token reads, the tokens generated per second (the fastest of some runs), the perplexity of TEXT, and
-the Kullback–Leibler divergence from the model with its own number of experts in nats.`,
+		Long: `Lets each token use 1, 2, 4 … experts of each layer, and measures for each number: the bytes of
+weights that a token reads, the tokens generated per second (the fastest of some runs), the perplexity
+of TEXT, and the Kullback–Leibler divergence in nats from the model with its own number of experts.`,
 		Example: `  goinfer experts cost "Once upon a time there was a little girl named Lily."
   goinfer experts cost mixtral.gguf -k 1,2,3,4 -f text.txt --html page.html`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -152,13 +152,13 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer s.m.Close()
 	for _, k := range f.numbers.values {
-		if k < 1 || k > s.shape.Experts {
-			return usagef("-k, --experts: want 1 to %d, found %d", s.shape.Experts, k)
+		if k < 1 || k > s.moe.Experts {
+			return usagef("-k, --experts: want 1 to %d, found %d", s.moe.Experts, k)
 		}
 	}
 	bar := startProgress(cmd, "measuring", -1)
 	defer bar.end()
-	prices, err := experts.Cost(cmd.Context(), s.m, s.tokens, experts.CostOptions{Experts: f.numbers.values, Generate: f.predict, Runs: f.runs, Progress: bar.set})
+	costs, err := explain.MeasureExpertCost(cmd.Context(), s.m, s.tokens, explain.ExpertCostOptions{Experts: f.numbers.values, Generate: f.predict, Runs: f.runs, Progress: bar.set})
 	bar.end()
 	if err != nil {
 		return withHint(err)
@@ -166,18 +166,18 @@ func (f *costFlags) run(cmd *cobra.Command, args []string) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	switch {
 	case f.html != "":
-		return writePage(cmd, f.html, experts.CostPage(s.name, &s.shape, prices), s.name, s.argument)
+		return writePage(cmd, f.html, explain.ExpertCostPage(s.name, &s.moe, costs), s.name, s.argument)
 	case f.json:
-		if err := writeJSON(out, prices); err != nil {
+		if err := writeJSON(out, costs); err != nil {
 			return err
 		}
 		return out.Flush()
 	}
 	t := table(out)
 	fmt.Fprintln(t, "experts\tbytes per token\ttokens/s\tKL\tperplexity\t")
-	for _, p := range prices {
+	for _, p := range costs {
 		mark := ""
-		if p.Experts == s.shape.Used {
+		if p.Experts == s.moe.Used {
 			mark = "the model's own number"
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%.4f\t%s\t%s\n", p.Experts, goinfer.Bytes(p.BytesPerToken), page.Number(p.Speed), p.KL, page.Number(p.Perplexity), mark)

@@ -27,15 +27,15 @@ func newExplain() *cobra.Command {
 		Use:        "explain [flags] [MODEL] [PROMPT] [-o FILE]",
 		Short:      "Look into a model while it reads a prompt",
 		SuggestFor: []string{"ablate", "attention", "lens", "microscope", "neurons"},
-		Long: `Evaluates PROMPT and looks on by the engine's own hooks: what each head attends to, how the residual
-stream grows, what each layer would say (the logit lens), where a mixture of experts sends the
-tokens. Then it takes parts out of the model, one at a time, and watches the probability of a word:
-attention and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons and
-of all weights. Is there one neuron that knows the answer?
+		Long: `Evaluates PROMPT and shows what happens inside the model: what each head attends to, how the residual
+stream grows, what each layer would predict (the logit lens), which experts each token is routed to.
+Then it ablates parts of the model, one at a time, and watches the probability of a word: attention
+and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons and of all
+weights. Is there one neuron that knows the answer?
 
 Without -o it prints a summary, with -o it writes one page of HTML that needs no network.
-The word is --word, or the most probable token; a part that is taken out gives zeros. In a large
-model only so many parts are taken out as --parts allows, and what was left out is said.`,
+The word is --word, or the most probable token. An ablated part gives zeros in place of its values.
+--parts bounds how many parts of a large model are ablated; the summary lists what was left out.`,
 		Example: `  goinfer explain -o page.html "The capital of France is"
   goinfer explain tiny-moe --word east "The sun rises in the"
   goinfer explain model.gguf --word Paris --parts 2000 -o page.html "The capital of France is"`,
@@ -45,8 +45,8 @@ model only so many parts are taken out as --parts allows, and what was left out 
 	fs := cmd.Flags()
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
 	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
-	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("take about N parts out, but all blocks and ten neurons of each layer in any case (default by\nthe model's size, %d to %d)", explain.LeastParts, explain.MostParts))
-	fs.IntVar(&f.draws, "draws", 50, "take each random fraction out N times, of the weights at most 3; 0 leaves fractions out")
+	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("ablate about N parts, but all blocks and ten neurons of each layer in any case (default by\nthe size of the model, %d to %d)", explain.LeastParts, explain.MostParts))
+	fs.IntVar(&f.draws, "draws", 50, "ablate each random fraction N times, of the weights at most 3; 0 leaves fractions out")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
@@ -91,7 +91,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer file.Close()
-	r, err := f.examine(cmd, m, explain.Options{Prompt: prompt, Word: f.word, Parts: f.parts, Draws: f.draws, File: file, Opening: opts.Options})
+	r, err := f.analyse(cmd, m, explain.Options{Prompt: prompt, Word: f.word, Parts: f.parts, Draws: f.draws, File: file, Opening: opts.Options})
 	if err != nil {
 		return withHint(err)
 	}
@@ -114,8 +114,8 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 	return out.Flush()
 }
 
-// examine shows how far each step is.
-func (f *explainFlags) examine(cmd *cobra.Command, m *goinfer.Model, o explain.Options) (*explain.Report, error) {
+// analyse shows the progress of each step.
+func (f *explainFlags) analyse(cmd *cobra.Command, m *goinfer.Model, o explain.Options) (*explain.Report, error) {
 	var bar *progress
 	step := ""
 	defer func() { bar.end() }()
@@ -126,17 +126,17 @@ func (f *explainFlags) examine(cmd *cobra.Command, m *goinfer.Model, o explain.O
 		}
 		bar.set(done, total)
 	}
-	return explain.Examine(cmd.Context(), m, o)
+	return explain.Analyse(cmd.Context(), m, o)
 }
 
 func writeReport(out io.Writer, r *explain.Report) {
 	fmt.Fprintf(out, "The word is %s, with a probability of %s.\n", quoted(r.Word.Word), probability(r.Word.Prob))
 	fmt.Fprintln(out, printable(r.Verdict()))
-	fmt.Fprintln(out, "\nWhat taking out one part does to it:")
+	fmt.Fprintln(out, "\nIts probability without one part:")
 	t := table(out)
 	fmt.Fprintln(t, "\tpart\tprobability\tΔ log")
 	list := func(what string, effects []explain.Effect, n int) {
-		for _, e := range explain.Strongest(effects, n) {
+		for _, e := range explain.TopEffects(effects, n) {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%+.3f\n", what, e.Part, probability(e.Prob), e.Delta)
 			what = ""
 		}
@@ -145,7 +145,7 @@ func writeReport(out io.Writer, r *explain.Report) {
 	list("heads", r.Heads, 4)
 	list("experts", r.Experts, 4)
 	var neurons []explain.Effect
-	for _, n := range r.Neurons.Strongest {
+	for _, n := range r.Neurons.Top {
 		neurons = append(neurons, n.Effect)
 	}
 	list("neurons", neurons, 6)
@@ -156,7 +156,7 @@ func writeReport(out io.Writer, r *explain.Report) {
 	}
 }
 
-// writeCurves prints what many neurons and weights are worth.
+// writeCurves prints the ablation of many neurons and weights.
 func writeCurves(out io.Writer, r *explain.Report) {
 	fractions := func(title string, points []explain.Point) {
 		if len(points) == 0 {
@@ -169,7 +169,7 @@ func writeCurves(out io.Writer, r *explain.Report) {
 		}
 		t.Flush()
 	}
-	fractions("Without a random fraction of all neurons", r.Thinned)
+	fractions("Without a random fraction of all neurons", r.Random)
 	fractions("With a random fraction of all weights at zero", r.Weights)
 	if len(r.Neurons.Together) == 0 {
 		return

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/study/eval"
 )
 
@@ -24,8 +23,8 @@ func newImatrix() *cobra.Command {
 		Use:   "imatrix [flags] [MODEL] -f FILE -o OUT",
 		Short: "Measure which weights matter most, for quantize",
 		Long: `Evaluates a text in chunks of 512 tokens (-c), measures how much each column of each matrix is
-used, and writes that to OUT: an importance matrix as llama-imatrix writes it, in GGUF, for
-quantize --imatrix. MODEL is best in F16 or BF16. OUT appears when it is complete.`,
+used, and writes OUT: an importance matrix in GGUF as llama-imatrix writes it, for quantize
+--imatrix. MODEL is best in F16 or BF16. OUT appears when it is complete.`,
 		Example: `  goinfer imatrix model-f16.gguf -f text.txt -o model.imatrix.gguf
   goinfer quantize model-f16.gguf model-iq2_xs.gguf iq2_xs --imatrix model.imatrix.gguf`,
 		ValidArgsFunction: completeModel,
@@ -68,7 +67,7 @@ func (f *imatrixFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	bar := startProgress(cmd, "chunks", len(ids))
 	defer bar.end()
-	w, err := convert.Collect(cmd.Context(), m, ids, cmp.Or(f.text.file, "-"), bar.set)
+	w, err := eval.CollectImportance(cmd.Context(), m, ids, cmp.Or(f.text.file, "-"), bar.set)
 	if err != nil {
 		return err
 	}

@@ -9,30 +9,31 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/lab"
+	"github.com/goinfer/goinfer/study/eval"
 )
 
 // labFlags are the flags of lab.
 type labFlags struct {
 	model, file, html string
 	json              bool
-	options           lab.Options
+	options           eval.TypesOptions
 }
 
 func newLab() *cobra.Command {
 	var f labFlags
 	cmd := &cobra.Command{
 		Use:   "lab [flags] [MODEL]",
-		Short: "Measure what quantising a model costs and brings, level by level",
-		Long: `Quantises MODEL, in memory, to each level in turn, and prints a table: how large the weights are, how
-fast prompts are evaluated and text is generated, how well the level predicts a text (perplexity), how
-far its predictions are from those of MODEL (KL divergence), and how often both find the same token most
-probable. Then every level continues the same prompt.
+		Short: "Compare a model in several types: size, speed, quality",
+		Long: `Quantises MODEL in memory to several types, one after another, and prints a table: the size of the
+weights, the speed of prompts and of generation, how well each type predicts a text (perplexity), how
+far its predictions are from those of MODEL (KL divergence), and how often both find the same token
+most probable. Then each type continues the same prompt.
 
-MODEL is best in f16, bf16 or f32: what is quantised already loses twice. --html writes a page with
-pictures, --json everything for programs. Without -f the text is one that is built in: children's
-books, stories and facts, which suits the models that are built in.`,
+MODEL is best in f16, bf16 or f32: weights that are quantised already lose twice. --html writes a page
+with pictures, --json prints everything for programs. Without -f the text is the built-in one:
+children's books, stories and facts, which suits the built-in models.`,
 		Example: `  goinfer lab
   goinfer lab model-f16.gguf -f wiki.test.raw --html lab.html
   goinfer lab model-f16.gguf --levels q8_0,q6_k,q4_k_m,iq4_xs --chunks 100 -p "The capital of France"
@@ -43,8 +44,8 @@ books, stories and facts, which suits the models that are built in.`,
 	}
 	fs := cmd.Flags()
 	o := &f.options
-	fs.StringVarP(&f.file, "file", "f", "", "text to predict, from `FILE` (default one that is built in)")
-	fs.StringSliceVar(&o.Levels, "levels", lab.DefaultLevels, "recipes of goinfer quantize, `T,...`")
+	fs.StringVarP(&f.file, "file", "f", "", "text to predict, from `FILE` (default the built-in one)")
+	fs.StringSliceVar(&o.Types, "levels", eval.DefaultTypes, "types to measure, `T,...`, as goinfer quantize takes them")
 	fs.StringVar(&f.html, "html", "", "write a page with pictures to `FILE` as well, - meaning standard output, to which nothing else goes then")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	fs.IntVar(&o.Chunks, "chunks", 32, "predict `N` chunks of the text, evenly spread; 0 means all")
@@ -63,8 +64,8 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	o := &f.options
-	for _, level := range o.Levels {
-		if err := bench.CheckLevel(level); err != nil {
+	for _, t := range o.Types {
+		if err := convert.CheckType(t, false); err != nil {
 			return usagef("--levels: %w", err)
 		}
 	}
@@ -111,12 +112,12 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 	return writeLab(cmd.OutOrStdout(), r)
 }
 
-// measure runs the lab and shows what it is at.
-func (f *labFlags) measure(cmd *cobra.Command, s *bench.Source) (*lab.Report, error) {
+// measure runs the comparison and shows its progress.
+func (f *labFlags) measure(cmd *cobra.Command, s *bench.Source) (*eval.TypesReport, error) {
 	var bar *progress
 	at := ""
-	f.options.Step = func(level, what string, done, total int) {
-		if now := level + ": " + what; now != at {
+	f.options.Step = func(typ, what string, done, total int) {
+		if now := typ + ": " + what; now != at {
 			bar.end()
 			at = now
 			bar = startProgress(cmd, now, -1)
@@ -126,11 +127,11 @@ func (f *labFlags) measure(cmd *cobra.Command, s *bench.Source) (*lab.Report, er
 		}
 	}
 	defer func() { bar.end() }()
-	return lab.Run(cmd.Context(), s, f.options)
+	return eval.CompareTypes(cmd.Context(), s, f.options)
 }
 
 // writeLab prints a report.
-func writeLab(out io.Writer, r *lab.Report) error {
+func writeLab(out io.Writer, r *eval.TypesReport) error {
 	fmt.Fprintf(out, "%s, %s, text: %s (%d of %d chunks of %d tokens)\n\n", printable(r.Model), r.CPU, printable(r.Text), r.Chunks, r.Of, r.Chunk)
 	t := table(out)
 	head, rows := r.Table()
@@ -155,7 +156,7 @@ func writeLab(out io.Writer, r *lab.Report) error {
 		case row.Same < max(len(row.Answer), len(r.Rows[0].Answer)):
 			verdict = fmt.Sprintf("the same up to character %d", len([]rune(row.Answer[:row.Same])))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", row.Level, verdict, printable(shorten(strings.ReplaceAll(row.Answer, "\n", " / "), 120)))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", row.Type, verdict, printable(shorten(strings.ReplaceAll(row.Answer, "\n", " / "), 120)))
 	}
 	return t.Flush()
 }

@@ -16,7 +16,7 @@ func TestLab(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.html")
 	args := []string{"lab", "--levels", "Q4_0,q2_k", "--chunks", "2", "-c", "64", "-r", "1", "-n", "4", "-t", "2", "--html", path}
 	text := ok(t, command(t, "", args...))
-	require.Regexp(t, `(?m)^level +size +bits/weight`, text)
+	require.Regexp(t, `(?m)^type +size +bits/weight`, text)
 	require.Regexp(t, `(?m)^q8_0 +5\.9 MiB +8\.51 +(\d|busy)`, text)
 	require.Regexp(t, `(?m)^q2_k +2\.5 MiB +3\.61 .* %$`, text)
 	require.Regexp(t, `(?m)^q4_0 +the same`, text)

@@ -37,14 +37,14 @@ func newNext() *cobra.Command {
 		Use:        "next [flags] [MODEL] [PROMPT]",
 		Short:      "Show the distribution of the next token",
 		SuggestFor: []string{"predict", "probs", "probabilities", "distribution"},
-		Long: `Shows how probable each token is to come next behind PROMPT, under the model itself: the most
-probable ones with their probability and its natural logarithm, and the entropy of the whole.
+		Long: `Shows the distribution of the token after PROMPT, under the model itself: the most probable tokens
+with their probability and its natural logarithm, and the entropy of the distribution.
 
---words scores given words as continuations, with a space before them, and tells their rank; a word
+--words scores given words as continuations, with a space before them, and prints their rank; a word
 of several tokens has the product of their probabilities, and the rank of each in its place.
 --samplers shows which candidates each sampler of the chain removes, and the probabilities that a
-token is then drawn by; flags of the sampler imply it. --layers applies the model's head to what
-each layer leaves behind, and so tells where in the stack an answer appears (the logit lens).`,
+token is then drawn with; flags of the sampler imply it. --layers applies the head of the model to the
+output of each layer, which shows in which layer an answer appears (the logit lens).`,
 		Example: `  goinfer next "The sun rises in the"
   goinfer next --words east,west,north "The sun rises in the"
   goinfer next --samplers --top-k 5 "Once upon a"
@@ -55,7 +55,7 @@ each layer leaves behind, and so tells where in the stack an answer appears (the
 	fs := cmd.Flags()
 	fs.IntVarP(&f.top, "top", "k", 10, "tokens to show")
 	fs.StringVarP(&f.words, "words", "w", "", "score these `WORDS`, separated by commas")
-	fs.BoolVar(&f.layers, "layers", false, "show what each layer would say")
+	fs.BoolVar(&f.layers, "layers", false, "show what each layer would predict")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
@@ -196,11 +196,11 @@ func writeStages(out io.Writer, stages []explain.Stage) {
 	t.Flush()
 }
 
-func writeLens(out io.Writer, layers []explain.View) {
+func writeLens(out io.Writer, layers []explain.LayerPrediction) {
 	fmt.Fprintln(out)
 	t := table(out)
 	fmt.Fprint(t, "after\tentropy")
-	for _, s := range layers[0].Standing {
+	for _, s := range layers[0].Ranks {
 		fmt.Fprintf(t, "\t%s: rank\tprobability", quoted(s.Text))
 	}
 	fmt.Fprintln(t, "\tmost probable")
@@ -210,7 +210,7 @@ func writeLens(out io.Writer, layers []explain.View) {
 			name = fmt.Sprintf("layer %d", l.Layer)
 		}
 		fmt.Fprintf(t, "%s\t%.3f", name, l.Entropy)
-		for _, s := range l.Standing {
+		for _, s := range l.Ranks {
 			fmt.Fprintf(t, "\t%d\t%s", s.Rank, probability(s.Prob))
 		}
 		fmt.Fprint(t, "\t")

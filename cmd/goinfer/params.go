@@ -16,8 +16,7 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/remote"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // paramsFlags are the flags of params.
@@ -39,7 +38,7 @@ MODEL is a GGUF file, the folder of a checkpoint, a config.json, the address of 
 config.json on a web server, of which only the beginning is read, the name of a model that is built
 in, or the name of a known one:
 
-` + wrapped(catalog.Names(), 98) + `
+` + wrapped(size.ShapeNames(), 98) + `
 The tensors counted are those that the model is computed with. Of experts, those chosen for a token
 are active; everything else is, the embedding too.`,
 		Example: `  goinfer params llama-2-7b
@@ -65,7 +64,7 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.Report()
+	r, err := m.Breakdown()
 	if err != nil {
 		return err
 	}
@@ -82,23 +81,23 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // findParams is what MODEL names, of which no weight is needed.
-func findParams(ctx context.Context, name string) (*params.Model, error) {
+func findParams(ctx context.Context, name string) (*size.Layout, error) {
 	if remote.IsURL(name) {
 		return fetchParams(ctx, name)
 	}
 	if strings.EqualFold(path.Ext(name), ".json") {
-		return await(ctx, func() (*params.Model, error) { return params.Open(name) })
+		return await(ctx, func() (*size.Layout, error) { return size.Open(name) })
 	}
 	s, err := find(name)
 	switch {
 	case err == nil && s.data != nil:
-		return params.OpenBytes(s.name, s.data)
+		return size.OpenBytes(s.name, s.data)
 	case err == nil:
-		return await(ctx, func() (*params.Model, error) { return params.Open(s.name) })
+		return await(ctx, func() (*size.Layout, error) { return size.Open(s.name) })
 	case isPath(name):
 		return nil, err
 	}
-	m, shapeErr := params.Shape(name)
+	m, shapeErr := size.Known(name)
 	if shapeErr != nil {
 		return nil, fmt.Errorf("%w, or a known one (goinfer params --help)%s", err, nearNames(name))
 	}
@@ -106,7 +105,7 @@ func findParams(ctx context.Context, name string) (*params.Model, error) {
 }
 
 // fetchParams reads the header of a model on a web server.
-func fetchParams(ctx context.Context, name string) (*params.Model, error) {
+func fetchParams(ctx context.Context, name string) (*size.Layout, error) {
 	address, err := remote.Address(name)
 	if err != nil {
 		return nil, err
@@ -117,14 +116,14 @@ func fetchParams(ctx context.Context, name string) (*params.Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.Size() > params.MaxConfig {
-			return nil, fmt.Errorf("%s: %d bytes: want at most %d", shown, f.Size(), params.MaxConfig)
+		if f.Size() > size.MaxConfig {
+			return nil, fmt.Errorf("%s: %d bytes: want at most %d", shown, f.Size(), size.MaxConfig)
 		}
 		data, err := f.Front(f.Size())
 		if err != nil {
 			return nil, err
 		}
-		return await(ctx, func() (*params.Model, error) { return params.ParseConfig(shown, data) })
+		return await(ctx, func() (*size.Layout, error) { return size.ParseConfig(shown, data) })
 	}
 	parts := 0
 	head, err := gguf.OpenHeader(shown, func(part string) (io.ReaderAt, int64, error) {
@@ -140,7 +139,7 @@ func fetchParams(ctx context.Context, name string) (*params.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return params.Header(head)
+	return size.FromGGUF(head)
 }
 
 // maxRemoteParts bounds the files of a model on a server, which are asked for one after the other.
@@ -149,7 +148,7 @@ const maxRemoteParts = 512
 // completeNamed completes MODEL where names of known models will do.
 func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	names, directive := completeModel(cmd, args, prefix)
-	for _, n := range catalog.Names() {
+	for _, n := range size.ShapeNames() {
 		if len(args) == 0 && strings.HasPrefix(n, prefix) && embedded.Model(n) == nil {
 			names = append(names, n)
 		}
@@ -160,15 +159,15 @@ func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, 
 // componentName is a component as people read it.
 func componentName(name string) string {
 	switch name {
-	case params.AttentionKV:
+	case size.AttentionKV:
 		return "attention, compressed K and V"
-	case params.AttentionQ, params.AttentionK, params.AttentionV, params.AttentionO:
+	case size.AttentionQ, size.AttentionK, size.AttentionV, size.AttentionO:
 		return "attention " + strings.ToUpper(strings.TrimPrefix(name, "attention_"))
 	}
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-func writeParams(out io.Writer, r *params.Report, layers bool) {
+func writeParams(out io.Writer, r *size.Breakdown, layers bool) {
 	writeHyper(out, r)
 	fmt.Fprintln(out)
 	t := table(out)
@@ -199,7 +198,7 @@ func writeParams(out io.Writer, r *params.Report, layers bool) {
 	}
 }
 
-func writeHyper(out io.Writer, r *params.Report) {
+func writeHyper(out io.Writer, r *size.Breakdown) {
 	t := table(out)
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
 	h := r.Hyper
@@ -208,24 +207,24 @@ func writeHyper(out io.Writer, r *params.Report) {
 		about = r.About + ", architecture " + r.Architecture
 	}
 	row("model", "%s: %s", printable(r.Name), printable(about))
-	row("parameters", "%s (%s)", grouped(r.Total), catalog.FormatWeights(r.Total))
+	row("parameters", "%s (%s)", grouped(r.Total), size.FormatCount(r.Total))
 	if r.Active != r.Total {
-		row("active", "%s (%s), %.1f %%: %d of %d experts for each token", grouped(r.Active), catalog.FormatWeights(r.Active), 100*float64(r.Active)/float64(r.Total), h.ExpertsUsed, h.Experts)
+		row("active", "%s (%s), %.1f %%: %d of %d experts for each token", grouped(r.Active), size.FormatCount(r.Active), 100*float64(r.Active)/float64(r.Total), h.ExpertsUsed, h.Experts)
 	}
 	width := fmt.Sprintf("feed-forward %d", h.FF)
 	if h.Experts > 0 {
 		width = fmt.Sprintf("experts %d", h.ExpertFF)
 	}
 	shape := fmt.Sprintf("%s, %d wide", plural(h.Layers, "layer"), h.Embd)
-	if h.Heads > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
-		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.Heads, h.HeadDim, h.HeadsKV, width)
+	if h.NHead > 0 { // models of recurrent layers alone have neither heads nor feed-forward blocks
+		shape += fmt.Sprintf(", %d heads of %d, %d of keys and values, %s", h.NHead, h.HeadDim, h.NHeadKV, width)
 	}
 	row("shape", "%s", shape)
 	output := "no output matrix"
 	switch {
 	case r.Tied:
 		output = "the embedding is the output matrix too"
-	case slices.ContainsFunc(r.Components, func(c params.Component) bool { return c.Name == params.Output }):
+	case slices.ContainsFunc(r.Components, func(c size.Component) bool { return c.Name == size.Output }):
 		output = "an output matrix of its own"
 	}
 	row("vocabulary", "%d tokens, %s", h.Vocab, output)
@@ -233,8 +232,8 @@ func writeHyper(out io.Writer, r *params.Report) {
 	t.Flush()
 }
 
-// writeLayers tells of layers, those alike together.
-func writeLayers(out io.Writer, r *params.Report, tensors bool) {
+// writeLayers writes layers, those alike together.
+func writeLayers(out io.Writer, r *size.Breakdown, tensors bool) {
 	for _, g := range r.Groups() {
 		name := fmt.Sprintf("Layer %d", g.First)
 		if n := g.Last - g.First + 1; n > 1 {
@@ -268,7 +267,7 @@ func gigabytes(n int64) string {
 	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
 }
 
-func writeBytes(out io.Writer, r *params.Report) {
+func writeBytes(out io.Writer, r *size.Breakdown) {
 	fmt.Fprintf(out, "\nMemory of the weights (GB are 10⁹ bytes)\n")
 	t := table(out)
 	fmt.Fprintf(t, "  FP16, 2 bytes each\t%12s\t%s\n", gigabytes(r.Bytes.FP16), goinfer.Bytes(r.Bytes.FP16))
@@ -283,7 +282,7 @@ func writeBytes(out io.Writer, r *params.Report) {
 	t.Flush()
 }
 
-func writeCache(out io.Writer, r *params.Report) {
+func writeCache(out io.Writer, r *size.Breakdown) {
 	if len(r.Cache.Types) == 0 {
 		return
 	}

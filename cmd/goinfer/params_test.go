@@ -43,9 +43,9 @@ func TestParamsOthers(t *testing.T) {
 	require.Contains(t, ok(t, command(t, "", "params", filepath.Join(models, "mamba", "model.gguf"))), "2 layers, 32 wide\n")
 	r := command(t, "", "plan", filepath.Join(models, "jamba", "model.gguf"), "--ctx", "64")
 	require.Zero(t, r.code)
-	require.Contains(t, r.err, "note: no speed is foretold, for want of a slice of the model: ")
+	require.Contains(t, r.err, "note: speed is not estimated, for want of a slice of the model: ")
 	require.Regexp(t, `(?m)^F32 +64 +1 `, r.out)
-	fault(t, command(t, "", "plan", filepath.Join(models, "bert", "model.gguf"), "--ctx", "64"), "; --no-speed foretells memory alone")
+	fault(t, command(t, "", "plan", filepath.Join(models, "bert", "model.gguf"), "--ctx", "64"), "; --no-speed estimates memory alone")
 }
 
 func TestParamsJSON(t *testing.T) {

@@ -15,10 +15,8 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // planFlags are the flags of plan.
@@ -34,26 +32,37 @@ type planFlags struct {
 	json             bool
 }
 
+// planned is what plan writes as JSON.
+type planned struct {
+	*size.Estimate
+	Compared *bench.PredictionCheck `json:"compared,omitempty"`
+}
+
 // planTypes are the types beside those asked for.
 var planTypes = []string{"F16", "Q8_0", "Q4_K_M"}
 
-// chooseBy is the known model that stands for all where one is to be chosen: slices of it are quickly made.
+// chooseBy is the known model that stands for all where one is to be chosen: slices of it are quickly
+// made.
 const chooseBy = "tinyllama-1.1b"
+
+// chooseContext is the context that a chosen model has room for where none is asked for: that of the
+// oldest known models in use, such as Llama 2.
+const chooseContext = 4096
 
 func newPlan() *cobra.Command {
 	f := planFlags{contexts: numbers{}, batch: numbers{values: []int{1}}}
 	cmd := &cobra.Command{
 		Use:   "plan [flags] [MODEL]",
-		Short: "Foretell the memory and the speed of a model on this machine",
+		Short: "Estimate the memory and the speed of a model on this machine",
 		Long: `Works out the memory that a model takes, by type, context and number of sequences, whether it fits,
 and how fast it will be. MODEL is anything that goinfer params takes.
 
-Speed is measured on slices of the model, made at random in its types: a few of its layers, at work in
-this engine on this machine. It takes some seconds; --no-speed does without. --measure then runs the
-model itself (one of random weights, for a known one) in turns with its slices, and shows what was
-foretold beside what was measured.
+Speed is measured on slices of the model: a few of its layers, with random weights in its types, run
+by this engine on this machine. It takes some seconds; --no-speed does without. --measure then runs
+the model itself (one of random weights, for a known one) alternately with its slices, and shows what
+was predicted beside what was measured.
 
-With --memory or --rate and no MODEL it lists the known models that would do, the largest first.`,
+With --memory or --rate and no MODEL it lists the known models that fit, the largest first.`,
 		Example: `  goinfer plan llama-2-7b
   goinfer plan llama-2-70b --ctx 4096,32768 --batch 1,16 --type f16 --no-speed
   goinfer plan llama-3.1-405b --device-mem 80GB --no-speed
@@ -63,7 +72,7 @@ With --memory or --rate and no MODEL it lists the known models that would do, th
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringSliceVar(&f.types, "type", nil, "`TYPES` of the weights, the first one's speed is foretold (default a file's own, or Q4_K_M)")
+	fs.StringSliceVar(&f.types, "type", nil, "`TYPES` of the weights; speed is estimated for the first one (default a file's own, or Q4_K_M)")
 	fs.Var(&f.contexts, "ctx", "contexts (default some up to the model's)")
 	fs.Var(&f.batch, "batch", "sequences side by side")
 	fs.Var(&f.cache, "kv", "format of the cache: "+cacheTypeNames())
@@ -71,7 +80,7 @@ With --memory or --rate and no MODEL it lists the known models that would do, th
 	fs.Var(&f.memory, "memory", "choose a model of at most so much memory, such as 16GB (default what is available)")
 	fs.Float64Var(&f.rate, "rate", 0, "choose a model of at least so many tokens a second")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
-	fs.BoolVar(&f.noSpeed, "no-speed", false, "foretell memory alone, and measure nothing")
+	fs.BoolVar(&f.noSpeed, "no-speed", false, "estimate memory alone, and measure nothing")
 	fs.BoolVar(&f.measure, "measure", false, "run the model, and compare")
 	fs.BoolVar(&f.json, "json", false, "write everything as JSON")
 	addModel(fs, &f.model)
@@ -92,7 +101,7 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("--rate: want a number of tokens a second, found %g", f.rate)
 	}
 	for _, t := range f.types {
-		if err := bench.CheckLevel(t); err != nil {
+		if err := bench.CheckType(t); err != nil {
 			return usagef("--type: %w", err)
 		}
 	}
@@ -117,18 +126,19 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	p, err := plan.New(m, f.grid(m))
+	e, err := size.NewEstimate(m, f.grid(m))
 	if err != nil {
 		return err
 	}
+	p := &planned{Estimate: e}
 	if f.device > 0 {
-		p.DeviceBytes, p.Devices = int64(f.device), plan.Devices(p.Total, int64(f.device))
+		p.DeviceBytes, p.Devices = int64(f.device), size.CountDevices(p.Total, int64(f.device))
 	}
-	if _, err := m.Twin(); err != nil && !f.measure && !f.noSpeed {
-		note(cmd, "no speed is foretold, for want of a slice of the model: %s", oneLine(err))
+	if _, err := m.Shape(); err != nil && !f.measure && !f.noSpeed {
+		note(cmd, "speed is not estimated, for want of a slice of the model: %s", oneLine(err))
 	} else if !f.noSpeed {
-		if err := f.foretell(cmd, name, m, p); err != nil {
-			return fmt.Errorf("%w; --no-speed foretells memory alone", err)
+		if err := f.estimateSpeed(cmd, name, m, p); err != nil {
+			return fmt.Errorf("%w; --no-speed estimates memory alone", err)
 		}
 	}
 	out := bufio.NewWriter(cmd.OutOrStdout())
@@ -143,13 +153,14 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	return out.Flush()
 }
 
-// grid is what the plan is made for: what is asked for, and otherwise the file's own type beside the usual ones, and contexts up to the model's.
-func (f *planFlags) grid(m *params.Model) plan.Grid {
-	g := plan.Grid{Types: f.types, Contexts: f.contexts.values, Sequences: f.batch.values, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache)}
+// grid is what the estimate is made for: what is asked for, and otherwise the file's own type beside
+// the usual ones, and contexts up to the model's.
+func (f *planFlags) grid(m *size.Layout) size.Grid {
+	g := size.Grid{Types: f.types, Contexts: f.contexts.values, Sequences: f.batch.values, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache)}
 	if len(g.Types) == 0 {
-		own := bench.ShapeLevel
-		if m.Recipe != "" {
-			own = m.Recipe
+		own := bench.DefaultType
+		if m.FileType != "" {
+			own = m.FileType
 		}
 		g.Types = []string{own}
 		for _, t := range planTypes {
@@ -169,44 +180,44 @@ func (f *planFlags) grid(m *params.Model) plan.Grid {
 	return g
 }
 
-func (f *planFlags) options(cmd *cobra.Command, what string) (plan.Options, *progress) {
+func (f *planFlags) options(cmd *cobra.Command, what string) (bench.CalibrateOptions, *progress) {
 	bar := startProgress(cmd, what, -1)
-	return plan.Options{Threads: f.threads, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache), Done: bar.set}, bar
+	return bench.CalibrateOptions{Threads: f.threads, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache), Done: bar.set}, bar
 }
 
-// foretell measures speed; name is what m was found by.
-func (f *planFlags) foretell(cmd *cobra.Command, name string, m *params.Model, p *plan.Plan) error {
+// estimateSpeed measures slices; name is what m was found by.
+func (f *planFlags) estimateSpeed(cmd *cobra.Command, name string, m *size.Layout, p *planned) error {
 	o, bar := f.options(cmd, "measuring slices of the model")
 	defer bar.end()
-	var s *plan.Speed
+	var s *size.Speed
 	var err error
 	if f.measure {
-		s, p.Compared, err = f.compare(cmd, name, m, p, o)
+		s, p.Compared, err = f.compare(cmd, name, m, p.Estimate, o)
 	} else {
-		s, err = plan.Calibrate(cmd.Context(), p.Model(), o)
+		s, err = bench.Calibrate(cmd.Context(), p.Layout(), o)
 	}
 	if err != nil {
 		return err
 	}
-	return p.With(s)
+	return p.AddSpeed(s)
 }
 
-// compare runs the model in turns with its slices.
-func (f *planFlags) compare(cmd *cobra.Command, name string, m *params.Model, p *plan.Plan, o plan.Options) (*plan.Speed, *plan.Comparison, error) {
+// compare runs the model alternately with its slices.
+func (f *planFlags) compare(cmd *cobra.Command, name string, m *size.Layout, p *size.Estimate, o bench.CalibrateOptions) (*size.Speed, *bench.PredictionCheck, error) {
 	src, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
 	if err != nil {
 		return nil, nil, err
 	}
-	level := p.Model().Recipe
-	if p.Model() == m {
-		level = "" // the plan is for the file as it is
+	fileType := p.Layout().FileType
+	if p.Layout() == m {
+		fileType = "" // the estimate is for the file as it is
 	}
-	loaded, err := src.Load(cmd.Context(), level, nil)
+	loaded, err := src.Load(cmd.Context(), fileType, nil)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer loaded.Close()
-	return plan.Compare(cmd.Context(), p.Model(), loaded, o)
+	return bench.CheckPrediction(cmd.Context(), p.Layout(), loaded, o)
 }
 
 // checkChoose refuses what a choice among known models cannot heed.
@@ -234,14 +245,14 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 			return err
 		}
 		if memory = info.MemoryAvailable; memory == 0 {
-			return errors.New("this system does not tell how much memory is available: want --memory")
+			return errors.New("this system does not report how much memory is available: want --memory")
 		}
 	}
-	typ := bench.ShapeLevel
+	typ := bench.DefaultType
 	if len(f.types) > 0 {
 		typ = f.types[0]
 	}
-	m, err := params.Shape(chooseBy)
+	m, err := size.Known(chooseBy)
 	if err == nil {
 		m, err = m.As(typ)
 	}
@@ -250,16 +261,16 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 	}
 	o, bar := f.options(cmd, "measuring")
 	defer bar.end()
-	s, err := plan.Calibrate(cmd.Context(), m, o)
+	s, err := bench.Calibrate(cmd.Context(), m, o)
 	if err != nil {
 		return err
 	}
 	bar.end()
-	load := plan.Load{Context: 4096, Sequences: 1, K: o.K, V: o.V}
+	load := size.Workload{Context: chooseContext, Sequences: 1, K: o.K, V: o.V}
 	if len(f.contexts.values) > 0 {
 		load.Context = f.contexts.values[0]
 	}
-	cs, err := plan.Choose(s, load, memory, f.rate)
+	cs, err := size.Choose(s, load, memory, f.rate)
 	if err != nil {
 		return err
 	}
@@ -282,25 +293,25 @@ func (f *planFlags) choose(cmd *cobra.Command) error {
 	return out.Flush()
 }
 
-func writeChoices(out io.Writer, cs []plan.Choice) {
+func writeChoices(out io.Writer, cs []size.Choice) {
 	if len(cs) == 0 {
-		fmt.Fprintln(out, "None would do: a smaller type, a shorter context or fewer tokens a second are needed.")
+		fmt.Fprintln(out, "None fits: a smaller type, a shorter context or fewer tokens a second are needed.")
 		return
 	}
 	t := table(out)
-	fmt.Fprintln(t, "model\tparameters\tfor a token\tmemory\ttokens/s\t")
+	fmt.Fprintln(t, "model\tparameters\tactive\tmemory\ttokens/s\t")
 	for _, c := range cs {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%6.1f\t%s\n", c.Name, catalog.FormatWeights(c.Total), catalog.FormatWeights(c.Active), goinfer.Bytes(c.Memory), c.Rate, c.About)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%6.1f\t%s\n", c.Name, size.FormatCount(c.Total), size.FormatCount(c.Active), goinfer.Bytes(c.Memory), c.Rate, c.About)
 	}
 	t.Flush()
 }
 
-func writePlanned(out io.Writer, p *plan.Plan) {
+func writePlanned(out io.Writer, p *planned) {
 	active := ""
 	if p.Active != p.Total {
-		active = fmt.Sprintf(", %s of them active", catalog.FormatWeights(p.Active))
+		active = fmt.Sprintf(", %s of them active", size.FormatCount(p.Active))
 	}
-	fmt.Fprintf(out, "%s: %s parameters%s\n", printable(p.Name), catalog.FormatWeights(p.Total), active)
+	fmt.Fprintf(out, "%s: %s parameters%s\n", printable(p.Name), size.FormatCount(p.Total), active)
 	if p.Available > 0 {
 		fmt.Fprintf(out, "Of this machine's memory %s are available (%s).\n", goinfer.Bytes(p.Available), p.Why)
 	}
@@ -315,7 +326,7 @@ func writePlanned(out io.Writer, p *plan.Plan) {
 		fits := "no"
 		switch {
 		case p.Available == 0:
-			fits = "–" // the system does not tell
+			fits = "–" // the system does not report it
 		case r.Fits:
 			fits = "yes"
 		}
@@ -347,7 +358,7 @@ func writePlanned(out io.Writer, p *plan.Plan) {
 	}
 }
 
-func writeSpeed(out io.Writer, r plan.Row, s *plan.Speed) {
+func writeSpeed(out io.Writer, r size.EstimateRow, s *size.Speed) {
 	slice := fmt.Sprintf("a slice of %s, %s", plural(s.SliceLayers, "layer"), goinfer.Bytes(s.SliceBytes))
 	switch {
 	case s.Whole:
@@ -360,10 +371,10 @@ func writeSpeed(out io.Writer, r plan.Row, s *plan.Speed) {
 	fmt.Fprintf(out, "Tokens/s are of all sequences together; most is what the bandwidth allows.\n")
 }
 
-func writeCompared(out io.Writer, c *plan.Comparison) {
+func writeCompared(out io.Writer, c *bench.PredictionCheck) {
 	fmt.Fprintln(out)
 	t := table(out)
-	fmt.Fprintln(t, "\tforetold\tmeasured\tratio\t")
+	fmt.Fprintln(t, "\tpredicted\tmeasured\tratio\t")
 	if c.MeasuredMemory > 0 {
 		fmt.Fprintf(t, "memory\t%s\t%s\t%.2f\t\n", goinfer.Bytes(c.Memory), goinfer.Bytes(c.MeasuredMemory), c.MemoryRatio)
 	}

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/goinfer/goinfer/study/plan"
 )
 
 func TestPlan(t *testing.T) {
@@ -22,7 +20,7 @@ func TestPlanSpeed(t *testing.T) {
 	if testing.Short() || os.Getenv("GOINFER_LONG") == "" {
 		t.Skip("runs slices of models of hundreds of megabytes: GOINFER_LONG=1")
 	}
-	var p plan.Plan
+	var p planned
 	require.NoError(t, json.Unmarshal([]byte(ok(t, command(t, "", "plan", "tiny-dense", "--json", "--ctx", "128,512", "--measure", "-t", "1"))), &p))
 	require.Equal(t, "Q8_0", p.Rows[0].Type)
 	require.Positive(t, p.Rows[1].Last.Rate)

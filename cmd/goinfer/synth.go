@@ -10,15 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // synthFlags are the flags of synth.
 type synthFlags struct {
 	out        string
 	list       bool
-	random     catalog.Random
+	random     size.RandomOptions
 	threadsArg int
 	layers     int
 	experts    int
@@ -32,7 +32,7 @@ func newSynth() *cobra.Command {
 		Long: `Writes a GGUF file with the shape of a known model, random weights and an invented vocabulary, to
 measure speed and memory without a download. It says nothing that makes sense.
 
-T is a recipe of llama-quantize, which mixes types by tensor, so that the file is as large as a
+T is a file type of llama-quantize, which mixes formats by tensor, so that the file is as large as a
 quantised one: f32, f16, bf16, q8_0, q4_0, q4_k_m, q2_k, iq4_xs, tq2_0, and so on; or a format, which
 then all matrices are in: mxfp4, nvfp4. The same shape, T and seed make the same file. It appears
 when it is complete. --list shows the shapes.`,
@@ -42,7 +42,7 @@ when it is complete. --list shows the shapes.`,
   goinfer synth llama-2-7b --type mxfp4 -o llama-2-7b-mxfp4.gguf`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 			var names []string
-			for _, n := range catalog.Names() {
+			for _, n := range size.ShapeNames() {
 				if len(args) == 0 && strings.HasPrefix(n, prefix) {
 					names = append(names, n)
 				}
@@ -52,10 +52,10 @@ when it is complete. --list shows the shapes.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.random.Type, "type", "q4_k_m", "`T`, a recipe or a format")
+	fs.StringVar(&f.random.Type, "type", "q4_k_m", "`T`, a file type or a format")
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
 	fs.Uint64VarP(&f.random.Seed, "seed", "s", 0, "seed of the weights")
-	fs.BoolVar(&f.random.Pure, "pure", false, "take T for a format even if there is a recipe of that name")
+	fs.BoolVar(&f.random.Pure, "pure", false, "take T for a format even if there is a file type of that name")
 	fs.IntVar(&f.layers, "layers", 0, "so many layers, `N` (default the shape's)")
 	fs.IntVar(&f.experts, "experts", 0, "so many experts in a layer, `N`, as many at work as before (default the shape's)")
 	fs.IntVarP(&f.threadsArg, "threads", "t", 0, "threads (default one for every core that may be used)")
@@ -79,7 +79,7 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 	case f.out == "":
 		return usagef("want -o FILE")
 	}
-	shape, err := catalog.Find(args[0])
+	shape, err := size.FindShape(args[0])
 	if err != nil {
 		return &usageError{err}
 	}
@@ -106,7 +106,7 @@ func (f *synthFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // changed is the shape with other numbers of layers and experts.
-func (f *synthFlags) changed(s catalog.Shape) (catalog.Shape, error) {
+func (f *synthFlags) changed(s size.Shape) (size.Shape, error) {
 	for _, n := range []struct {
 		flag, key string
 		n, least  int
@@ -143,17 +143,16 @@ func (f *synthFlags) writeList(out io.Writer) error {
 	b := bufio.NewWriter(out)
 	t := table(b)
 	fmt.Fprintf(t, "shape\tweights\tper token\tas %s\t\n", strings.ToUpper(f.random.Type))
-	for _, name := range catalog.Names() {
-		s, err := catalog.Find(name)
+	for _, name := range size.ShapeNames() {
+		s, err := size.FindShape(name)
 		if err != nil {
 			return err
 		}
-		ts, _, err := s.Types(f.random.Type, f.random.Pure)
+		n, err := s.Counts(f.random.Type, f.random.Pure)
 		if err != nil {
 			return err
 		}
-		n := catalog.Count(ts)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, catalog.FormatWeights(n.Weights), catalog.FormatWeights(n.ActiveWeights), goinfer.Bytes(n.Bytes), s.About)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, size.FormatCount(n.Params), size.FormatCount(n.Read), goinfer.Bytes(n.Bytes), s.About)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // load makes a small model with random weights.
-func load(t *testing.T, shape, level string) *Model {
+func load(t *testing.T, shape, fileType string) *Model {
 	t.Helper()
 	s, err := Shape(shape)
 	require.NoError(t, err)
-	m, err := s.Load(t.Context(), level, nil)
+	m, err := s.Load(t.Context(), fileType, nil)
 	require.NoError(t, err)
 	t.Cleanup(m.Close)
 	return m
@@ -69,40 +69,31 @@ func TestCheck(t *testing.T) {
 
 // What is read and calculated for a token, counted by hand.
 func TestWork(t *testing.T) {
-	// stories260k: 512 tokens, 64 wide, 5 layers, 172 inside, 4 of 8 heads for keys and values, the head tied; everything in Q8_0 but 172 is no whole number of blocks.
+	// stories260k: 512 tokens, 64 wide, 5 layers, 172 inside, 4 of 8 heads for keys and values, the
+	// head tied; everything in Q8_0 but 172 is no whole number of blocks.
 	const layer = 64*64*2 + 64*32*2 + 64*172*2
 	m := load(t, "stories260k", "q8_0")
-	require.EqualValues(t, 5*layer, m.work.int8)
-	require.EqualValues(t, 5*64*172, m.work.fma, "rows of 172 stay in F16")
-	require.EqualValues(t, 64*512, m.work.head)
-	require.True(t, m.work.headIsInt8)
-	require.False(t, m.work.moe)
-	require.EqualValues(t, (5*layer+64*512)/32*34+5*64*172*2+11*64*4, m.work.passBytes)
-	int8, fma := m.work.ops(10, 3)
+	require.EqualValues(t, 5*layer, m.work.Int8)
+	require.EqualValues(t, 5*64*172, m.work.Float, "rows of 172 stay in F16")
+	require.EqualValues(t, 64*512, m.work.Head)
+	require.True(t, m.work.HeadInt8)
+	require.False(t, m.work.Experts)
+	require.EqualValues(t, (5*layer+64*512)/32*34+5*64*172*2+11*64*4, m.work.ReadBytes)
+	int8, fma := m.work.Ops(10, 3)
 	require.Equal(t, 2.0*3*(10*5*layer+64*512), int8)
 	require.Equal(t, 2.0*3*10*5*64*172, fma)
 
 	// tiny-moe: 4096 tokens, 256 wide, 4 layers, 2 of 8 experts of 512.
 	const attn, expert = 256*256*2 + 256*128*2, 3 * 256 * 512
 	m = load(t, "tiny-moe", "f16")
-	require.EqualValues(t, 4*(attn+2*expert+256*8), m.work.fma)
-	require.Zero(t, m.work.int8)
-	require.True(t, m.work.moe)
-	require.EqualValues(t, 256*4096, m.work.head)
-	require.EqualValues(t, 2*(4*(attn+2*expert)+256*4096)+4*(4*256*8+9*256), m.work.passBytes)
+	require.EqualValues(t, 4*(attn+2*expert+256*8), m.work.Float)
+	require.Zero(t, m.work.Int8)
+	require.True(t, m.work.Experts)
+	require.EqualValues(t, 256*4096, m.work.Head)
+	require.EqualValues(t, 2*(4*(attn+2*expert)+256*4096)+4*(4*256*8+9*256), m.work.ReadBytes)
 	res, err := (&Runner{Repetitions: 1}).Run(t.Context(), m, Case{settings(), Test{Gen: 2, Parallel: 2}})
 	require.NoError(t, err)
 	require.Zero(t, res.GBs, "which experts two sequences choose together is not known")
-
-	// An embedding that is no head is looked up, not multiplied.
-	s, err := catalog.Find("tinyllama-1.1b")
-	require.NoError(t, err)
-	ts, _, err := s.Types("q4_0", false)
-	require.NoError(t, err)
-	w := workOf(ts)
-	require.EqualValues(t, 22*(2048*2048*2+2048*256*2+3*2048*5632), w.int8)
-	require.EqualValues(t, 2048*32000, w.head)
-	require.EqualValues(t, w.int8/32*18+w.head/256*210+2048/32*18+45*2048*4, w.passBytes)
 }
 
 func TestRun(t *testing.T) {
@@ -141,7 +132,7 @@ func TestRun(t *testing.T) {
 		require.Equal(t, test.Gen > 0, res.GBs > 0)
 		require.Zero(t, res.BandwidthFraction, "nothing was probed")
 		require.Zero(t, res.PeakFraction)
-		require.Nil(t, res.Against)
+		require.Nil(t, res.Baseline)
 		_, err = time.Parse(time.RFC3339, res.TestTime)
 		require.NoError(t, err)
 	}
@@ -157,8 +148,8 @@ func TestProbe(t *testing.T) {
 	res, err := r.Run(t.Context(), m, Case{settings(), Test{Prompt: 30, Gen: 5}})
 	require.NoError(t, err)
 	require.InEpsilon(t, res.GBs/res.BandwidthGBs, res.BandwidthFraction, 1e-9)
-	require.InEpsilon(t, float64(m.work.passBytes)*5/float64(res.Gen.SamplesNs[0]), res.GBs, 1e-6)
-	int8, fma := m.work.ops(30, 1)
+	require.InEpsilon(t, float64(m.work.ReadBytes)*5/float64(res.Gen.SamplesNs[0]), res.GBs, 1e-6)
+	int8, fma := m.work.Ops(30, 1)
 	require.InEpsilon(t, (int8/res.Int8GOps+fma/res.FMAGFlops)/float64(res.Prompt.SamplesNs[0]), res.PeakFraction, 1e-6)
 }
 
@@ -188,12 +179,12 @@ func TestSources(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Bytes("rubbish", []byte("GGUF"))
 	require.ErrorIs(t, err, goinfer.ErrFormat)
-	require.ErrorContains(t, CheckLevel("q9"), `"q9"`)
-	require.NoError(t, CheckLevel("nvfp4"))
+	require.ErrorContains(t, CheckType("q9"), `"q9"`)
+	require.NoError(t, CheckType("nvfp4"))
 
-	shape, err := catalog.Find("stories260k")
+	shape, err := size.FindShape("stories260k")
 	require.NoError(t, err)
-	w, err := shape.Random(t.Context(), catalog.Random{Type: "f16"})
+	w, err := shape.Random(t.Context(), size.RandomOptions{Type: "f16"})
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, w.WriteFile(path))
@@ -230,8 +221,8 @@ func TestSources(t *testing.T) {
 	require.Equal(t, "stories260k:q4_k_m", m.Name)
 }
 
-// fakePeer writes a script that appends its arguments to a file and prints what it is told.
-func fakePeer(t *testing.T, dir, name, script string) string {
+// fakeBaseline writes a script that appends its arguments to a file and prints its output.
+func fakeBaseline(t *testing.T, dir, name, script string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" || testing.Short() {
 		t.Skip("runs a shell script")
@@ -243,14 +234,14 @@ func fakePeer(t *testing.T, dir, name, script string) string {
 
 func TestPeer(t *testing.T) {
 	dir := t.TempDir()
-	path := fakePeer(t, dir, benchName, `echo "$@" >>"`+dir+`/args"; touch left-behind
+	path := fakeBaseline(t, dir, benchName, `echo "$@" >>"`+dir+`/args"; touch left-behind
 echo noise >&2
 cat <<END
 [ { "build_commit": "abc", "n_prompt": 6, "n_gen": 0, "n_depth": 0, "avg_ns": 2, "samples_ns": [ 2000000000 ] },
   { "build_commit": "abc", "n_prompt": 6, "n_gen": 2, "samples_ns": [ 4000000000 ] } ]
 END
 `)
-	fakePeer(t, dir, batchedName, `echo "$@" >>"`+dir+`/args"
+	fakeBaseline(t, dir, batchedName, `echo "$@" >>"`+dir+`/args"
 echo "|    PP |     TG |    B |   N_KV |   T_PP s | S_PP t/s |   T_TG s | S_TG t/s |      T s |    S t/s |" >&2
 echo "|-------|--------|------|--------|----------|----------|----------|----------|----------|----------|" >&2
 echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.50 |   21.000 |     1.14 |" >&2
@@ -261,13 +252,13 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 	m, err := s.Load(t.Context(), "", nil)
 	require.NoError(t, err)
 	for _, program := range []string{path, filepath.Join(dir, batchedName)} {
-		peer, err := NewPeer(program)
+		baseline, err := NewBaseline(program)
 		require.NoError(t, err)
-		r := Runner{Repetitions: 2, Peer: peer}
+		r := Runner{Repetitions: 2, Baseline: baseline}
 		res, err := r.Run(t.Context(), m, Case{settings(), Test{Prompt: 6}})
 		require.NoError(t, err)
-		a := res.Against
-		require.Equal(t, path, a.Peer)
+		a := res.Baseline
+		require.Equal(t, path, a.Program)
 		require.Equal(t, "abc", a.BuildCommit)
 		require.Equal(t, []int64{2e9, 2e9}, a.SamplesNs)
 		require.Equal(t, []float64{3, 3}, a.SamplesTs)
@@ -277,12 +268,12 @@ echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.
 
 		res, err = r.Run(t.Context(), m, Case{settings(), Test{Prompt: 6, Gen: 2}})
 		require.NoError(t, err)
-		require.Equal(t, []float64{2, 2}, res.Against.SamplesTs)
+		require.Equal(t, []float64{2, 2}, res.Baseline.SamplesTs)
 
 		res, err = r.Run(t.Context(), m, Case{settings(), Test{Prompt: 6, Gen: 2, Parallel: 3}})
 		require.NoError(t, err)
-		a = res.Against
-		require.Equal(t, filepath.Join(dir, batchedName), a.Peer)
+		a = res.Baseline
+		require.Equal(t, filepath.Join(dir, batchedName), a.Program)
 		require.Equal(t, []int64{9e9, 9e9}, a.Prompt.SamplesNs)
 		require.Equal(t, []int64{12e9, 12e9}, a.Gen.SamplesNs)
 		require.Equal(t, []int64{21e9, 21e9}, a.SamplesNs)
@@ -307,9 +298,9 @@ func TestArguments(t *testing.T) {
 
 func TestPeerFaults(t *testing.T) {
 	dir := t.TempDir()
-	_, err := NewPeer(filepath.Join(dir, "no"))
+	_, err := NewBaseline(filepath.Join(dir, "no"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = NewPeer(dir)
+	_, err = NewBaseline(dir)
 	require.ErrorContains(t, err, "want the program llama-bench, found a directory")
 
 	file := modelFile(t)
@@ -327,22 +318,22 @@ func TestPeerFaults(t *testing.T) {
 		`echo '[{"n_prompt":0,"n_gen":1,"samples_ns":[-7]}]'`:                     "want one sample of tg1",
 		`echo '[{"n_prompt":0,"n_gen":1,"n_depth":4,"samples_ns":[1000000000]}]'`: "want one sample of tg1",
 	} {
-		peer, err := NewPeer(fakePeer(t, dir, benchName, script))
+		baseline, err := NewBaseline(fakeBaseline(t, dir, benchName, script))
 		require.NoError(t, err)
-		_, err = (&Runner{Repetitions: 1, Peer: peer}).Run(t.Context(), m, c)
+		_, err = (&Runner{Repetitions: 1, Baseline: baseline}).Run(t.Context(), m, c)
 		require.ErrorContains(t, err, want)
-		_, err = (&Runner{Repetitions: 1, Peer: peer}).Run(t.Context(), m, Case{settings(), Test{Gen: 1, Parallel: 2}})
+		_, err = (&Runner{Repetitions: 1, Baseline: baseline}).Run(t.Context(), m, Case{settings(), Test{Gen: 1, Parallel: 2}})
 		require.ErrorIs(t, err, os.ErrNotExist)
 		require.ErrorContains(t, err, batchedName)
 	}
-	peer, err := NewPeer(fakePeer(t, dir, benchName, "exec sleep 60"))
+	baseline, err := NewBaseline(fakeBaseline(t, dir, benchName, "exec sleep 60"))
 	require.NoError(t, err)
-	_, err = (&Runner{Repetitions: 1, Peer: peer}).Run(t.Context(), load(t, "stories260k", "f16"), c)
-	require.EqualError(t, err, "stories260k:f16 is in memory: a peer is compared on files")
+	_, err = (&Runner{Repetitions: 1, Baseline: baseline}).Run(t.Context(), load(t, "stories260k", "f16"), c)
+	require.EqualError(t, err, "stories260k:f16 is in memory: a baseline is compared on files")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = (&Runner{Repetitions: 1, Peer: peer}).Run(ctx, m, c)
+	_, err = (&Runner{Repetitions: 1, Baseline: baseline}).Run(ctx, m, c)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(began), 30*time.Second)
 }
@@ -354,15 +345,15 @@ func TestParseBatched(t *testing.T) {
 	}
 	s, err := parseBatched([]byte("| 0 | 2 | 3 | 6 | 0 | 0 | 12 | 0.5 | 21 | 1 |\n"), Test{Gen: 2, Parallel: 3})
 	require.NoError(t, err)
-	require.Equal(t, peerSample{total: 12 * time.Second, gen: 12 * time.Second}, s)
+	require.Equal(t, baselineSample{total: 12 * time.Second, gen: 12 * time.Second}, s)
 }
 
 // modelFile writes a small model.
 func modelFile(t *testing.T) string {
 	t.Helper()
-	shape, err := catalog.Find("stories260k")
+	shape, err := size.FindShape("stories260k")
 	require.NoError(t, err)
-	w, err := shape.Random(t.Context(), catalog.Random{Type: "q8_0"})
+	w, err := shape.Random(t.Context(), size.RandomOptions{Type: "q8_0"})
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, w.WriteFile(path))
@@ -372,7 +363,7 @@ func modelFile(t *testing.T) string {
 // The keys are those of llama-bench, and some more: whoever reads them relies on it.
 func TestKeys(t *testing.T) {
 	r := Result{Prompt: &Phase{}, Gen: &Phase{}, GBs: 1, BandwidthGBs: 1, BandwidthFraction: 1, Int8GOps: 1, FMAGFlops: 1, PeakFraction: 1,
-		Against: &Comparison{BuildCommit: "x", Ratio: Ratio{1, 1, 1}, Prompt: &PhaseComparison{}, Gen: &PhaseComparison{}}}
+		Baseline: &BaselineResult{BuildCommit: "x", Ratio: Ratio{1, 1, 1}, Prompt: &BaselinePhase{}, Gen: &BaselinePhase{}}}
 	data, err := json.Marshal(r)
 	require.NoError(t, err)
 	const phase = `{"avg_ts":0,"stddev_ts":0,"samples_ns":null,"samples_ts":null`

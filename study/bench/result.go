@@ -5,14 +5,16 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
-// Result is what a case came to. Keys that llama-bench has mean what they mean there. Figures that are not known are 0 and left out.
+// Result is what was measured of a case. Keys that llama-bench has mean what they mean there.
+// Figures that are not known are 0 and left out.
 type Result struct {
 	BuildCommit   string    `json:"build_commit"` // for the caller to set
 	CPUInfo       string    `json:"cpu_info"`
 	Backends      string    `json:"backends"`
-	Kernels       string    `json:"kernels"` // the level of kernels in use
+	Kernels       string    `json:"kernels"` // instruction set of the kernels
 	ModelFilename string    `json:"model_filename"`
 	ModelType     string    `json:"model_type"`
 	ModelSize     int64     `json:"model_size"` // bytes of the weights
@@ -34,25 +36,33 @@ type Result struct {
 	SamplesNs     []int64   `json:"samples_ns"`
 	SamplesTs     []float64 `json:"samples_ts"`
 
-	LoadNs  int64 `json:"load_ns"`  // until the model was open
-	FirstNs int64 `json:"ttft_ns"`  // from a request to its first token, on average
-	PeakRSS int64 `json:"peak_rss"` // most bytes of memory held while it ran (since the process began, where the system cannot tell), the mapped file included
+	LoadNs  int64 `json:"load_ns"` // time of opening the model
+	FirstNs int64 `json:"ttft_ns"` // from a request to its first token, on average
+	// PeakRSS is the most bytes of memory held while it ran, the mapped file included; since the
+	// process began, where the system reports nothing else.
+	PeakRSS int64 `json:"peak_rss"`
 
 	// The phases of a test that has both.
 	Prompt *Phase `json:"prompt,omitempty"`
 	Gen    *Phase `json:"gen,omitempty"`
 
-	GBs               float64 `json:"read_gb_s,omitempty"`          // bytes of weights read by generation, in 10⁹ a second
-	BandwidthGBs      float64 `json:"bandwidth_gb_s,omitempty"`     // of the memory, with as many threads, on average right before and after
-	BandwidthFraction float64 `json:"bandwidth_fraction,omitempty"` // how much of it that is
-	Int8GOps          float64 `json:"int8_gops,omitempty"`          // of the machine with as many threads, likewise, in 10⁹ operations a second
-	FMAGFlops         float64 `json:"fma_gflops,omitempty"`         // likewise
-	PeakFraction      float64 `json:"peak_fraction,omitempty"`      // how much of the peaks evaluating the prompt reached
+	// GBs are the bytes of weights that generation read, in 10⁹ a second, and BandwidthFraction
+	// what fraction that is of BandwidthGBs, the memory's bandwidth with as many threads, on
+	// average right before and after.
+	GBs               float64 `json:"read_gb_s,omitempty"`
+	BandwidthGBs      float64 `json:"bandwidth_gb_s,omitempty"`
+	BandwidthFraction float64 `json:"bandwidth_fraction,omitempty"`
+	// Int8GOps and FMAGFlops are what the machine can calculate, likewise, in 10⁹ operations a
+	// second, and PeakFraction what fraction of it evaluating the prompt reached.
+	Int8GOps     float64 `json:"int8_gops,omitempty"`
+	FMAGFlops    float64 `json:"fma_gflops,omitempty"`
+	PeakFraction float64 `json:"peak_fraction,omitempty"`
 
-	// Load is what other programs took while it ran; where it is busy, speeds say little of the machine, and only ratios to a peer measured in turns say something.
+	// Load is what other programs took while it ran; where it is busy, speeds say little of the
+	// machine, and only ratios to a baseline mean something.
 	Load probe.Load `json:"load"`
 
-	Against *Comparison `json:"against,omitempty"`
+	Baseline *BaselineResult `json:"against,omitempty"`
 
 	test    Test
 	samples []sample
@@ -66,22 +76,22 @@ type Phase struct {
 	SamplesTs []float64 `json:"samples_ts"`
 }
 
-// Comparison is what a peer came to, in pairs of repetitions.
-type Comparison struct {
-	Peer        string    `json:"peer"` // path of the program
+// BaselineResult is what a baseline measured, in pairs of repetitions.
+type BaselineResult struct {
+	Program     string    `json:"peer"` // path of the program
 	BuildCommit string    `json:"build_commit,omitempty"`
 	AvgTs       float64   `json:"avg_ts"`
 	StddevTs    float64   `json:"stddev_ts"`
 	SamplesNs   []int64   `json:"samples_ns"`
 	SamplesTs   []float64 `json:"samples_ts"`
 	Ratio                 // how many times faster than it goinfer is
-	// The phases apart, where the peer tells.
-	Prompt *PhaseComparison `json:"prompt,omitempty"`
-	Gen    *PhaseComparison `json:"gen,omitempty"`
+	// The phases apart, where the baseline reports them.
+	Prompt *BaselinePhase `json:"prompt,omitempty"`
+	Gen    *BaselinePhase `json:"gen,omitempty"`
 }
 
-// PhaseComparison is one phase of a Comparison.
-type PhaseComparison struct {
+// BaselinePhase is one phase of a BaselineResult.
+type BaselinePhase struct {
 	Phase
 	Ratio
 }
@@ -90,7 +100,7 @@ type PhaseComparison struct {
 func (r *Result) Test() Test { return r.test }
 
 func newResult(m *Model, c Case, load time.Duration) *Result {
-	machine, _ := probe.Machine() // a fault of the level has kept the model from being opened
+	machine, _ := probe.Machine() // an error would have kept the model from being opened
 	return &Result{
 		CPUInfo: machine.CPU, Backends: "CPU", Kernels: machine.ISA,
 		ModelFilename: m.Name, ModelType: m.Type, ModelSize: m.Size, ModelNParams: m.Params,
@@ -101,7 +111,7 @@ func newResult(m *Model, c Case, load time.Duration) *Result {
 }
 
 // finish works out what follows from the samples.
-func (r *Result) finish(w work, peer *Peer) {
+func (r *Result) finish(w size.Work, baseline *Baseline) {
 	t := r.test
 	total := phaseOf(t.tokens(), r.samples, sample.total)
 	r.SamplesNs, r.SamplesTs, r.AvgTs, r.StddevTs = total.SamplesNs, total.SamplesTs, total.AvgTs, total.StddevTs
@@ -113,8 +123,8 @@ func (r *Result) finish(w work, peer *Peer) {
 	}
 	r.AvgNs, r.StddevNs = int64(mean(ns)), int64(deviation(ns))
 	if t.Prompt > 0 && t.Gen > 0 || t.Parallel > 0 {
-		r.Prompt = partOf(t.sequences()*t.Prompt, r.samples, func(s sample) time.Duration { return s.prompt })
-		r.Gen = partOf(t.sequences()*t.Gen, r.samples, func(s sample) time.Duration { return s.gen })
+		r.Prompt = phaseIfAny(t.sequences()*t.Prompt, r.samples, func(s sample) time.Duration { return s.prompt })
+		r.Gen = phaseIfAny(t.sequences()*t.Gen, r.samples, func(s sample) time.Duration { return s.gen })
 	}
 	if t.Prompt > 0 {
 		r.finishPrompt(w)
@@ -122,8 +132,8 @@ func (r *Result) finish(w work, peer *Peer) {
 	if t.Gen > 0 {
 		r.finishGen(w)
 	}
-	if peer != nil {
-		r.compare(peer)
+	if baseline != nil {
+		r.compare(baseline)
 	}
 }
 
@@ -138,8 +148,8 @@ func phaseOf(tokens int, samples []sample, took func(sample) time.Duration) Phas
 	return p
 }
 
-// partOf is phaseOf for a phase that may not be there, or not be known.
-func partOf(tokens int, samples []sample, took func(sample) time.Duration) *Phase {
+// phaseIfAny is phaseOf for a phase that may not be there, or not be known.
+func phaseIfAny(tokens int, samples []sample, took func(sample) time.Duration) *Phase {
 	if tokens == 0 || took(samples[0]) == 0 {
 		return nil
 	}
@@ -148,8 +158,8 @@ func partOf(tokens int, samples []sample, took func(sample) time.Duration) *Phas
 }
 
 // finishPrompt works out the fraction of the peaks.
-func (r *Result) finishPrompt(w work) {
-	int8, fma := w.ops(r.test.Prompt, r.test.sequences())
+func (r *Result) finishPrompt(w size.Work) {
+	int8, fma := w.Ops(r.test.Prompt, r.test.sequences())
 	var dots, adds, fractions []float64
 	for _, s := range r.samples {
 		m := s.machine
@@ -162,14 +172,15 @@ func (r *Result) finishPrompt(w work) {
 	r.Int8GOps, r.FMAGFlops, r.PeakFraction = mean(dots), mean(adds), mean(fractions)
 }
 
-// finishGen works out the fraction of the bandwidth. Experts that several sequences choose together are not known.
-func (r *Result) finishGen(w work) {
-	if w.moe && r.test.sequences() > 1 {
+// finishGen works out the fraction of the bandwidth. Experts that several sequences choose together
+// are not known.
+func (r *Result) finishGen(w size.Work) {
+	if w.Experts && r.test.sequences() > 1 {
 		return
 	}
 	rates, fractions, bandwidths := make([]float64, len(r.samples)), make([]float64, len(r.samples)), make([]float64, len(r.samples))
 	for i, s := range r.samples {
-		rates[i] = float64(w.passBytes) * float64(r.test.Gen) / s.gen.Seconds() / 1e9
+		rates[i] = float64(w.ReadBytes) * float64(r.test.Gen) / s.gen.Seconds() / 1e9
 		if bandwidths[i] = s.machine.ReadGBs; bandwidths[i] > 0 {
 			fractions[i] = rates[i] / bandwidths[i]
 		}
@@ -177,21 +188,21 @@ func (r *Result) finishGen(w work) {
 	r.GBs, r.BandwidthGBs, r.BandwidthFraction = mean(rates), mean(bandwidths), mean(fractions)
 }
 
-// compare puts the peer's samples beside ours.
-func (r *Result) compare(peer *Peer) {
+// compare puts the baseline's samples beside ours.
+func (r *Result) compare(baseline *Baseline) {
 	t := r.test
-	theirs := phaseOf(t.tokens(), r.samples, func(s sample) time.Duration { return s.peer.total })
-	r.Against = &Comparison{
-		Peer: peer.program(t), BuildCommit: r.samples[0].peer.commit,
+	theirs := phaseOf(t.tokens(), r.samples, func(s sample) time.Duration { return s.baseline.total })
+	r.Baseline = &BaselineResult{
+		Program: baseline.program(t), BuildCommit: r.samples[0].baseline.commit,
 		AvgTs: theirs.AvgTs, StddevTs: theirs.StddevTs, SamplesNs: theirs.SamplesNs, SamplesTs: theirs.SamplesTs, Ratio: RatioOf(r.SamplesTs, theirs.SamplesTs),
 	}
-	phase := func(ours *Phase, tokens int, took func(sample) time.Duration) *PhaseComparison {
-		p := partOf(t.sequences()*tokens, r.samples, took)
+	phase := func(ours *Phase, tokens int, took func(sample) time.Duration) *BaselinePhase {
+		p := phaseIfAny(t.sequences()*tokens, r.samples, took)
 		if ours == nil || p == nil {
 			return nil
 		}
-		return &PhaseComparison{*p, RatioOf(ours.SamplesTs, p.SamplesTs)}
+		return &BaselinePhase{*p, RatioOf(ours.SamplesTs, p.SamplesTs)}
 	}
-	r.Against.Prompt = phase(r.Prompt, t.Prompt, func(s sample) time.Duration { return s.peer.prompt })
-	r.Against.Gen = phase(r.Gen, t.Gen, func(s sample) time.Duration { return s.peer.gen })
+	r.Baseline.Prompt = phase(r.Prompt, t.Prompt, func(s sample) time.Duration { return s.baseline.prompt })
+	r.Baseline.Gen = phase(r.Gen, t.Gen, func(s sample) time.Duration { return s.baseline.gen })
 }

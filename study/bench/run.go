@@ -21,10 +21,11 @@ type Runner struct {
 	Repetitions int // at least 1
 	// Warmup has every case begin with a prompt and a token that do not count.
 	Warmup bool
-	// Probe measures the machine too, right before and after every repetition: its bandwidth for those that generate, its arithmetic for those with a prompt.
+	// Probe measures the machine too, right before and after every repetition: its bandwidth for
+	// those that generate, its arithmetic for those with a prompt.
 	Probe bool
-	// Peer, if not nil, measures the same after each repetition.
-	Peer *Peer
+	// Baseline, if not nil, measures the same after each repetition.
+	Baseline *Baseline
 	// Delay is how long to wait before each case, as llama-bench does for machines that grow hot.
 	Delay time.Duration
 	// Step, if not nil, is called after each repetition.
@@ -33,11 +34,11 @@ type Runner struct {
 
 // sample is one repetition.
 type sample struct {
-	prompt, gen time.Duration // of the two phases
+	prompt, gen time.Duration // times of the two phases
 	first       time.Duration // from a request to its first token
 	machine     probe.Peak    // what the machine reached around it; what was not measured is 0
 	rss         int64         // most memory held
-	peer        peerSample
+	baseline    baselineSample
 }
 
 func (s sample) total() time.Duration { return s.prompt + s.gen }
@@ -50,8 +51,8 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 	if r.Repetitions < 1 {
 		return nil, fault.Argument("Repetitions", "at least 1", r.Repetitions)
 	}
-	if r.Peer != nil {
-		if err := r.Peer.check(m, c); err != nil {
+	if r.Baseline != nil {
+		if err := r.Baseline.check(m, c); err != nil {
 			return nil, err
 		}
 	}
@@ -76,7 +77,7 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Peer == nil {
+		if r.Baseline == nil {
 			before = &after // nothing ran since
 		}
 		res.samples = append(res.samples, one)
@@ -84,18 +85,19 @@ func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
 			r.Step()
 		}
 	}
-	if watch != nil && r.Peer == nil { // a peer takes the processor time that it is given
+	if watch != nil && r.Baseline == nil { // a baseline takes the processor time that it is given
 		if res.Load, err = watch.End(ctx); err != nil {
 			return nil, err
 		}
 	}
-	res.Load.Memory = max(res.Load.Memory, unrest(res.samples))
-	res.finish(m.work, r.Peer)
+	res.Load.Memory = max(res.Load.Memory, bandwidthSpread(res.samples))
+	res.finish(m.work, r.Baseline)
 	return res, nil
 }
 
-// unrest is by which share the looks at the memory's bandwidth around repetitions differ: beyond what one look differs from the next, another program reads memory.
-func unrest(samples []sample) float64 {
+// bandwidthSpread is the fraction by which the probes of the memory's bandwidth around repetitions
+// differ: beyond what one probe differs from the next, another program reads memory.
+func bandwidthSpread(samples []sample) float64 {
 	least, most := math.Inf(1), 0.0
 	for _, s := range samples {
 		if gbs := s.machine.ReadGBs; gbs > 0 {
@@ -108,11 +110,11 @@ func unrest(samples []sample) float64 {
 	return 1 - least/most
 }
 
-// repeat measures once, and has the peer measure once. before is what a look at the machine has just found, nil if there was none; after is what one found behind
-// our own measurement.
+// repeat measures once, and has the baseline measure once. before is what the last probe of the
+// machine found, nil if there was none; after is what one found right after our own measurement.
 func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case, before *probe.Peak) (one sample, after probe.Peak, err error) {
 	if before == nil {
-		found, err := r.look(ctx, c)
+		found, err := r.probe(ctx, c)
 		if err != nil {
 			return one, after, err
 		}
@@ -123,21 +125,21 @@ func (r *Runner) repeat(ctx context.Context, s *Session, m *Model, c Case, befor
 		return one, after, err
 	}
 	one.rss = mem.PeakRSS()
-	if after, err = r.look(ctx, c); err != nil {
+	if after, err = r.probe(ctx, c); err != nil {
 		return one, after, err
 	}
 	one.machine = probe.Peak{
 		Threads: c.Threads, ReadGBs: (before.ReadGBs + after.ReadGBs) / 2,
 		FMAGFlops: (before.FMAGFlops + after.FMAGFlops) / 2, Int8GOps: (before.Int8GOps + after.Int8GOps) / 2,
 	}
-	if r.Peer != nil {
-		one.peer, err = r.Peer.once(ctx, m, c)
+	if r.Baseline != nil {
+		one.baseline, err = r.Baseline.once(ctx, m, c)
 	}
 	return one, after, err
 }
 
-// look measures what the machine reaches at this moment of what bounds the case.
-func (r *Runner) look(ctx context.Context, c Case) (p probe.Peak, err error) {
+// probe measures what the machine reaches at this moment of what bounds the case.
+func (r *Runner) probe(ctx context.Context, c Case) (p probe.Peak, err error) {
 	if r.Probe && c.Gen > 0 {
 		if p.ReadGBs, err = probe.Bandwidth(ctx, c.Threads); err != nil {
 			return p, err
@@ -163,17 +165,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Session is a case of an open model, to be measured again and again, and in turns with others.
+// Session is a case of an open model, to be measured again and again, alternately with others.
 type Session struct {
 	model *goinfer.Model
 	test  Test
 	vocab int
 	depth []int32
-	turn  int // how often once was called
+	round int // how often once was called
 	load  time.Duration
 }
 
-// Session opens the model for a case and evaluates what the case begins behind. warm has it begin with a prompt and a token that do not count.
+// Session opens the model for a case and evaluates the tokens of its depth. warm has it begin with
+// a prompt and a token that do not count.
 func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error) {
 	if err := c.Check(&m.source); err != nil {
 		return nil, err
@@ -181,7 +184,8 @@ func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error
 	debug.FreeOSMemory() // what came before is none of this case's memory
 	mem.ResetPeak()
 	began := time.Now()
-	// While some sequences go on, others may have ended and take a place each: no prompt must be forgotten before it is continued.
+	// While some sequences go on, others may have ended and take a place each: no prompt must be
+	// evicted before it is continued.
 	retain := 2*c.sequences() - 1
 	open, err := m.source.open(goinfer.Options{
 		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
@@ -202,14 +206,16 @@ func (s *Session) Close() error { return s.model.Close() }
 // Memory is what the open model was expected to need.
 func (s *Session) Memory() goinfer.Memory { return s.model.Info().Memory }
 
-// Measure has new prompts evaluated and then continued, and returns how long each took. rss is the most bytes of memory held meanwhile, see mem.PeakRSS.
+// Measure has new prompts evaluated and then continued, and returns how long each took. rss is the
+// most bytes of memory held meanwhile, see mem.PeakRSS.
 func (s *Session) Measure(ctx context.Context) (prompt, gen time.Duration, rss int64, err error) {
 	mem.ResetPeak()
 	one, err := s.once(ctx)
 	return one.prompt, one.gen, mem.PeakRSS(), err
 }
 
-// prepare evaluates the tokens that the test begins behind, whose cache stays, and warms up as llama-bench does: a whole prompt, and one token.
+// prepare evaluates the tokens of the depth, whose cache stays, and warms up as llama-bench does: a
+// whole prompt, and one token.
 func (s *Session) prepare(ctx context.Context, warm bool) error {
 	if len(s.depth) > 0 {
 		if _, err := s.phase(ctx, [][]int32{s.depth}, 1, 0); err != nil {
@@ -222,7 +228,7 @@ func (s *Session) prepare(ctx context.Context, warm bool) error {
 	t := *s
 	t.test.Gen = min(1, s.test.Gen)
 	_, err := t.once(ctx)
-	s.turn = t.turn
+	s.round = t.round
 	return err
 }
 
@@ -231,13 +237,13 @@ func (s *Session) once(ctx context.Context) (one sample, err error) {
 	t := s.test
 	prompts := make([][]int32, t.sequences())
 	for i := range prompts {
-		// No prompt begins like another behind the depth, so that none is found in the cache.
-		n := s.turn*len(prompts) + i
+		// After the depth no prompt begins like another, so that none is found in the cache.
+		n := s.round*len(prompts) + i
 		rng := rand.New(rand.NewPCG(uint64(n), 2))
 		prompts[i] = append(append([]int32(nil), s.depth...), randomTokens(rng, max(1, t.Prompt), s.vocab)...)
 		prompts[i][len(s.depth)] = int32(n % s.vocab)
 	}
-	s.turn++
+	s.round++
 	if t.Prompt > 0 {
 		p, err := s.phase(ctx, prompts, 1, t.Depth)
 		if err != nil {
@@ -261,14 +267,15 @@ func (s *Session) once(ctx context.Context) (one sample, err error) {
 	return one, nil
 }
 
-// phase is what a round of requests came to.
+// phase is what a round of requests took.
 type phase struct {
-	took  time.Duration // until all had ended
-	first time.Duration // from a request to its first token, on average
+	took  time.Duration // time until all had ended
+	first time.Duration // time from a request to its first token, on average
 	last  []int32       // the last token of each
 }
 
-// phase has all prompts continued by n tokens at once, of which the first cached tokens must be in the cache.
+// phase has all prompts continued by n tokens at once, of which the first cached tokens must be in
+// the cache.
 func (s *Session) phase(ctx context.Context, prompts [][]int32, n, cached int) (phase, error) {
 	p := phase{last: make([]int32, len(prompts))}
 	firsts, errs := make([]time.Duration, len(prompts)), make([]error, len(prompts))

@@ -10,33 +10,34 @@ import (
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/quant"
-	"github.com/goinfer/goinfer/study/catalog"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // Source is what models are made of: a file or a folder, a model in memory, or a shape.
 type Source struct {
 	Name     string
-	Path     string // of the file; empty if there is none
+	Path     string // path of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
-	Experts  int    // of a layer, 0 for a dense model
+	Experts  int    // experts of a layer, 0 for a dense model
 	Warnings []string
 
-	data  []byte         // of a model in memory
-	shape *catalog.Shape // of one without weights
+	data  []byte      // a GGUF file in memory
+	shape *size.Shape // a shape, without weights
 }
 
-// ShapeLevel is the recipe that a shape is made in where none is named.
-const ShapeLevel = "Q4_K_M"
+// DefaultType is the type that a shape is made in where none is named.
+const DefaultType = "Q4_K_M"
 
-// File is the source of a GGUF file, or of the folder of a checkpoint. It is opened to see whether it can be.
+// File is the source of a GGUF file, or of the folder of a checkpoint. It is opened to see whether
+// it can be.
 func File(path string) (*Source, error) { return check(&Source{Name: path, Path: path}) }
 
 // Bytes is the source of a GGUF file in memory, which must not change.
 func Bytes(name string, data []byte) (*Source, error) { return check(&Source{Name: name, data: data}) }
 
-// Shape is the source of models of a known shape (see package catalog) with random weights.
+// Shape is the source of models of a known shape (see package size) with random weights.
 func Shape(name string) (*Source, error) {
-	s, err := catalog.Find(name)
+	s, err := size.FindShape(name)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +45,12 @@ func Shape(name string) (*Source, error) {
 }
 
 // Of is the source of models of a shape.
-func Of(s catalog.Shape) (*Source, error) {
+func Of(s size.Shape) (*Source, error) {
 	c, err := s.Config()
 	return &Source{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
 }
 
-// check fills in what an open model tells.
+// check fills in what an open model reports.
 func check(s *Source) (*Source, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
@@ -67,35 +68,36 @@ func (s *Source) open(o goinfer.Options) (*goinfer.Model, error) {
 	return goinfer.OpenBytes(s.Name, s.data, o)
 }
 
-// Load makes a model: level "" takes the weights as they are, or ShapeLevel of a shape; any other name of a recipe or format has them quantised, in memory. done, if not
-// nil, is called as that goes on.
-func (s *Source) Load(ctx context.Context, level string, done func(done, total int64)) (*Model, error) {
-	if s.shape == nil && level == "" {
+// Load makes a model: fileType "" takes the weights as they are, or DefaultType of a shape; any
+// other name of a file type or format has them quantised, in memory. done, if not nil, is called as
+// that goes on.
+func (s *Source) Load(ctx context.Context, fileType string, done func(done, total int64)) (*Model, error) {
+	if s.shape == nil && fileType == "" {
 		return newModel(*s, s.Name)
 	}
 	var w *gguf.Writer
 	var err error
 	if s.shape != nil {
-		if level == "" {
-			level = ShapeLevel
+		if fileType == "" {
+			fileType = DefaultType
 		}
-		w, err = s.shape.Random(ctx, catalog.Random{Type: level, Done: done})
+		w, err = s.shape.Random(ctx, size.RandomOptions{Type: fileType, Done: done})
 	} else {
 		f, e := convert.Open(cmp.Or(s.Path, s.Name), s.data)
 		if e != nil {
 			return nil, e
 		}
 		defer f.Close()
-		w, err = convert.Quantize(ctx, f, convert.Options{Type: level, Done: done})
+		w, err = convert.Quantize(ctx, f, convert.Options{Type: fileType, Done: done})
 	}
 	if err != nil {
 		return nil, err
 	}
-	data, err := convert.Bytes(s.Name+" as "+strings.ToUpper(level), w)
+	data, err := convert.Bytes(s.Name+" as "+strings.ToUpper(fileType), w)
 	if err != nil {
 		return nil, err
 	}
-	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(level))
+	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(fileType))
 }
 
 // Open opens the GGUF file that the source is, without making a model of it. A shape has none.
@@ -106,32 +108,32 @@ func (s *Source) Open() (*gguf.File, error) {
 	return convert.Open(cmp.Or(s.Path, s.Name), s.data)
 }
 
-// Data is the GGUF file in memory that Load makes for a level.
-func (s *Source) Data(ctx context.Context, level string) ([]byte, error) {
-	m, err := s.Load(ctx, level, nil)
+// Data is the GGUF file in memory that Load makes for a file type.
+func (s *Source) Data(ctx context.Context, fileType string) ([]byte, error) {
+	m, err := s.Load(ctx, fileType, nil)
 	if err != nil {
 		return nil, err
 	}
 	if m.source.data == nil {
-		return nil, fmt.Errorf("%s is a file: want a level to have it in memory", s.Name)
+		return nil, fmt.Errorf("%s is a file: want a type to have it in memory", s.Name)
 	}
 	return m.source.data, nil
 }
 
-// CheckLevel returns an error that lists the recipes if there is none of that name, nor a format.
-func CheckLevel(level string) error { return quant.CheckTypes(level, false) }
+// CheckType returns an error that lists the file types if there is none of that name, nor a format.
+func CheckType(fileType string) error { return convert.CheckType(fileType, false) }
 
 // Model is a model to be measured.
 type Model struct {
-	Name   string // of the file, or of what is in memory
-	Path   string // of the file; empty if there is none
-	Type   string // such as "llama 1.10B Q4_K_M"
+	Name   string // name of the file, or of what is in memory
+	Path   string // path of the file; empty if there is none
+	Type   string // architecture, parameters and file type, such as "llama 1.10B Q4_K_M"
 	Size   int64  // bytes of all weights
 	Params int64  // number of all weights
 	NCtx   int    // positions that the model was made for
 
 	source Source
-	work   work
+	work   size.Work
 	vocab  int
 }
 
@@ -140,14 +142,14 @@ func newModel(s Source, name string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, n := m.Info().Config, catalog.Count(m.Info().Tensors)
+	c, w := m.Info().Config, size.WorkOf(m.Info().Tensors)
 	kind := m.Info().FileType
 	if kind == "" {
 		kind = commonType(m.Info().Tensors)
 	}
 	return &Model{
-		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, catalog.FormatWeights(n.Weights), kind), Size: n.Bytes, Params: n.Weights, NCtx: c.NCtx,
-		source: s, work: workOf(m.Info().Tensors), vocab: c.NVocab,
+		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, size.FormatCount(w.Params), kind), Size: w.Bytes, Params: w.Params, NCtx: c.NCtx,
+		source: s, work: w, vocab: c.NVocab,
 	}, m.Close()
 }
 
@@ -167,46 +169,4 @@ func commonType(ts []goinfer.Tensor) string {
 		}
 	}
 	return most.String()
-}
-
-// work is what the tensors of a model mean to memory and arithmetic.
-type work struct {
-	passBytes  int64 // read by a pass of one token
-	moe        bool  // passBytes holds for one token only: others choose other experts
-	int8, fma  int64 // multiply-adds of a prompt token, with quantised matrices and with others
-	head       int64 // multiply-adds of one row of logits
-	headIsInt8 bool
-}
-
-func workOf(ts []goinfer.Tensor) work {
-	w := work{passBytes: catalog.Count(ts).ActiveBytes}
-	for _, t := range ts {
-		part := t.Used != t.Of
-		lookup := part && (strings.HasPrefix(t.Name, "token_embd.") || strings.HasPrefix(t.Name, "position_embd.") || strings.HasPrefix(t.Name, "token_types."))
-		if len(t.Shape) < 2 || lookup {
-			continue
-		}
-		w.moe = w.moe || part
-		n := t.Elements() * int64(t.Used) / int64(t.Of)
-		isInt8 := t.Type.Group() != 0
-		switch {
-		case t.Name == "output.weight" || t.Name == "token_embd.weight":
-			w.head, w.headIsInt8 = w.head+n, isInt8
-		case isInt8:
-			w.int8 += n
-		default:
-			w.fma += n
-		}
-	}
-	return w
-}
-
-// ops are the operations of evaluating prompts of n tokens in so many sequences: of int8 dot products, and of float32 multiply-adds.
-func (w work) ops(n, sequences int) (int8, fma float64) {
-	int8, fma = 2*float64(w.int8)*float64(n)*float64(sequences), 2*float64(w.fma)*float64(n)*float64(sequences)
-	head := 2 * float64(w.head) * float64(sequences)
-	if w.headIsInt8 {
-		return int8 + head, fma
-	}
-	return int8, fma + head
 }

@@ -26,7 +26,8 @@ func deviation(x []float64) float64 {
 	return math.Sqrt(sum / float64(len(x)-1))
 }
 
-// Ratio is how many times faster than a peer something is. Low and High bound it with a confidence of 95 %; they are 0 where there are fewer than two pairs.
+// Ratio is how many times faster than a baseline something is. Low and High bound it with a
+// confidence of 95 %; they are 0 where there are fewer than two pairs.
 type Ratio struct {
 	Ratio float64 `json:"ratio"`
 	Low   float64 `json:"low,omitempty"`
@@ -48,8 +49,9 @@ func RatioOf(ours, theirs []float64) Ratio {
 	return r
 }
 
-// student95 is the 0.975 quantile of Student's t distribution: half of the two-sided 95 % interval. Beyond the table it is Fisher and Cornish's
-// expansion around the normal quantile (Abramowitz and Stegun 26.7.5), which is right to four digits there.
+// student95 is the 0.975 quantile of Student's t distribution: half of the two-sided 95 % interval.
+// Beyond the table it is Fisher and Cornish's expansion around the normal quantile (Abramowitz and
+// Stegun 26.7.5), which is right to four digits there.
 func student95(freedom int) float64 {
 	table := [...]float64{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086}
 	if freedom <= len(table) {

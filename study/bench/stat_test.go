@@ -30,7 +30,8 @@ func TestRatio(t *testing.T) {
 	require.InDelta(t, 2, r.Ratio, 1e-12)
 	require.InDelta(t, 2, r.Low, 1e-12)
 	require.InDelta(t, 2, r.High, 1e-12)
-	// Ratios 1, 2 and 4: logarithms 0, ln 2, 2 ln 2 have the mean ln 2 and the deviation ln 2; 4.303 / √3 of it on either side.
+	// Ratios 1, 2 and 4: logarithms 0, ln 2, 2 ln 2 have the mean ln 2 and the deviation ln 2;
+	// 4.303 / √3 of it on either side.
 	r = RatioOf([]float64{10, 40, 40}, []float64{10, 20, 10})
 	require.InDelta(t, 2, r.Ratio, 1e-12)
 	require.InDelta(t, math.Exp(math.Ln2*(1-4.303/math.Sqrt(3))), r.Low, 1e-9)

@@ -7,15 +7,18 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// Test is what is measured: Prompt tokens evaluated together, and then Gen tokens generated one by one.
+// Test is what is measured: Prompt tokens evaluated together, and then Gen tokens generated one by
+// one.
 type Test struct {
 	Prompt, Gen int
 	Depth       int // tokens in the cache before that
-	// Parallel is the number of sequences that do so side by side; 0 means one, and results are told as llama-bench does, not as llama-batched-bench does.
+	// Parallel is the number of sequences that do so side by side; 0 means one, and results are
+	// reported as llama-bench does, not as llama-batched-bench does.
 	Parallel int
 }
 
-// String is the name that llama-bench has for it: "pp512", "tg128 @ d4096", "pp512+tg128". Several sequences follow behind a multiplication sign.
+// String is the name that llama-bench has for it: "pp512", "tg128 @ d4096", "pp512+tg128". The
+// number of several sequences follows after an x.
 func (t Test) String() string {
 	var s string
 	switch {
@@ -41,7 +44,7 @@ func (t Test) sequences() int { return max(1, t.Parallel) }
 // positions is the number of positions that a sequence takes.
 func (t Test) positions() int { return t.Depth + t.Prompt + t.Gen }
 
-// tokens is the number of tokens whose rate is told.
+// tokens is the number of tokens whose rate is reported.
 func (t Test) tokens() int { return t.sequences() * (t.Prompt + t.Gen) }
 
 // Settings are how a model is run.

@@ -6,10 +6,8 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // cache: claim 3.
@@ -25,17 +23,17 @@ func (r *run) cache(c *Claim) error {
 
 // growth measures the memory of a model with a key head for every query head, so that its cache is large beside its weights.
 func (r *run) growth(c *Claim) error {
-	s, err := catalog.Find("smollm2-135m")
+	s, err := size.FindShape("smollm2-135m")
 	if err != nil {
 		return err
 	}
 	s = s.Set(map[string]int{"attention.head_count_kv": s.Get("attention.head_count")})
 	s.Name = "smollm2-135m with 9 key heads in place of 3"
-	twin, err := params.Of(s)
+	twin, err := s.Layout()
 	if err != nil {
 		return err
 	}
-	perToken, err := twin.CacheToken(0, 0)
+	perToken, err := twin.CacheGrowth(0, 0)
 	if err != nil {
 		return err
 	}
@@ -139,7 +137,7 @@ func (r *run) otherCaches(c *Claim) error {
 			o.step *= 2
 		}
 		r.step("a model with %s", o.what)
-		s, err := catalog.Find(o.name)
+		s, err := size.FindShape(o.name)
 		if err != nil {
 			return err
 		}
@@ -187,13 +185,13 @@ func (r *run) otherCaches(c *Claim) error {
 
 // windowNote says what a published model with windows keeps.
 func windowNote(c *Claim) error {
-	m, err := params.Shape("gemma-3-27b")
+	m, err := size.Known("gemma-3-27b")
 	if err != nil {
 		return err
 	}
 	var at [2]float64
 	for i, n := range []int{16384, 32768} {
-		b, err := m.CacheAt(0, 0, n)
+		b, err := m.CacheRead(0, 0, n)
 		if err != nil {
 			return err
 		}
@@ -207,7 +205,7 @@ func windowNote(c *Claim) error {
 const smallError = 2
 
 // heldAt is the memory in MB that a model of a shape takes at a context of one, two and three steps.
-func (r *run) heldAt(s catalog.Shape, step int) (held [3]float64, err error) {
+func (r *run) heldAt(s size.Shape, step int) (held [3]float64, err error) {
 	src, err := bench.Of(s)
 	if err != nil {
 		return held, err
@@ -250,7 +248,9 @@ func (r *run) cacheOf70B(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	need := func(n int) (plan.Memory, error) { return plan.Need(big, plan.Load{Context: context, Sequences: n}) }
+	need := func(n int) (size.Footprint, error) {
+		return big.Footprint(size.Workload{Context: context, Sequences: n})
+	}
 	const how = "Weights in FP16, cache in F16, activations and overhead. Llama 2 70B has a context of 4096 only, so Llama 3.1 70B is taken."
 	command := func(n int) string {
 		return fmt.Sprintf("goinfer plan %s --type f16 --ctx %d --batch %d --no-speed", name, context, n)

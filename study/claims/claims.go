@@ -13,8 +13,8 @@ import (
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/params"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // Options are what a report is made with.
@@ -195,7 +195,7 @@ type run struct {
 	ctx     context.Context
 	claim   int
 	report  *Report
-	reports map[string]*params.Report
+	reports map[string]*size.Breakdown
 }
 
 // step is a claim: what it asks, the rows that it can fill, and how.
@@ -257,7 +257,7 @@ func Known(key string) error {
 	}
 	prefix, name, ok := strings.Cut(key, "/")
 	if ok && slices.Contains(byName, prefix) {
-		_, err := params.Shape(name)
+		_, err := size.Known(name)
 		return err
 	}
 	return fmt.Errorf("there is no row %.60q: want one that goinfer claims --rows lists, or one of %s with the name of a known model after it", key, strings.Join(byName, "/, ")+"/")
@@ -281,7 +281,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r := &Report{Title: o.Title, Machine: info, Date: began.UTC().Format("2006-01-02"), Threads: o.Threads, Quick: o.Quick}
-	in := &run{Options: o, ctx: ctx, report: r, reports: map[string]*params.Report{}}
+	in := &run{Options: o, ctx: ctx, report: r, reports: map[string]*size.Breakdown{}}
 	r.command = in.again(o.Only...)
 	if article {
 		r.Statements = Statements
@@ -373,21 +373,21 @@ func (r *run) watched(do func() error) (probe.Load, error) {
 }
 
 // shape counts a known model.
-func (r *run) shape(name string) (*params.Report, error) {
+func (r *run) shape(name string) (*size.Breakdown, error) {
 	if rep := r.reports[name]; rep != nil {
 		return rep, nil
 	}
-	m, err := params.Shape(name)
+	m, err := size.Known(name)
 	if err != nil {
 		return nil, err
 	}
-	rep, err := m.Report()
+	rep, err := m.Breakdown()
 	r.reports[name] = rep
 	return rep, err
 }
 
 // shapes are the known models that a prefix has rows of, the smallest first.
-func (r *run) shapes(prefix string, f func(name string, rep *params.Report) error) error {
+func (r *run) shapes(prefix string, f func(name string, rep *size.Breakdown) error) error {
 	names := slices.Collect(maps.Keys(r.Reported.under(prefix)))
 	for _, name := range names {
 		if _, err := r.shape(name); err != nil {

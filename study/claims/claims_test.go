@@ -15,15 +15,11 @@ import (
 	"github.com/goinfer/goinfer/internal/browser"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/eval"
-	"github.com/goinfer/goinfer/study/experts"
 	"github.com/goinfer/goinfer/study/explain"
-	"github.com/goinfer/goinfer/study/lab"
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // TestThresholds: the figures that were once called "holds roughly" are refuted.
@@ -167,7 +163,7 @@ func TestBusy(t *testing.T) {
 }
 
 func testRun(t *testing.T) (*run, *Claim) {
-	r := &run{Options: Options{Reported: Reading(), DenseName: "dense", MoEName: "moe", Threads: 1, Quick: true}, ctx: t.Context(), report: &Report{}, reports: map[string]*params.Report{}}
+	r := &run{Options: Options{Reported: Reading(), DenseName: "dense", MoEName: "moe", Threads: 1, Quick: true}, ctx: t.Context(), report: &Report{}, reports: map[string]*size.Breakdown{}}
 	return r, &Claim{reported: r.Reported, again: "goinfer claims"}
 }
 
@@ -182,8 +178,8 @@ func verdicts(c *Claim) map[string]Verdict {
 
 // TestMeasurementsCanRefute feeds the rows of what is measured with data of machines and models of which the statement is false, and with such of which it is true.
 func TestMeasurementsCanRefute(t *testing.T) {
-	counts := func(weights, active, bytes int64) catalog.Counts {
-		return catalog.Counts{Weights: weights, ActiveWeights: active, Bytes: bytes, ActiveBytes: active / 2}
+	counts := func(weights, active, bytes int64) size.Counts {
+		return size.Counts{Params: weights, Read: active, Bytes: bytes, ReadBytes: active / 2}
 	}
 	ran := func(weights int64, ms float64) timed {
 		return timed{name: "m", counts: counts(weights, weights, weights/2), tokens: []float64{ms / 1e3, ms / 1e3}, resident: weights / 2}
@@ -257,7 +253,7 @@ func TestMeasurementsCanRefute(t *testing.T) {
 			}
 		}, holds: []string{"bound/token", "bound/moe", "bound/prompt", "bound/moe-measured"}},
 		{name: "choosing", do: func(r *run, c *Claim, good bool) {
-			s := &plan.Speed{Type: "Q4_K_M", Byte: 1e-12, Op: 1e-15, Bandwidth: 1000}
+			s := &size.Speed{Type: "Q4_K_M", Byte: 1e-12, Op: 1e-15, Bandwidth: 1000}
 			have := int64(1e12)
 			if !good { // a slower machine with next to no memory
 				s.Byte, have = 1e-8, 1e6
@@ -329,46 +325,48 @@ func TestMeasurementsCanRefute(t *testing.T) {
 
 // TestRouterRows: a router that gives all tokens to the same experts is found out.
 func TestRouterRows(t *testing.T) {
-	shape := experts.Shape{Experts: 8, Used: 2}
-	trace := func(pick func(pos int) []experts.Choice) *experts.Trace {
-		tr := &experts.Trace{Shape: shape, Layers: []int{0}, Tokens: make([]explain.Token, 64)}
+	moe := explain.MoE{Experts: 8, Used: 2}
+	trace := func(pick func(pos int) []explain.ExpertWeight) *explain.Trace {
+		tr := &explain.Trace{MoE: moe, Layers: make([]explain.Layer, 1), Tokens: make([]explain.Token, 64)}
 		for pos := range 64 {
-			tr.Rows = append(tr.Rows, experts.Row{Pos: pos, Experts: pick(pos)})
+			tr.Layers[0].Routes = append(tr.Layers[0].Routes, explain.Route{Experts: pick(pos)})
 		}
 		return tr
 	}
-	stats := func(balance float64) *experts.Stats {
-		return &experts.Stats{Shape: shape, Tokens: 5000, Layers: []experts.LayerStats{{Balance: balance, Load: make([]float64, 8)}}}
+	stats := func(balance float64) *explain.RouterStats {
+		return &explain.RouterStats{MoE: moe, Tokens: 5000, Layers: []explain.LayerStats{{Balance: balance, Load: make([]float64, 8)}}}
 	}
 	_, c := testRun(t)
-	routerRows(c, "m", trace(func(pos int) []experts.Choice {
-		return []experts.Choice{{ID: int32(pos % 8)}, {ID: int32((pos + 1) % 8)}}
+	routerRows(c, "m", trace(func(pos int) []explain.ExpertWeight {
+		return []explain.ExpertWeight{{ID: int32(pos % 8)}, {ID: int32((pos + 1) % 8)}}
 	}), stats(0.97), "x")
 	got := verdicts(c)
 	for key, want := range map[string]Verdict{"experts-active": Holds, "router-choices": Holds, "balance": Holds, "touched-by-32": Refuted} {
 		require.Equal(t, want, got[key], key)
 	}
 	_, c = testRun(t)
-	routerRows(c, "m", trace(func(int) []experts.Choice { return []experts.Choice{{ID: 0}, {ID: 1}, {ID: 2}, {ID: 3}, {ID: 4}} }), stats(0.45), "x")
+	routerRows(c, "m", trace(func(int) []explain.ExpertWeight {
+		return []explain.ExpertWeight{{ID: 0}, {ID: 1}, {ID: 2}, {ID: 3}, {ID: 4}}
+	}), stats(0.45), "x")
 	got = verdicts(c)
 	for key, want := range map[string]Verdict{"experts-active": Refuted, "router-choices": Refuted, "balance": Refuted, "touched-by-32": Refuted} {
 		require.Equal(t, want, got[key], key)
 	}
-	mean, _ := touched(trace(func(int) []experts.Choice { return []experts.Choice{{ID: 0}, {ID: 1}} }), 32)
+	mean, _ := touched(trace(func(int) []explain.ExpertWeight { return []explain.ExpertWeight{{ID: 0}, {ID: 1}} }), 32)
 	require.EqualValues(t, 2, mean)
 	_, c = testRun(t)
-	routerRows(c, "m", trace(func(int) []experts.Choice { return []experts.Choice{{ID: 0}, {ID: 1}} }), stats(0.9), "x")
+	routerRows(c, "m", trace(func(int) []explain.ExpertWeight { return []explain.ExpertWeight{{ID: 0}, {ID: 1}} }), stats(0.9), "x")
 	require.Equal(t, Holds, verdicts(c)["touched-by-32"])
 }
 
 // TestLevelRows: 8 bits that cost as much as 2 are found out.
 func TestLevelRows(t *testing.T) {
-	rep := func(bytes int64, ln float64) *lab.Report {
-		half := lab.Row{Level: "f16", Bytes: 1000, KL: &eval.Comparison{}}
-		row := func(level string) lab.Row {
-			return lab.Row{Level: level, Bytes: bytes, KL: &eval.Comparison{LogRatio: ln, LogRatioError: 0.001}}
+	rep := func(bytes int64, ln float64) *eval.TypesReport {
+		half := eval.TypeRow{Type: "f16", Bytes: 1000, KL: &eval.Comparison{}}
+		row := func(level string) eval.TypeRow {
+			return eval.TypeRow{Type: level, Bytes: bytes, KL: &eval.Comparison{LogRatio: ln, LogRatioError: 0.001}}
 		}
-		return &lab.Report{Rows: []lab.Row{{Level: "f32", Source: true}, half, row("q8_0"), row("q4_0"), row("q4_k_m")}}
+		return &eval.TypesReport{Rows: []eval.TypeRow{{Type: "f32", Source: true}, half, row("q8_0"), row("q4_0"), row("q4_k_m")}}
 	}
 	_, c := testRun(t)
 	levelRows(c, "m", rep(500, 0.0002))
@@ -406,10 +404,10 @@ func TestRescaled(t *testing.T) {
 		s := source(t, name)
 		off, err := r.offGrid(s)
 		require.NoError(t, err)
-		rep, err := lab.Run(t.Context(), s, lab.Options{Levels: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
+		rep, err := eval.CompareTypes(t.Context(), s, eval.TypesOptions{Types: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
 		require.NoError(t, err)
 		own := rep.Rows[0].Perplexity.PPL
-		rep, err = lab.Run(t.Context(), off, lab.Options{Levels: []string{"f16", "q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
+		rep, err = eval.CompareTypes(t.Context(), off, eval.TypesOptions{Types: []string{"f16", "q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
 		require.NoError(t, err)
 		require.InEpsilon(t, own, rep.Rows[0].Perplexity.PPL, 5e-3, name) // activations are quantised for the one and not for the other
 		require.Greater(t, rep.Rows[2].KL.KLMean, 5*rep.Rows[1].KL.KLMean, name)
@@ -421,7 +419,7 @@ func TestTrainedAndRandom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs trained models")
 	}
-	shape, err := catalog.Find("tiny-dense")
+	shape, err := size.FindShape("tiny-dense")
 	require.NoError(t, err)
 	random, err := bench.Of(shape)
 	require.NoError(t, err)

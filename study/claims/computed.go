@@ -5,8 +5,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 func paramsOf(name string) string { return "goinfer params " + name }
@@ -19,7 +18,7 @@ func computed(value float64, format func(float64) string, how, command string) f
 // counts: claim 1.
 func (r *run) counts(c *Claim) error {
 	r.step("counting")
-	err := r.shapes("parameters", func(name string, rep *params.Report) error {
+	err := r.shapes("parameters", func(name string, rep *size.Breakdown) error {
 		c.add("parameters/"+name, name+": parameters", computed(float64(rep.Total)/1e9, billions, "The tensors that the architecture asks for, added up.", paramsOf(name)))
 		return nil
 	})
@@ -29,7 +28,7 @@ func (r *run) counts(c *Claim) error {
 	if err := r.where(c); err != nil {
 		return err
 	}
-	err = r.shapes("matrices", func(name string, rep *params.Report) error {
+	err = r.shapes("matrices", func(name string, rep *size.Breakdown) error {
 		n := 0
 		for _, t := range rep.Layers[0].Tensors {
 			if strings.HasPrefix(t.Name, "ffn_") && len(t.Shape) > 1 {
@@ -42,10 +41,10 @@ func (r *run) counts(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	shown := []string{params.Embedding, params.AttentionQ, params.AttentionK, params.AttentionV, params.AttentionO, params.FeedForward, params.Experts, params.Output}
+	shown := []string{size.Embedding, size.AttentionQ, size.AttentionK, size.AttentionV, size.AttentionO, size.FeedForward, size.Experts, size.Output}
 	names := []string{"embedding", "attention Q", "attention K", "attention V", "attention output", "feed-forward", "experts", "output"}
 	bars := page.Bars{Title: "Where the parameters are", Value: page.Axis{Label: "share", Format: percent}, Series: names, Stacked: true}
-	err = r.shapes("parameters", func(name string, rep *params.Report) error {
+	err = r.shapes("parameters", func(name string, rep *size.Breakdown) error {
 		row := page.BarRow{Name: name, Values: make([]float64, len(shown))}
 		for _, p := range rep.Components {
 			for i, s := range shown {
@@ -70,7 +69,7 @@ func (r *run) where(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	parts := map[string]params.Component{}
+	parts := map[string]size.Component{}
 	for _, p := range rep.Components {
 		parts[p.Name] = p
 	}
@@ -78,7 +77,7 @@ func (r *run) where(c *Claim) error {
 	var blocks, norms float64
 	for _, p := range rep.Components {
 		switch {
-		case p.Name == params.FeedForward || strings.HasPrefix(p.Name, "attention"):
+		case p.Name == size.FeedForward || strings.HasPrefix(p.Name, "attention"):
 			blocks += p.Share
 		case strings.Contains(p.Name, "norm"):
 			norms += p.Share
@@ -91,9 +90,9 @@ func (r *run) where(c *Claim) error {
 	}
 	table := float64(rep.Hyper.Vocab) * float64(rep.Hyper.Embd)
 	c.add("blocks-share/"+name, name+": share of feed-forward blocks and attention", computed(blocks, percent, "Their parameters over the total.", c.again))
-	c.add("embedding/"+name, name+": parameters of the embedding", computed(float64(parts[params.Embedding].Parameters)/1e6, millions, "Vocabulary times width.", paramsOf(name)))
-	c.add("embedding-formula/"+name, name+": parameters of the embedding ÷ (vocabulary × width)", computed(float64(parts[params.Embedding].Parameters)/table, plain, "", c.again))
-	c.add("output-formula/"+name, name+": parameters of the output matrix ÷ (width × vocabulary)", computed(float64(parts[params.Output].Parameters)/table, plain, "", c.again))
+	c.add("embedding/"+name, name+": parameters of the embedding", computed(float64(parts[size.Embedding].Parameters)/1e6, millions, "Vocabulary times width.", paramsOf(name)))
+	c.add("embedding-formula/"+name, name+": parameters of the embedding ÷ (vocabulary × width)", computed(float64(parts[size.Embedding].Parameters)/table, plain, "", c.again))
+	c.add("output-formula/"+name, name+": parameters of the output matrix ÷ (width × vocabulary)", computed(float64(parts[size.Output].Parameters)/table, plain, "", c.again))
 	c.add("layers/"+name, name+": blocks", computed(float64(rep.Hyper.Layers), count, "", paramsOf(name)))
 	c.add("block/"+name, name+": parameters of a block", computed(float64(rep.Layers[0].Parameters)/1e6, millions, "All tensors of the first layer.", paramsOf(name)))
 	c.add("attention-matrices/"+name, name+": matrices of attention in a block", computed(float64(attention), count, "Query, key, value and output.", paramsOf(name)+" --layers"))
@@ -110,8 +109,8 @@ const (
 // devices: claim 10.
 func (r *run) devices(c *Claim) error {
 	r.step("dividing")
-	need := func(rep *params.Report, precision string, device int64) float64 {
-		for _, d := range plan.Devices(rep.Total, device) {
+	need := func(rep *size.Breakdown, precision string, device int64) float64 {
+		for _, d := range size.CountDevices(rep.Total, device) {
 			if d.Precision == precision {
 				return float64(d.Devices)
 			}
@@ -123,7 +122,7 @@ func (r *run) devices(c *Claim) error {
 		return fmt.Sprintf("goinfer plan %s --device-mem %s --no-speed", name, device)
 	}
 	const real, how = "81559MiB", "Bytes of the weights over the memory of one, rounded up. An accelerator that is sold with 80 GB has 81,559 MiB."
-	err := r.shapes("devices-fp16", func(name string, rep *params.Report) error {
+	err := r.shapes("devices-fp16", func(name string, rep *size.Breakdown) error {
 		fp16 := need(rep, "FP16", h100)
 		c.add("devices-fp16/"+name, name+" in FP16: accelerators of 80 GB", computed(fp16, count, how, command(name, real)))
 		bars.Rows = append(bars.Rows, page.BarRow{Name: name, Values: []float64{fp16, need(rep, "INT8", h100), need(rep, "INT4", h100)}})
@@ -132,7 +131,7 @@ func (r *run) devices(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	err = r.shapes("devices-int8", func(name string, rep *params.Report) error {
+	err = r.shapes("devices-int8", func(name string, rep *size.Breakdown) error {
 		c.add("devices-int8/"+name, name+" in 8 bits: accelerators of 80 GB", computed(need(rep, "INT8", h100), count, how, command(name, real)))
 		return nil
 	})

@@ -11,10 +11,10 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
-	"github.com/goinfer/goinfer/study/lab"
+	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/page"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // quantisation: claim 4.
@@ -32,7 +32,7 @@ func (r *run) quantisation(c *Claim) error {
 		if err != nil {
 			return err
 		}
-		rep, err := lab.Run(r.ctx, base, lab.Options{Levels: levels, Text: r.Text, Chunks: r.spread(), Answer: 1, Repetitions: 1, Threads: r.Threads, NoSpeed: true,
+		rep, err := eval.CompareTypes(r.ctx, base, eval.TypesOptions{Types: levels, Text: r.Text, Chunks: r.spread(), Answer: 1, Repetitions: 1, Threads: r.Threads, NoSpeed: true,
 			Step: func(level, what string, done, _ int) {
 				if done == 0 {
 					r.step("%s as %s: %s", m.name, level, what)
@@ -47,10 +47,10 @@ func (r *run) quantisation(c *Claim) error {
 }
 
 // levelRows judges what quantising cost and brought, against FP16.
-func levelRows(c *Claim, name string, rep *lab.Report) {
-	var half *lab.Row
+func levelRows(c *Claim, name string, rep *eval.TypesReport) {
+	var half *eval.TypeRow
 	for i := range rep.Rows {
-		if rep.Rows[i].Level == "f16" {
+		if rep.Rows[i].Type == "f16" {
 			half = &rep.Rows[i]
 		}
 	}
@@ -63,14 +63,14 @@ func levelRows(c *Claim, name string, rep *lab.Report) {
 		if row.KL == nil || row == half {
 			continue
 		}
-		c.add("shrinks/"+row.Level, fmt.Sprintf("%s in %s: times smaller than in FP16", name, row.Level), found{value: float64(half.Bytes) / float64(row.Bytes), format: times,
-			how: fmt.Sprintf("Bytes of the weights: %d in F16, %d in %s, which is %.2f bits for each.", half.Bytes, row.Bytes, row.Level, row.BitsPerWeight)})
+		c.add("shrinks/"+row.Type, fmt.Sprintf("%s in %s: times smaller than in FP16", name, row.Type), found{value: float64(half.Bytes) / float64(row.Bytes), format: times,
+			how: fmt.Sprintf("Bytes of the weights: %d in F16, %d in %s, which is %.2f bits for each.", half.Bytes, row.Bytes, row.Type, row.BitsPerWeight)})
 		// Both are compared with the model in float32, on the same tokens.
 		ln := row.KL.LogRatio - half.KL.LogRatio
-		c.add("loss/"+row.Level, fmt.Sprintf("%s in %s: growth of perplexity over FP16", name, row.Level), found{value: math.Expm1(ln), err: math.Hypot(row.KL.LogRatioError, half.KL.LogRatioError), format: percent,
-			how: fmt.Sprintf("Perplexity %.4f in FP16, %.4f in %s, on %d tokens. KL divergence %.5f, most probable token the same in %.1f %%.", half.Perplexity.PPL, row.Perplexity.PPL, row.Level,
+		c.add("loss/"+row.Type, fmt.Sprintf("%s in %s: growth of perplexity over FP16", name, row.Type), found{value: math.Expm1(ln), err: math.Hypot(row.KL.LogRatioError, half.KL.LogRatioError), format: percent,
+			how: fmt.Sprintf("Perplexity %.4f in FP16, %.4f in %s, on %d tokens. KL divergence %.5f, most probable token the same in %.1f %%.", half.Perplexity.PPL, row.Perplexity.PPL, row.Type,
 				row.Perplexity.Tokens, row.KL.KLMean, 100*row.KL.Top1)})
-		points = append(points, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Level})
+		points = append(points, page.Point{X: row.BitsPerWeight, Y: row.KL.KLMean, Name: row.Type})
 	}
 	c.note("%s is built in with 8 bits. So that FP16 and 8 bits differ, its columns are rescaled to and fro by random factors, which changes no result and moves the weights off the grid of Q8_0; what is quantised is that.", name)
 	c.pictures = append(c.pictures, page.Plot{Title: "Divergence of " + name + " from its predictions in float32", X: page.Axis{Label: "bits for each weight"}, Y: page.Axis{Label: "KL divergence", Unit: "nats", Log: true},
@@ -158,7 +158,7 @@ func (r *run) latency(c *Claim) error {
 	if r.Quick {
 		name, layers = "smollm2-135m", 0
 	}
-	s, err := catalog.Find(name)
+	s, err := size.FindShape(name)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func latencyRows(c *Claim, types []string, ms []timed, load probe.Load, cache in
 		how := fmt.Sprintf("%s with random weights generates in turns: %.2f ms in %s, %.2f ms in %s.", ms[0].name, 1000*ms[0].token(), types[0], 1000*ms[i].token(), t)
 		f := found{format: times, timed: true, load: load, how: how}
 		f.value, f.err = ratio(&ms[i], &ms[0])
-		if ms[i].counts.ActiveBytes <= 2*cache { // cached weights say nothing of memory
+		if ms[i].counts.ReadBytes <= 2*cache { // cached weights say nothing of memory
 			f.value, f.why = math.NaN(), fmt.Sprintf("in %s the model is no larger than twice the caches", t)
 		}
 		c.add("latency/"+strings.ToLower(t), fmt.Sprintf("%s: time per token in %s ÷ in FP16", ms[0].name, t), f)

@@ -8,17 +8,15 @@ import (
 
 	"github.com/goinfer/goinfer/internal/mem"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/page"
-	"github.com/goinfer/goinfer/study/params"
-	"github.com/goinfer/goinfer/study/plan"
 	"github.com/goinfer/goinfer/study/probe"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // timed is a model that was run.
 type timed struct {
 	name     string
-	counts   catalog.Counts
+	counts   size.Counts
 	tokens   []float64 // seconds per token, by round
 	resident int64     // bytes of memory that it takes, 0 where the system does not report it
 }
@@ -40,7 +38,7 @@ func ratio(a, b *timed) (value, err float64) {
 
 // variant is a shape in a type.
 type variant struct {
-	shape catalog.Shape
+	shape size.Shape
 	typ   string
 }
 
@@ -49,11 +47,11 @@ func (r *run) measure(of []variant, t bench.Test) ([]timed, probe.Load, error) {
 	out, sessions := make([]timed, len(of)), make([]*bench.Session, len(of))
 	for i, v := range of {
 		r.step("%s as %s", v.shape.Name, v.typ)
-		ts, _, err := v.shape.Types(v.typ, false)
+		n, err := v.shape.Counts(v.typ, false)
 		if err != nil {
 			return nil, probe.Load{}, err
 		}
-		out[i] = timed{name: v.shape.Name, counts: catalog.Count(ts)}
+		out[i] = timed{name: v.shape.Name, counts: n}
 		src, err := bench.Of(v.shape)
 		if err != nil {
 			return nil, probe.Load{}, err
@@ -138,7 +136,7 @@ func (r *run) memory(c *Claim) error {
 
 // bytesOf are the rows of a precision: by rule, and in a file.
 func (r *run) bytesOf(c *Claim, key, precision, file string, each float64) (bars []page.BarRow, err error) {
-	err = r.shapes(key, func(name string, rep *params.Report) error {
+	err = r.shapes(key, func(name string, rep *size.Breakdown) error {
 		bytes := each * float64(rep.Total) / 1e9
 		row := page.BarRow{Name: name, Values: []float64{bytes, 0}}
 		c.add(key+"/"+name, fmt.Sprintf("%s: weights in %s", name, precision), computed(bytes, gb, fmt.Sprintf("Parameters times %g bytes.", each), paramsOf(name)))
@@ -162,7 +160,7 @@ func (r *run) held(c *Claim) error {
 		names = append(names, "smollm2-360m", "tinyllama-1.1b")
 	}
 	for _, name := range names {
-		s, err := catalog.Find(name)
+		s, err := size.FindShape(name)
 		if err != nil {
 			return err
 		}
@@ -178,9 +176,9 @@ func (r *run) held(c *Claim) error {
 }
 
 // hold is the memory of a model while it evaluates a prompt and generates.
-func (r *run) hold(s catalog.Shape, typ string) (timed, error) {
+func (r *run) hold(s size.Shape, typ string) (timed, error) {
 	r.step("%s as %s", s.Name, typ)
-	ts, _, err := s.Types(typ, false)
+	n, err := s.Counts(typ, false)
 	if err != nil {
 		return timed{}, err
 	}
@@ -200,7 +198,7 @@ func (r *run) hold(s catalog.Shape, typ string) (timed, error) {
 	}
 	defer session.Close()
 	_, _, rss, err := session.Measure(r.ctx)
-	t := timed{name: s.Name, counts: catalog.Count(ts)}
+	t := timed{name: s.Name, counts: n}
 	if known {
 		t.resident = rss - before
 	}
@@ -212,7 +210,7 @@ const memoryError = 6
 
 // heldRows judges the memory of a model that was run.
 func (r *run) heldRows(c *Claim, name, typ string, t timed) {
-	bytes, weights := float64(t.resident), float64(t.counts.Weights)
+	bytes, weights := float64(t.resident), float64(t.counts.Params)
 	if t.resident <= 0 {
 		bytes = math.NaN()
 	}
@@ -234,7 +232,7 @@ func (r *run) time(c *Claim) error {
 	}
 	of := make([]variant, len(names))
 	for i, name := range names {
-		s, err := catalog.Find(name)
+		s, err := size.FindShape(name)
 		if err != nil {
 			return err
 		}
@@ -251,7 +249,7 @@ func (r *run) time(c *Claim) error {
 func (r *run) timeRows(c *Claim, sizes []timed, load probe.Load) error {
 	var points []page.Point
 	for _, m := range sizes {
-		points = append(points, page.Point{X: float64(m.counts.ActiveWeights) / 1e9, Y: 1000 * m.token(), Name: m.name})
+		points = append(points, page.Point{X: float64(m.counts.Read) / 1e9, Y: 1000 * m.token(), Name: m.name})
 	}
 	fit := page.LeastSquares(points, false)
 	how := fmt.Sprintf("%d models with random weights in Q4_0 generate 12 tokens in turns; of each the fastest round counts. A straight line through time per token over active parameters.", len(points))
@@ -273,7 +271,7 @@ func (r *run) timeRows(c *Claim, sizes []timed, load probe.Load) error {
 	c.add("slower-70b", "Time per token of 70B ÷ that of 7B (estimated)", found{value: at(fit), err: spread, format: times, timed: true, load: load,
 		how: how + " Both models are too large to run here: the ratio is extrapolated, and follows mostly from that of the parameters. The error is the largest change when one model is left out."})
 	for _, m := range sizes {
-		c.note("%s: %s parameters for a token, %.2f ms, %.1f GB/s.", m.name, catalog.FormatWeights(m.counts.ActiveWeights), 1000*m.token(), float64(m.counts.ActiveBytes)/m.token()/1e9)
+		c.note("%s: %s parameters for a token, %.2f ms, %.1f GB/s.", m.name, size.FormatCount(m.counts.Read), 1000*m.token(), float64(m.counts.ReadBytes)/m.token()/1e9)
 	}
 	c.pictures = append(c.pictures, page.Plot{Title: "Time per token, Q4_0", X: page.Axis{Label: "parameters for a token", Unit: "10⁹", Zero: true}, Y: page.Axis{Label: "time", Unit: "ms", Zero: true},
 		Series: []page.Series{{Name: "measured", Points: points, Style: page.Dots, Fit: &fit, Labels: true}}}.HTML())
@@ -283,7 +281,7 @@ func (r *run) timeRows(c *Claim, sizes []timed, load probe.Load) error {
 // mixtures: claim 6. All models have two experts at work, of more and more.
 func (r *run) mixtures(c *Claim) error {
 	for _, key := range []string{"total", "active"} {
-		err := r.shapes(key, func(name string, rep *params.Report) error {
+		err := r.shapes(key, func(name string, rep *size.Breakdown) error {
 			n, what := rep.Total, name+": parameters in all"
 			if key == "active" {
 				n, what = rep.Active, name+": parameters active for a token"
@@ -305,13 +303,13 @@ func (r *run) mixtures(c *Claim) error {
 		return err
 	}
 	for _, p := range mix.Components {
-		if p.Name == params.Experts {
+		if p.Name == size.Experts {
 			c.add("experts-sum/mixtral-8x7b", "mixtral-8x7b: parameters of all experts ÷ total", computed(p.Share, percent, fmt.Sprintf("%.4g B of %.4g B.", float64(p.Parameters)/1e9, float64(mix.Total)/1e9), paramsOf("mixtral-8x7b")))
 		}
 	}
 	c.add("name/mixtral-8x7b", "mixtral-8x7b: parameters, where its name says 8 × 7 B = 56 B", computed(float64(mix.Total)/1e9, billions, "The experts are feed-forward blocks alone; attention and embedding are there once.", paramsOf("mixtral-8x7b")))
 	bars := page.Bars{Title: "Active parameters in the total", Value: page.Axis{Label: "parameters", Unit: "10⁹"}, Series: []string{"active", "the rest"}, Stacked: true}
-	err = r.shapes("active", func(name string, rep *params.Report) error {
+	err = r.shapes("active", func(name string, rep *size.Breakdown) error {
 		bars.Rows = append(bars.Rows, page.BarRow{Name: name, Values: []float64{float64(rep.Active) / 1e9, float64(rep.Total-rep.Active) / 1e9}})
 		return nil
 	})
@@ -340,7 +338,7 @@ func (r *run) mixtures(c *Claim) error {
 
 // expertShapes are mixtures of 4, 8 and 16 experts with 2 at work.
 func (r *run) expertShapes() ([]variant, error) {
-	s, err := catalog.Find("mixtral-small")
+	s, err := size.FindShape("mixtral-small")
 	if err != nil {
 		return nil, err
 	}
@@ -375,8 +373,8 @@ func (r *run) mixtureRows(c *Claim, ms []timed, load probe.Load) {
 	c.add("memory-of-experts", fmt.Sprintf("Memory with 16 experts ÷ memory with 4, over that of the totals (%.2f×)", grown),
 		found{value: memory, err: memoryError * 1e6 / float64(max(1, first.resident)), format: times, how: how + " The most memory that the process held."})
 	for _, m := range ms {
-		c.note("%s: %s parameters, %s for a token; %.1f MB read for a token, %.1f tokens/s, %.0f MB resident.", m.name, catalog.FormatWeights(m.counts.Weights),
-			catalog.FormatWeights(m.counts.ActiveWeights), float64(m.counts.ActiveBytes)/1e6, 1/m.token(), float64(m.resident)/1e6)
+		c.note("%s: %s parameters, %s for a token; %.1f MB read for a token, %.1f tokens/s, %.0f MB resident.", m.name, size.FormatCount(m.counts.Params),
+			size.FormatCount(m.counts.Read), float64(m.counts.ReadBytes)/1e6, 1/m.token(), float64(m.resident)/1e6)
 	}
 }
 
@@ -403,11 +401,11 @@ func (r *run) choosing(c *Claim) error {
 		return err
 	}
 	r.step("the speed of %s", name)
-	o := plan.Options{Threads: r.Threads, Rounds: 5}
+	o := bench.CalibrateOptions{Threads: r.Threads, Rounds: 5}
 	if r.Quick {
 		o.Rounds, o.Budget = 2, 128<<20
 	}
-	s, err := plan.Calibrate(r.ctx, m, o) // which looks at the machine before and after
+	s, err := bench.Calibrate(r.ctx, m, o) // which looks at the machine before and after
 	if err != nil {
 		return err
 	}
@@ -423,8 +421,8 @@ func (r *run) choosing(c *Claim) error {
 const estimateError = 0.1
 
 // choosingRows holds the sizes of the article's table against a speed and the memory that is available.
-func (r *run) choosingRows(c *Claim, s *plan.Speed, have int64, load probe.Load) error {
-	use := plan.Load{Context: 2048, Sequences: 1}
+func (r *run) choosingRows(c *Claim, s *size.Speed, have int64, load probe.Load) error {
+	use := size.Workload{Context: 2048, Sequences: 1}
 	estimate := func(name string) (token, need float64, err error) {
 		m, err := shapeAs(name, "Q4_K_M")
 		if err != nil {
@@ -434,7 +432,7 @@ func (r *run) choosingRows(c *Claim, s *plan.Speed, have int64, load probe.Load)
 		if err != nil {
 			return 0, 0, err
 		}
-		n, err := plan.Need(m, use)
+		n, err := m.Footprint(use)
 		return 1000 * p.Token, float64(n.Total()), err
 	}
 	latency := func(key, what string, token float64) {
@@ -469,7 +467,7 @@ func (r *run) choosingRows(c *Claim, s *plan.Speed, have int64, load probe.Load)
 	slices.SortStableFunc(bars.Rows, func(a, b page.BarRow) int { return int(math.Copysign(1, a.Values[0]-b.Values[0])) })
 	bars.Rows = slices.CompactFunc(bars.Rows, func(a, b page.BarRow) bool { return a.Name == b.Name })
 	c.pictures = append(c.pictures, bars.HTML())
-	choices, err := plan.Choose(s, use, have, 5)
+	choices, err := size.Choose(s, use, have, 5)
 	if err != nil {
 		return err
 	}
@@ -482,8 +480,8 @@ func (r *run) choosingRows(c *Claim, s *plan.Speed, have int64, load probe.Load)
 }
 
 // shapeAs is a known model with the types of a recipe.
-func shapeAs(name, recipe string) (*params.Model, error) {
-	m, err := params.Shape(name)
+func shapeAs(name, recipe string) (*size.Layout, error) {
+	m, err := size.Known(name)
 	if err != nil {
 		return nil, err
 	}
@@ -528,14 +526,14 @@ func (r *run) boundRows(c *Claim, ops, gbs float64, load probe.Load) error {
 		if err != nil {
 			return err
 		}
-		rep, err := m.Report()
+		rep, err := m.Breakdown()
 		if err != nil {
 			return err
 		}
-		h, n := rep.Hyper, catalog.Count(m.Tensors)
-		attention := func(at int) float64 { return 4 * float64(h.Layers*h.Heads*h.HeadDim*at) }
-		reading := float64(n.ActiveBytes) + float64(rep.Cache.Types[0].Token*position)
-		decode := 2*float64(n.ActiveWeights) + attention(position)
+		h, n := rep.Hyper, m.Counts()
+		attention := func(at int) float64 { return 4 * float64(h.Layers*h.NHead*h.HeadDim*at) }
+		reading := float64(n.ReadBytes) + float64(rep.Cache.Types[0].Token*position)
+		decode := 2*float64(n.Read) + attention(position)
 		how := fmt.Sprintf("%s in Q8_0 at position %d: %.1f G operations and %.2f GB for a token. This machine reaches %.0f G int8 operations/s and reads %.1f GB/s with %d threads (goinfer doctor).",
 			name, position, decode/1e9, reading/1e9, ops, gbs, r.Threads)
 		key := "bound/token"
@@ -547,8 +545,8 @@ func (r *run) boundRows(c *Claim, ops, gbs float64, load probe.Load) error {
 		}
 		row(key, name+", one token: time to read its bytes ÷ time to compute", reading/gbs/(decode/ops))
 		if name == "llama-2-7b" {
-			prefill := prompt * (2*float64(n.ActiveWeights) + attention(prompt/2))
-			row("bound/prompt", name+", a prompt of 512 tokens: time to read the weights ÷ time to compute", float64(n.ActiveBytes)/gbs/(prefill/ops))
+			prefill := prompt * (2*float64(n.Read) + attention(prompt/2))
+			row("bound/prompt", name+", a prompt of 512 tokens: time to read the weights ÷ time to compute", float64(n.ReadBytes)/gbs/(prefill/ops))
 		}
 	}
 	return nil
@@ -556,7 +554,7 @@ func (r *run) boundRows(c *Claim, ops, gbs float64, load probe.Load) error {
 
 // boundMeasured judges how much of the time of a token reading alone would take, on a mixture that was run.
 func (r *run) boundMeasured(c *Claim, m *timed, gbs float64, load probe.Load) {
-	share := float64(m.counts.ActiveBytes) / (gbs * 1e9) / m.token()
+	share := float64(m.counts.ReadBytes) / (gbs * 1e9) / m.token()
 	c.add("bound/moe-measured", fmt.Sprintf("A mixture of %s that was run: time to read a token's bytes ÷ time per token", m.name), found{value: share, err: share * (0.1 + m.deviation()), format: percent, timed: true, load: load,
-		how: fmt.Sprintf("%.1f MB at %.1f GB/s, and %.2f ms measured.", float64(m.counts.ActiveBytes)/1e6, gbs, 1000*m.token())})
+		how: fmt.Sprintf("%.1f MB at %.1f GB/s, and %.2f ms measured.", float64(m.counts.ReadBytes)/1e6, gbs, 1000*m.token())})
 }

@@ -8,10 +8,10 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/study/bench"
-	"github.com/goinfer/goinfer/study/catalog"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/explain"
 	"github.com/goinfer/goinfer/study/page"
+	"github.com/goinfer/goinfer/study/size"
 )
 
 // sunrise is the prompt of claims 8 and 11.
@@ -34,7 +34,7 @@ func (r *run) open(s *bench.Source) (m *goinfer.Model, close func() error, err e
 
 // randomTwin opens a model of the shape of the dense one with random weights.
 func (r *run) randomTwin() (m *goinfer.Model, close func() error, err error) {
-	shape, err := catalog.Find("tiny-dense")
+	shape, err := size.FindShape("tiny-dense")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,7 +107,7 @@ func (r *run) nextWord(c *Claim) error {
 	c.add("paris-rank", fmt.Sprintf("%s: rank of Paris after %q", r.DenseName, france), found{value: float64(slices.Max(q.Words[0].Ranks)), format: count,
 		how:     fmt.Sprintf("The worst rank of its %d tokens, each in its place; P(Paris) = %.4f.", len(q.Words[0].Ranks), q.Words[0].Prob),
 		command: fmt.Sprintf("goinfer next %s %q --words Paris", r.DenseName, france)})
-	without, err := explain.Predict(r.ctx, m, explain.Question{Prompt: sunrise, Top: 1, Words: directions[:1], Hook: explain.Thinned(1, 0)})
+	without, err := explain.Predict(r.ctx, m, explain.Question{Prompt: sunrise, Top: 1, Words: directions[:1], Hook: explain.RandomNeurons(1, 0)})
 	if err != nil {
 		return err
 	}
@@ -251,11 +251,11 @@ func (r *run) neurons(c *Claim) error {
 	if err != nil {
 		return err
 	}
-	s, err := explain.NewStudy(r.ctx, m, watch, 0)
+	s, err := explain.NewAblation(r.ctx, m, watch, 0)
 	if err != nil {
 		return err
 	}
-	points, err := s.Thin(r.ctx, []float64{0.1, 0.3, 0.5, 0.7}, draws, func(done, total int) {
+	points, err := s.AblateRandom(r.ctx, []float64{0.1, 0.3, 0.5, 0.7}, draws, func(done, total int) {
 		if done%draws == 1 {
 			r.step("random fractions of the neurons")
 		}
@@ -300,7 +300,7 @@ func (r *run) testFact(m *goinfer.Model, f fact, most int) (tested, error) {
 	if err != nil {
 		return t, err
 	}
-	s, err := explain.NewStudy(r.ctx, m, watch, len(watch.Tokens))
+	s, err := explain.NewAblation(r.ctx, m, watch, len(watch.Tokens))
 	if err != nil {
 		return t, err
 	}
@@ -310,7 +310,7 @@ func (r *run) testFact(m *goinfer.Model, f fact, most int) (tested, error) {
 		some, _ := s.Neurons(l, most)
 		parts = append(parts, some...)
 	}
-	effects, err := s.Sweep(r.ctx, parts, nil)
+	effects, err := s.AblateAll(r.ctx, parts, nil)
 	if err != nil {
 		return t, err
 	}

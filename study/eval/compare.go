@@ -75,15 +75,9 @@ func (c *comparer) model(row []float32, next int32) error {
 	base := c.left[:len(row)]
 	c.left = c.left[len(row):]
 	sum, sumBase := logSum(row), logSum(base)
-	var kl float64
-	for i, v := range base {
-		l := float64(v) - sumBase
-		if p := math.Exp(l); p > 0 { // the limit of p·log p is 0
-			kl += p * (l - (float64(row[i]) - sum))
-		}
-	}
-	c.kl.add(kl)
-	c.kls = append(c.kls, kl)
+	divergence := kl(base, row, sumBase, sum)
+	c.kl.add(divergence)
+	c.kls = append(c.kls, divergence)
 	if c.vocab != nil {
 		c.bytes += len(c.vocab.Bytes(next))
 	}

@@ -258,3 +258,24 @@ func (m *moments) finite() error {
 	}
 	return nil
 }
+
+// LogProb is the logarithm of the probability that a row of logits gives to a token.
+func LogProb(row []float32, id int32) float64 { return float64(row[id]) - logSum(row) }
+
+// KL is the Kullback–Leibler divergence KL(base‖other) of the distributions that two rows of logits
+// give, in nats.
+func KL(base, other []float32) float64 { return kl(base, other, logSum(base), logSum(other)) }
+
+// kl is KL with the logSum of each row.
+func kl(base, other []float32, sumBase, sum float64) (kl float64) {
+	if math.IsNaN(sumBase) {
+		return math.NaN()
+	}
+	for i, v := range base {
+		l := float64(v) - sumBase
+		if p := math.Exp(l); p > 0 { // the limit of p·log p is 0
+			kl += p * (l - (float64(other[i]) - sum))
+		}
+	}
+	return kl
+}

@@ -186,3 +186,13 @@ func TestLogitsFrom(t *testing.T) {
 		require.Equal(t, all[pos], row, pos)
 	}
 }
+
+// TestKL: a certain prediction against an even one, and logits that are no numbers.
+func TestKL(t *testing.T) {
+	none := float32(math.NaN())
+	require.InDelta(t, math.Ln2, KL([]float32{0, float32(math.Inf(-1))}, []float32{3, 3}), 1e-12)
+	require.InDelta(t, -math.Ln2, LogProb([]float32{3, 3}, 1), 1e-12)
+	require.Zero(t, KL([]float32{1, 2}, []float32{1, 2}))
+	require.True(t, math.IsNaN(KL([]float32{none, 0}, []float32{0, 0})))
+	require.True(t, math.IsNaN(KL([]float32{0, 0}, []float32{none, 0})))
+}

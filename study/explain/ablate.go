@@ -14,25 +14,26 @@ import (
 	"github.com/goinfer/goinfer/study/eval"
 )
 
-// Kind is what sort of part of a model is taken out.
-type Kind string
+// PartKind is the kind of a part of a model.
+type PartKind string
 
-// The kinds. A part that is taken out gives zeros, at every position of the text.
+// The kinds of parts.
 const (
-	Neuron     Kind = "neuron"       // what one neuron of a feed-forward block, or of an expert, hands to the down projection
-	Head       Kind = "head"         // what one head of attention has read
-	Expert     Kind = "expert"       // the result of one expert; the weights of the others stay
-	Attention  Kind = "attention"    // all heads of a layer
-	Recurrence Kind = "recurrence"   // what a recurrent block reads from its state
-	Feed       Kind = "feed-forward" // all neurons of a layer, those of experts included
+	// Neuron is the activation of one neuron of a feed-forward block, or of an expert.
+	Neuron      PartKind = "neuron"
+	Head        PartKind = "head"         // output of one attention head
+	Expert      PartKind = "expert"       // result of one expert; the weights of the others stay
+	Attention   PartKind = "attention"    // all heads of a layer
+	Recurrence  PartKind = "recurrence"   // what a recurrent block reads from its state
+	FeedForward PartKind = "feed-forward" // all neurons of a layer, those of experts included
 )
 
 // Part is a part of a model.
 type Part struct {
-	Kind   Kind `json:"kind"`
-	Layer  int  `json:"layer"`
-	Expert int  `json:"expert"` // whose neuron it is; -1 for none
-	Index  int  `json:"index"`  // of the neuron, head or expert; -1 for all
+	Kind   PartKind `json:"kind"`
+	Layer  int      `json:"layer"`
+	Expert int      `json:"expert"` // expert of the neuron; -1 for none
+	Index  int      `json:"index"`  // number of the neuron, head or expert; -1 for all
 }
 
 func (p Part) String() string {
@@ -45,13 +46,13 @@ func (p Part) String() string {
 	return fmt.Sprintf("layer %d, %s %d", p.Layer, p.Kind, p.Index)
 }
 
-// without is the hook that takes out a part.
+// without is the hook that ablates a part.
 type without struct {
 	Part
-	heads int // of the layer
+	heads int // heads of the layer
 }
 
-// Without returns a hook that takes a part out; heads is the number of heads of its layer.
+// Without returns a hook that ablates a part; heads is the number of heads of its layer.
 func Without(p Part, heads int) goinfer.Hook { return without{p, heads} }
 
 func (w without) Wants(layer int, name string) bool {
@@ -59,7 +60,7 @@ func (w without) Wants(layer int, name string) bool {
 		return false
 	}
 	switch w.Kind {
-	case Neuron, Feed:
+	case Neuron, FeedForward:
 		return name == goinfer.NameFFNAct
 	case Expert:
 		return name == goinfer.NameRouterTopK
@@ -72,11 +73,7 @@ func (w without) Wants(layer int, name string) bool {
 func (w without) Observe(e *goinfer.Event) {
 	switch w.Kind {
 	case Neuron:
-		expert := -1
-		if len(e.Experts) > 0 {
-			expert = int(e.Experts[0])
-		}
-		if expert == w.Expert && w.Index < len(e.Data) {
+		if expertOf(e) == w.Expert && w.Index < len(e.Data) {
 			e.Data[w.Index] = 0
 		}
 	case Head:
@@ -91,30 +88,40 @@ func (w without) Observe(e *goinfer.Event) {
 	}
 }
 
-// thinned is the hook that takes a random fraction of all neurons out, the same ones at every position.
-type thinned struct {
+// randomNeurons is the hook that ablates a random fraction of all neurons, the same at every
+// position.
+type randomNeurons randomly
+
+// randomly is a random fraction of some numbers.
+type randomly struct {
 	seed  uint64
-	limit uint64 // of 2^32
+	limit uint64 // fraction of 2^32
 }
 
-// Thinned returns a hook that takes out a random fraction of all neurons of all layers and experts: those that the seed chooses, whatever the text.
-func Thinned(fraction float64, seed uint64) goinfer.Hook {
-	return thinned{seed, uint64(math.Round(max(0, min(fraction, 1)) * (1 << 32)))}
+func random(fraction float64, seed uint64) randomly {
+	return randomly{seed, uint64(math.Round(max(0, min(fraction, 1)) * (1 << 32)))}
 }
 
-func (t thinned) Wants(_ int, name string) bool { return name == goinfer.NameFFNAct }
-
-func (t thinned) Observe(e *goinfer.Event) {
-	expert := -1
-	if len(e.Experts) > 0 {
-		expert = int(e.Experts[0])
-	}
-	block := mix(t.seed ^ mix(uint64(e.Layer)<<32|uint64(uint32(expert))))
-	for i := range e.Data {
-		if mix(block+uint64(i))>>32 < t.limit {
-			e.Data[i] = 0
+// clear sets a random fraction of x to zero, which depends on the seed and the number of the row.
+func (r randomly) clear(x []float32, row uint64) {
+	begin := mix(r.seed ^ mix(row))
+	for i := range x {
+		if mix(begin+uint64(i))>>32 < r.limit {
+			x[i] = 0
 		}
 	}
+}
+
+// RandomNeurons returns a hook that ablates a random fraction of all neurons of all layers and
+// experts. Which ones depends on the seed alone.
+func RandomNeurons(fraction float64, seed uint64) goinfer.Hook {
+	return randomNeurons(random(fraction, seed))
+}
+
+func (randomNeurons) Wants(_ int, name string) bool { return name == goinfer.NameFFNAct }
+
+func (r randomNeurons) Observe(e *goinfer.Event) {
+	randomly(r).clear(e.Data, uint64(e.Layer)<<32|uint64(uint32(expertOf(e))))
 }
 
 // mix scatters the bits of a number (the finaliser of SplitMix64, Steele et al. 2014).
@@ -125,45 +132,48 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// Study is the probability of a word behind a prompt, watched while parts of the model are taken out.
-type Study struct {
-	Base  eval.Score // with all parts in place
-	Trace *Trace     // of the prompt, and of the word but for its last token
+// Ablation is a run that watches the probability of a word after a prompt while parts of the model
+// are ablated.
+type Ablation struct {
+	Base  eval.Score // score of the word with all parts in place
+	Trace *Trace     // trace of the prompt, and of the word but for its last token
 
 	m     *goinfer.Model
 	watch eval.Continued
 }
 
-// NewStudy evaluates the tokens of a prompt and of the word behind it; first is what [Record] is given.
-func NewStudy(ctx context.Context, m *goinfer.Model, watch eval.Continued, first int) (*Study, error) {
-	s := &Study{m: m, watch: watch}
+// NewAblation evaluates the tokens of a prompt and of the word after it; first is
+// [RecordOptions.First].
+func NewAblation(ctx context.Context, m *goinfer.Model, watch eval.Continued, first int) (*Ablation, error) {
+	s := &Ablation{m: m, watch: watch}
 	var err error
 	if s.Base, err = watch.Score(ctx, m, nil); err != nil {
 		return nil, err
 	}
-	s.Trace, err = Record(ctx, m, watch.Tokens[:len(watch.Tokens)-1], first)
+	s.Trace, err = Record(ctx, m, watch.Tokens[:len(watch.Tokens)-1], RecordOptions{First: first})
 	return s, err
 }
 
-// Rows is how many tokens are evaluated to see the effect of one part.
-func (s *Study) Rows() int { return len(s.watch.Tokens) - 1 }
+// Rows is the number of tokens that are evaluated for each part.
+func (s *Ablation) Rows() int { return len(s.watch.Tokens) - 1 }
 
 // Heads are all heads of a layer.
-func (s *Study) Heads(layer int) (parts []Part) {
+func (s *Ablation) Heads(layer int) (parts []Part) {
 	for i := range s.Trace.Layers[layer].Heads {
 		parts = append(parts, Part{Head, layer, -1, i})
 	}
 	return parts
 }
 
-// Experts are the experts of a layer that the router chose for some token, by number. Those that it did not choose have no effect.
-func (s *Study) Experts(layer int) (parts []Part) {
+// Experts are the experts of a layer that the router chose for some token, by number. The others
+// have no effect.
+func (s *Ablation) Experts(layer int) (parts []Part) {
 	seen := map[int32]bool{}
 	for _, r := range s.Trace.Layers[layer].Routes {
 		for _, e := range r.Experts {
-			if !seen[e] {
-				seen[e] = true
-				parts = append(parts, Part{Expert, layer, -1, int(e)})
+			if !seen[e.ID] {
+				seen[e.ID] = true
+				parts = append(parts, Part{Expert, layer, -1, int(e.ID)})
 			}
 		}
 	}
@@ -171,8 +181,9 @@ func (s *Study) Experts(layer int) (parts []Part) {
 	return parts
 }
 
-// Blocks are the attention, the recurrence and the feed-forward block of a layer, as far as it has them.
-func (s *Study) Blocks(layer int) (parts []Part) {
+// Blocks are the attention, the recurrence and the feed-forward block of a layer, as far as it has
+// them.
+func (s *Ablation) Blocks(layer int) (parts []Part) {
 	if s.Trace.Layers[layer].Heads > 0 {
 		parts = append(parts, Part{Attention, layer, -1, -1})
 	}
@@ -180,14 +191,15 @@ func (s *Study) Blocks(layer int) (parts []Part) {
 		parts = append(parts, Part{Recurrence, layer, -1, -1})
 	}
 	if len(s.Trace.Layers[layer].active) > 0 {
-		parts = append(parts, Part{Feed, layer, -1, -1})
+		parts = append(parts, Part{FeedForward, layer, -1, -1})
 	}
 	return parts
 }
 
-// Neurons are the neurons of a layer, those whose magnitude was largest on any token first, but at most so many, and how many there are: of the experts those
-// that the router chose for some token, as the others have no effect.
-func (s *Study) Neurons(layer, most int) (parts []Part, all int) {
+// Neurons are the neurons of a layer whose magnitude was largest on any token, at most so many, and
+// the number of all: of experts those that the router chose for some token, as the others have no
+// effect.
+func (s *Ablation) Neurons(layer, most int) (parts []Part, all int) {
 	active := s.Trace.Layers[layer].active
 	for expert, a := range active {
 		for i := range a.most {
@@ -200,18 +212,21 @@ func (s *Study) Neurons(layer, most int) (parts []Part, all int) {
 	return parts[:min(most, len(parts))], len(parts)
 }
 
-// Effect is what taking a part out does to the word.
+// Effect is what the ablation of a part does to the word.
 type Effect struct {
 	Part
-	Prob  float64 `json:"p"`     // of the word without the part
-	Delta float64 `json:"delta"` // of the logarithm of its probability: less than 0 where the part speaks for the word
+	Prob float64 `json:"p"` // probability of the word without the part
+	// Delta is the change of the logarithm of the probability: less than 0 where the part speaks for
+	// the word.
+	Delta float64 `json:"delta"`
 }
 
-// atOnce bounds the number of evaluations that are under way together: enough to fill batches.
+// atOnce bounds the number of evaluations that run together: enough to fill batches.
 const atOnce = 256
 
-// Sweep takes out the parts one at a time and returns what each does, in their order. They are evaluated in common batches. progress, if not nil, is told how many are done.
-func (s *Study) Sweep(ctx context.Context, parts []Part, progress func(done, total int)) ([]Effect, error) {
+// AblateAll ablates the parts one at a time and returns the effect of each, in their order. They are
+// evaluated in common batches. progress, if not nil, is called after each.
+func (s *Ablation) AblateAll(ctx context.Context, parts []Part, progress func(done, total int)) ([]Effect, error) {
 	hooks := make([]goinfer.Hook, len(parts))
 	for i, p := range parts {
 		hooks[i] = Without(p, s.Trace.Layers[p.Layer].Heads)
@@ -228,7 +243,7 @@ func (s *Study) Sweep(ctx context.Context, parts []Part, progress func(done, tot
 }
 
 // scores are the log-probabilities of the word under each hook.
-func (s *Study) scores(ctx context.Context, hooks []goinfer.Hook, progress func(done, total int)) ([]float64, error) {
+func (s *Ablation) scores(ctx context.Context, hooks []goinfer.Hook, progress func(done, total int)) ([]float64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	scores := make([]float64, len(hooks))
@@ -269,30 +284,36 @@ feed:
 	return scores, fault.Cancelled(ctx)
 }
 
-// Point is the word's probability with a random fraction of the model taken out, over several draws.
+// Point is the probability of the word with a random fraction of the model ablated, over several
+// draws.
 type Point struct {
 	Fraction float64   `json:"fraction"`
-	Mean     float64   `json:"p"` // the mean over the draws
+	Mean     float64   `json:"p"` // mean over the draws
 	Median   float64   `json:"median"`
 	Draws    []float64 `json:"draws"`
 }
 
-// settle works out what follows from the draws.
-func (p *Point) settle() {
+// newPoint computes what follows from the draws of a fraction.
+func newPoint(fraction float64, draws []float64) Point {
+	p := Point{Fraction: fraction, Draws: draws}
+	for _, v := range draws {
+		p.Mean += v / float64(len(draws))
+	}
 	sorted := slices.Sorted(slices.Values(p.Draws))
 	n := len(sorted)
 	p.Median = (sorted[(n-1)/2] + sorted[n/2]) / 2
+	return p
 }
 
-// Thin takes random fractions of all neurons out, each several times with other neurons.
-func (s *Study) Thin(ctx context.Context, fractions []float64, draws int, progress func(done, total int)) ([]Point, error) {
+// AblateRandom ablates random fractions of all neurons, each several times with other neurons.
+func (s *Ablation) AblateRandom(ctx context.Context, fractions []float64, draws int, progress func(done, total int)) ([]Point, error) {
 	if draws < 1 {
 		return nil, errors.New("want at least one draw of each fraction")
 	}
 	var hooks []goinfer.Hook
 	for i, f := range fractions {
 		for d := range draws {
-			hooks = append(hooks, Thinned(f, uint64(i*draws+d)))
+			hooks = append(hooks, RandomNeurons(f, uint64(i*draws+d)))
 		}
 	}
 	scores, err := s.scores(ctx, hooks, progress)
@@ -301,12 +322,11 @@ func (s *Study) Thin(ctx context.Context, fractions []float64, draws int, progre
 	}
 	points := make([]Point, len(fractions))
 	for i, f := range fractions {
-		points[i].Fraction = f
-		for _, v := range scores[i*draws : (i+1)*draws] {
-			points[i].Draws = append(points[i].Draws, math.Exp(v))
-			points[i].Mean += math.Exp(v) / float64(draws)
+		probs := make([]float64, draws)
+		for d, v := range scores[i*draws : (i+1)*draws] {
+			probs[d] = math.Exp(v)
 		}
-		points[i].settle()
+		points[i] = newPoint(f, probs)
 	}
 	return points, nil
 }

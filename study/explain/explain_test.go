@@ -20,18 +20,23 @@ import (
 	"github.com/goinfer/goinfer/study/eval"
 )
 
+// builtin is the file of a built-in model.
+func builtin(t testing.TB, name string) string {
+	return filepath.Join(shared.Root(t), "cmd/goinfer/embedded", name+"-q8_0.gguf")
+}
+
 // open opens a built-in model.
-func open(t *testing.T, name string) *goinfer.Model {
-	m, err := goinfer.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded", name+"-q8_0.gguf"), goinfer.Options{})
+func open(t testing.TB, name string) *goinfer.Model {
+	m, err := goinfer.Open(builtin(t, name), goinfer.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m
 }
 
-func study(t *testing.T, m *goinfer.Model, prompt, word string) *Study {
+func ablation(t *testing.T, m *goinfer.Model, prompt, word string) *Ablation {
 	c, err := eval.Continue(m.Tokenizer(), prompt, word, true)
 	require.NoError(t, err)
-	s, err := NewStudy(t.Context(), m, c, 0)
+	s, err := NewAblation(t.Context(), m, c, 0)
 	require.NoError(t, err)
 	return s
 }
@@ -40,7 +45,7 @@ func TestRecord(t *testing.T) {
 	m := open(t, "tiny-moe")
 	c := m.Info().Config
 	ids := m.Tokenizer().Encode(nil, "The capital of France is", true, true)
-	trace, err := Record(t.Context(), m, ids, 2)
+	trace, err := Record(t.Context(), m, ids, RecordOptions{First: 2})
 	require.NoError(t, err)
 	require.Len(t, trace.Layers, c.NLayer)
 	for _, l := range trace.Layers {
@@ -71,23 +76,28 @@ func TestRecord(t *testing.T) {
 		require.Equal(t, choices(m.Tokenizer(), row, 3), view.Top)
 		p, entropy := probabilities(row)
 		require.Equal(t, entropy, view.Entropy)
-		require.Equal(t, p[5], view.Standing[0].Prob)
-		require.Equal(t, eval.Rank(p, 5), view.Standing[0].Rank)
+		require.Equal(t, p[5], view.Ranks[0].Prob)
+		require.Equal(t, eval.Rank(p, 5), view.Ranks[0].Rank)
 		return nil
 	}, From: len(ids) - 2}))
 }
 
-// TestShownAgain: rows of a pass that was interrupted are shown anew, and kept once.
+// TestShownAgain: rows of a pass that was interrupted are shown twice, and kept once.
 func TestShownAgain(t *testing.T) {
-	r := &recorder{residuals: newResiduals(goinfer.Config{NLayer: 1, NEmbd: 1}, 1, 2), t: &Trace{First: 1, Layers: make([]Layer, 1)}}
+	r := &recorder{t: &Trace{First: 1, Layers: make([]Layer, 1)}}
 	for _, pos := range []int{0, 1, 0, 1, 2} {
 		r.Observe(&goinfer.Event{Name: goinfer.NameAttnProbs, Pos: pos, Data: make([]float32, 2*(pos+1))})
+		r.Observe(&goinfer.Event{Name: goinfer.NameRouterLogits, Pos: pos, Data: []float32{1, 1}})
 		r.Observe(&goinfer.Event{Name: goinfer.NameRouterTopK, Pos: pos, Experts: []int32{int32(pos)}, Data: []float32{1}})
 	}
 	l := r.t.Layers[0]
 	require.Len(t, l.Attention, 2)
 	require.Len(t, l.Attention[0], 4)
-	require.Equal(t, []Route{{[]int32{0}, []float32{1}}, {[]int32{1}, []float32{1}}, {[]int32{2}, []float32{1}}}, l.Routes)
+	require.Len(t, l.Routes, 3)
+	for pos, route := range l.Routes {
+		require.Equal(t, Route{Experts: []ExpertWeight{{int32(pos), 1}}, Entropy: math.Ln2}, route)
+	}
+	require.Equal(t, 3, r.evaluated)
 }
 
 // TestNotFinite: logits that are no numbers leave no distribution, in the model's own prediction and in the lens.
@@ -103,12 +113,13 @@ func TestNotFinite(t *testing.T) {
 	require.ErrorIs(t, err, errNotFinite)
 }
 
-// TestSweep: what parts do in common batches they do alone, taking nothing out changes no bit, and taking out what is not used neither.
-func TestSweep(t *testing.T) {
+// TestAblateAll: effects in common batches are those of each part alone; ablating nothing, or what is
+// not used, changes no bit.
+func TestAblateAll(t *testing.T) {
 	for _, name := range []string{"tiny-dense", "tiny-moe"} {
 		t.Run(name, func(t *testing.T) {
 			m := open(t, name)
-			s := study(t, m, "The capital of France is", " Paris")
+			s := ablation(t, m, "The capital of France is", " Paris")
 			require.Less(t, s.Base.LogProb, 0.0)
 			var parts []Part
 			for l := range s.Trace.Layers {
@@ -120,13 +131,13 @@ func TestSweep(t *testing.T) {
 				require.GreaterOrEqual(t, all, 512)
 				parts = append(parts, neurons...)
 			}
-			told := 0
-			effects, err := s.Sweep(t.Context(), parts, func(done, total int) {
-				told++
+			calls := 0
+			effects, err := s.AblateAll(t.Context(), parts, func(done, total int) {
+				calls++
 				require.Equal(t, len(parts), total)
 			})
 			require.NoError(t, err)
-			require.Equal(t, len(parts), told)
+			require.Equal(t, len(parts), calls)
 			for i, e := range effects {
 				require.Equal(t, parts[i], e.Part)
 				if e.Layer < len(s.Trace.Layers)-1 { // the last one's work on earlier tokens is for nothing
@@ -138,7 +149,7 @@ func TestSweep(t *testing.T) {
 					require.Equal(t, alone.LogProb-s.Base.LogProb, e.Delta, e.Part)
 				}
 			}
-			none, err := s.Sweep(t.Context(), []Part{{Neuron, 0, -1, 1 << 30}, {Neuron, 0, 1 << 30, 0}, {Expert, 1, -1, 1 << 30}}, nil)
+			none, err := s.AblateAll(t.Context(), []Part{{Neuron, 0, -1, 1 << 30}, {Neuron, 0, 1 << 30, 0}, {Expert, 1, -1, 1 << 30}}, nil)
 			require.NoError(t, err)
 			for _, e := range none {
 				require.Zero(t, e.Delta, e.Part)
@@ -147,10 +158,11 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestUnusedExperts: the experts and neurons that are left out of a sweep as without effect have none.
+// TestUnusedExperts: the experts and neurons that are not ablated because they have no effect have
+// none.
 func TestUnusedExperts(t *testing.T) {
 	m := open(t, "tiny-moe")
-	s := study(t, m, "The sun", " rises")
+	s := ablation(t, m, "The sun", " rises")
 	var parts []Part
 	for l := range s.Trace.Layers {
 		used := s.Experts(l)
@@ -161,28 +173,28 @@ func TestUnusedExperts(t *testing.T) {
 		}
 	}
 	require.NotEmpty(t, parts)
-	effects, err := s.Sweep(t.Context(), parts, nil)
+	effects, err := s.AblateAll(t.Context(), parts, nil)
 	require.NoError(t, err)
 	for _, e := range effects {
 		require.Zero(t, e.Delta, e.Part)
 	}
 }
 
-// TestThin: nothing taken out changes no bit, all neurons are as many as those of all blocks, and the same seed takes out the same.
-func TestThin(t *testing.T) {
-	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
-	points, err := s.Thin(t.Context(), []float64{0, 0.5, 1}, 4, nil)
+// TestAblateRandom: the fraction 0 changes no bit, and the same seed ablates the same neurons.
+func TestAblateRandom(t *testing.T) {
+	s := ablation(t, open(t, "tiny-dense"), "The sun rises in the", " east")
+	points, err := s.AblateRandom(t.Context(), []float64{0, 0.5, 1}, 4, nil)
 	require.NoError(t, err)
 	base := math.Exp(s.Base.LogProb)
 	require.Equal(t, []float64{base, base, base, base}, points[0].Draws)
 	require.Less(t, points[2].Mean, points[0].Mean/2)
 	require.NotEqual(t, points[1].Draws[0], points[1].Draws[1])
 	require.Equal(t, points[2].Draws[0], points[2].Draws[1])
-	again, err := s.Thin(t.Context(), []float64{0, 0.5, 1}, 4, nil)
+	again, err := s.AblateRandom(t.Context(), []float64{0, 0.5, 1}, 4, nil)
 	require.NoError(t, err)
 	require.Equal(t, points, again)
 
-	h := Thinned(0.3, 7)
+	h := RandomNeurons(0.3, 7)
 	row := slices.Repeat([]float32{1}, 100_000)
 	h.Observe(&goinfer.Event{Layer: 2, Name: goinfer.NameFFNAct, Data: row})
 	zeros := 0
@@ -192,28 +204,29 @@ func TestThin(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 30_000, zeros, 600)
-	_, err = s.Thin(t.Context(), []float64{1}, 0, nil)
+	_, err = s.AblateRandom(t.Context(), []float64{1}, 0, nil)
 	require.ErrorContains(t, err, "at least one draw")
 }
 
-// TestThinWeights: with no weight left out the model is what it was, but for the precision of activations; with all of them gone every token is as probable.
-func TestThinWeights(t *testing.T) {
-	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
+// TestAblateRandomWeights: with the fraction 0 the model is what it was, but for the precision of
+// activations; with the fraction 1 every token has the same probability.
+func TestAblateRandomWeights(t *testing.T) {
+	s := ablation(t, open(t, "tiny-dense"), "The sun rises in the", " east")
 	f, err := convert.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), nil)
 	require.NoError(t, err)
 	defer f.Close()
-	points, err := ThinWeights(t.Context(), f, goinfer.Options{}, s.watch, []float64{0, 0.5, 1}, 1, nil)
+	points, err := AblateRandomWeights(t.Context(), f, goinfer.Options{}, s.watch, []float64{0, 0.5, 1}, 1, nil)
 	require.NoError(t, err)
 	require.InDelta(t, math.Exp(s.Base.LogProb), points[0].Mean, 0.01)
 	require.Less(t, points[1].Mean, 0.1)
 	require.InDelta(t, 1.0/4096, points[2].Mean, 1e-9)
 }
 
-func TestSweepEnds(t *testing.T) {
-	s := study(t, open(t, "tiny-dense"), "The sun rises in the", " east")
+func TestAblateAllEnds(t *testing.T) {
+	s := ablation(t, open(t, "tiny-dense"), "The sun rises in the", " east")
 	parts, _ := s.Neurons(0, 700)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := s.Sweep(ctx, parts, func(done, _ int) {
+	_, err := s.AblateAll(ctx, parts, func(done, _ int) {
 		if done == 10 {
 			cancel()
 		}
@@ -221,30 +234,28 @@ func TestSweepEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func BenchmarkSweep(b *testing.B) {
-	m, err := goinfer.Open("../cmd/goinfer/embedded/tiny-dense-q8_0.gguf", goinfer.Options{})
-	require.NoError(b, err)
-	defer m.Close()
+func BenchmarkAblateAll(b *testing.B) {
+	m := open(b, "tiny-dense")
 	c, err := eval.Continue(m.Tokenizer(), "The sun rises in the", " east", true)
 	require.NoError(b, err)
-	s, err := NewStudy(b.Context(), m, c, 0)
+	s, err := NewAblation(b.Context(), m, c, 0)
 	require.NoError(b, err)
 	parts, _ := s.Neurons(3, math.MaxInt)
 	for b.Loop() {
-		_, err := s.Sweep(b.Context(), parts, nil)
+		_, err := s.AblateAll(b.Context(), parts, nil)
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(b.N*len(parts))/b.Elapsed().Seconds(), "parts/s")
 }
 
-// TestExamine: the reports of the built-in models and their pages.
-func TestExamine(t *testing.T) {
+// TestAnalyse: the reports of the built-in models and their pages.
+func TestAnalyse(t *testing.T) {
 	for name, word := range map[string]string{"tiny-dense": "", "tiny-moe": "Paris"} {
 		t.Run(name, func(t *testing.T) {
 			m := open(t, name)
 			c := m.Info().Config
 			steps := map[string]bool{}
-			r, err := Examine(t.Context(), m, Options{Prompt: "The capital of France is", Word: word, Parts: 200, Draws: 1, Progress: func(what string, done, total int) {
+			r, err := Analyse(t.Context(), m, Options{Prompt: "The capital of France is", Word: word, Parts: 200, Draws: 1, Progress: func(what string, done, total int) {
 				steps[what] = true
 				require.LessOrEqual(t, done, total)
 			}})
@@ -255,10 +266,10 @@ func TestExamine(t *testing.T) {
 			require.Equal(t, c.NExpert > 0, len(r.Experts) > 0)
 			require.Less(t, r.Neurons.Tried, r.Neurons.All)
 			require.Len(t, r.Cut, 1, "that not all neurons were tried")
-			require.Len(t, r.Thinned, len(Fractions()))
-			require.InDelta(t, r.Word.Prob, r.Thinned[0].Mean, 1e-12)
+			require.Len(t, r.Random, len(Fractions()))
+			require.InDelta(t, r.Word.Prob, r.Random[0].Mean, 1e-12)
 			require.Equal(t, r.Next.Top[0].Token, r.Lens[c.NLayer][len(r.Prompt)-1].Top[0].Token)
-			worst := slices.MinFunc(r.Neurons.Strongest, func(a, b Strong) int { return cmp.Compare(a.Delta, b.Delta) })
+			worst := slices.MinFunc(r.Neurons.Top, func(a, b TopNeuron) int { return cmp.Compare(a.Delta, b.Delta) })
 			require.Contains(t, r.Verdict(), worst.Part.String())
 			require.Equal(t, worst.Prob < r.Word.Prob/2, r.Neurons.Halving > 0)
 			require.Equal(t, r.Neurons.Halving == 0, strings.Contains(r.Verdict(), "No single neuron"))
@@ -269,7 +280,7 @@ func TestExamine(t *testing.T) {
 			var b strings.Builder
 			require.NoError(t, p.Render(&b))
 			html := b.String()
-			for _, want := range []string{"Inside " + name, "Who reads whom", "What each layer would say", "Taking parts out", "neurons that take part", `data-scope="attention"`} {
+			for _, want := range []string{"Inside " + name, "Which token reads which", "What each layer would predict", "Without one part", "neurons that take part", `data-scope="attention"`} {
 				require.Contains(t, html, want)
 			}
 			require.Equal(t, c.NExpert > 0, strings.Contains(html, `id="routing"`))
@@ -280,24 +291,24 @@ func TestExamine(t *testing.T) {
 
 // TestVerdict can come out either way.
 func TestVerdict(t *testing.T) {
-	neuron := func(p float64) Strong {
-		return Strong{Effect: Effect{Part: Part{Neuron, 1, -1, 7}, Prob: p, Delta: math.Log(p / 0.9)}}
+	neuron := func(p float64) TopNeuron {
+		return TopNeuron{Effect: Effect{Part: Part{Neuron, 1, -1, 7}, Prob: p, Delta: math.Log(p / 0.9)}}
 	}
-	r := &Report{Word: Word{Prob: 0.9}, Neurons: Neurons{Tried: 5, Strongest: []Strong{neuron(0.8), neuron(0.7)}}}
+	r := &Report{Word: Word{Prob: 0.9}, Neurons: Neurons{Tried: 5, Top: []TopNeuron{neuron(0.8), neuron(0.7)}}}
 	require.Contains(t, r.Verdict(), "No single neuron holds the word: of 5 that were taken out one at a time, the one that costs most (layer 1, neuron 7) takes its probability from 0.9000 to 0.7000")
-	r.Neurons.Strongest, r.Neurons.Halving = []Strong{neuron(0.7), neuron(1e-7)}, 1
+	r.Neurons.Top, r.Neurons.Halving = []TopNeuron{neuron(0.7), neuron(1e-7)}, 1
 	require.Contains(t, r.Verdict(), "One single neuron is needed")
 	require.Contains(t, r.Verdict(), "from 0.9000 to 1.0e-07")
 	r.Neurons.Halving = 2
 	require.Contains(t, r.Verdict(), "2 single neurons are each needed")
-	r.Neurons.Strongest = nil
+	r.Neurons.Top = nil
 	require.Equal(t, "There is no neuron to take out.", r.Verdict())
 }
 
-// TestLongPrompt: what is looked at stays small, and what a row reads of the tokens before is all there.
+// TestLongPrompt: what is shown stays small, and what a row reads of the tokens before is summed up.
 func TestLongPrompt(t *testing.T) {
 	m := open(t, "tiny-dense")
-	r, err := Examine(t.Context(), m, Options{Prompt: strings.Repeat("The sun rises in the east. ", 14), Parts: 1, Draws: 1})
+	r, err := Analyse(t.Context(), m, Options{Prompt: strings.Repeat("The sun rises in the east. ", 14), Parts: 1, Draws: 1})
 	require.NoError(t, err)
 	shown := len(r.Prompt) - r.Trace.First
 	require.Equal(t, mostPositions, shown)
@@ -322,10 +333,10 @@ func TestLabel(t *testing.T) {
 	for text, want := range map[string]string{" sun": "·sun", "a b": "a b", "\n": "⏎", "\xe2\x80": `\xe2\x80`, "": "∅", "é": "é", "\u202e": `\u202e`, " ": "·"} {
 		require.Equal(t, want, label(text), "%q", text)
 	}
-	require.Equal(t, " x", behind("a", "x"))
-	require.Equal(t, "x", behind("a ", "x"))
-	require.Equal(t, ".", behind("a", "."))
-	require.Equal(t, "x", behind("", "x"))
+	require.Equal(t, " x", spaced("a", "x"))
+	require.Equal(t, "x", spaced("a ", "x"))
+	require.Equal(t, ".", spaced("a", "."))
+	require.Equal(t, "x", spaced("", "x"))
 }
 
 // TestEveryArchitecture looks into every reference model that makes text.
@@ -335,36 +346,36 @@ func TestEveryArchitecture(t *testing.T) {
 	}
 	files, err := filepath.Glob(filepath.Join(shared.Dir(t), "conformance", "models", "*", "model.gguf"))
 	require.NoError(t, err)
-	looked := 0
+	analysed := 0
 	for _, file := range files {
 		m, err := goinfer.Open(file, goinfer.Options{})
 		if errors.Is(err, goinfer.ErrUnsupported) {
 			continue
 		}
 		require.NoError(t, err)
-		r, err := Examine(t.Context(), m, Options{Prompt: "The sun", Parts: 1, Draws: 1})
+		r, err := Analyse(t.Context(), m, Options{Prompt: "The sun", Parts: 1, Draws: 1})
 		if !errors.Is(err, goinfer.ErrUnsupported) { // as encoders are
 			require.NoError(t, err, file)
 			require.NotEmpty(t, r.Blocks, file)
 			p, err := r.Page("model")
 			require.NoError(t, err, file)
 			require.NoError(t, p.Render(io.Discard), file)
-			looked++
+			analysed++
 		}
 		require.NoError(t, m.Close())
 	}
-	require.Greater(t, looked, 60)
+	require.Greater(t, analysed, 60)
 }
 
-// TestAllExperts: pictures have a place for every expert, also for those that no token was given to, and one scale.
+// TestAllExperts: pictures have a place for every expert, also for those that no token was given to,
+// and one scale.
 func TestAllExperts(t *testing.T) {
-	d := drawing{r: &Report{Trace: &Trace{Experts: 8, Layers: make([]Layer, 2)}}}
+	d := drawing{r: &Report{Trace: &Trace{MoE: MoE{Experts: 8}, Layers: make([]Layer, 2)}}}
 	html := string(d.effects("Without one expert", "expert", []Effect{{Part: Part{Expert, 0, -1, 2}, Delta: -1}}, 20))
 	require.Contains(t, html, "no token was given to this expert")
 	require.Contains(t, html, "expert 7")
 	require.Contains(t, html, "−20", "the key shows the common scale")
-	p := Point{Draws: []float64{5, 1, 2, 3}}
-	p.settle()
+	p := newPoint(0.5, []float64{5, 1, 2, 3})
 	require.EqualValues(t, 2.5, p.Median)
 	require.EqualValues(t, 3, most([]Effect{{Delta: 1}}, []Effect{{Delta: -3}}))
 }

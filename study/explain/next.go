@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/sample"
 	"github.com/goinfer/goinfer/study/eval"
 )
@@ -21,11 +20,12 @@ import (
 type Question struct {
 	Prompt string // special tokens that are spelled in it are recognised
 	Top    int    // choices to list
-	// Words are scored as continuations: with a space before them if they begin with a letter or a digit and the prompt does not end in white space.
+	// Words are scored as continuations: with a space before them if they begin with a letter or a
+	// digit and the prompt does not end in white space.
 	Words []string
-	// Sampling, if not nil, is the chain of samplers to be looked at.
+	// Sampling, if not nil, is the chain of samplers that is shown.
 	Sampling *goinfer.Sampling
-	// Layers asks for the logit lens, each layer with so many choices; 0 means none.
+	// Layers asks for the logit lens, and is how many choices each layer lists; 0 means none.
 	Layers int
 	// Hook works on the model while it predicts; nil for none.
 	Hook goinfer.Hook
@@ -33,44 +33,32 @@ type Question struct {
 
 // Prediction is the distribution of the token that follows a prompt.
 type Prediction struct {
-	Prompt  []Token  `json:"prompt"`
-	Vocab   int      `json:"vocabulary"` // tokens there are to choose from
-	Entropy float64  `json:"entropy"`    // of the distribution, in nats
-	Top     []Choice `json:"top"`        // the most probable first
-	Words   []Word   `json:"words,omitempty"`
-	Stages  []Stage  `json:"samplers,omitempty"` // in their order
-	Layers  []View   `json:"layers,omitempty"`   // the embedding first
-}
-
-// sampled has a request generate its token, for what is seen of it on the way.
-func sampled(ctx context.Context, m *goinfer.Model, r goinfer.Request) error {
-	for piece, err := range m.Generate(ctx, r) {
-		switch {
-		case err != nil:
-			return err
-		case piece.Stop == goinfer.StopCancelled:
-			return fault.Cancelled(ctx)
-		}
-	}
-	return nil
+	Prompt  []Token           `json:"prompt"`
+	Vocab   int               `json:"vocabulary"` // tokens there are to choose from
+	Entropy float64           `json:"entropy"`    // entropy of the distribution, in nats
+	Top     []Choice          `json:"top"`        // the most probable first
+	Words   []Word            `json:"words,omitempty"`
+	Stages  []Stage           `json:"samplers,omitempty"` // in their order
+	Layers  []LayerPrediction `json:"layers,omitempty"`   // the embedding first
 }
 
 // Word is a word as a continuation of the prompt.
 type Word struct {
 	Word    string  `json:"word"`
 	Tokens  []Token `json:"tokens"`
-	Ranks   []int   `json:"ranks"` // of each token in its place, 1 for the most probable
-	Prob    float64 `json:"p"`     // of all its tokens
+	Ranks   []int   `json:"ranks"` // rank of each token in its place, 1 for the most probable
+	Prob    float64 `json:"p"`     // probability of all tokens
 	LogProb float64 `json:"logprob"`
 }
 
 // Stage is what one sampler of a chain did.
 type Stage struct {
-	Name    string   `json:"name"`
-	Before  int      `json:"before"` // candidates that it found
-	After   int      `json:"after"`
-	Removed float64  `json:"p_removed"`      // the model's own probability of what it removed, together
-	Best    []Choice `json:"best,omitempty"` // the most probable of them by the model, at most [BestRemoved]
+	Name    string  `json:"name"`
+	Before  int     `json:"before"` // candidates before it
+	After   int     `json:"after"`
+	Removed float64 `json:"p_removed"` // probability of what it removed, under the model itself
+	// Best are the most probable of the removed tokens under the model, at most [BestRemoved].
+	Best []Choice `json:"best,omitempty"`
 }
 
 // BestRemoved bounds the list of what a sampler removed.
@@ -78,7 +66,7 @@ const BestRemoved = 5
 
 var errNotFinite = errors.New("the model's logits are no finite numbers")
 
-// Predict evaluates a prompt and tells what may follow it.
+// Predict evaluates a prompt and returns the distribution of the token that follows.
 func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, error) {
 	v := m.Tokenizer()
 	if v == nil {
@@ -89,17 +77,20 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 		return nil, errors.New("the prompt is empty, and the model has no token to begin a text with")
 	}
 	p := &Prediction{Prompt: Tokens(v, ids), Vocab: m.Info().Config.NVocab}
-	var stages []trace
+	var stages []samplerTrace
 	r := goinfer.Request{Tokens: ids, From: len(ids) - 1, Hook: q.Hook}
 	if q.Sampling != nil {
 		r.MaxTokens, r.IgnoreEOG, r.Sampling = 1, true, *q.Sampling
 		r.Sampling.Trace = func(name string, before, after []sample.Candidate) {
-			stages = append(stages, trace{name, len(before), slices.Clone(after)})
+			stages = append(stages, samplerTrace{name, len(before), slices.Clone(after)})
 		}
 	}
-	var lens *residuals
+	var lens *recorder
 	if q.Layers > 0 {
-		lens = newResiduals(m.Info().Config, len(ids)-1, 1)
+		var err error
+		if lens, err = newRecorder(m, len(ids), RecordOptions{What: Residuals, First: len(ids) - 1}); err != nil {
+			return nil, err
+		}
 		r.Hook = goinfer.JoinHooks(q.Hook, lens)
 	}
 	var logits []float32
@@ -111,7 +102,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 		if err := m.Score(ctx, r); err != nil {
 			return nil, err
 		}
-	} else if err := sampled(ctx, m, r); err != nil {
+	} else if _, _, err := generate(ctx, m, r); err != nil {
 		return nil, err
 	}
 	var probs []float64
@@ -133,7 +124,7 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	}
 	if lens != nil {
 		var err error
-		p.Layers, err = Lens(ctx, m, lens.x, q.Layers, p.watched())
+		p.Layers, err = Lens(ctx, m, lens.t.x, q.Layers, p.watched())
 		for i := range p.Layers {
 			p.Layers[i].Layer = i - 1
 			p.Layers[i].Pos = len(ids) - 1
@@ -143,7 +134,8 @@ func Predict(ctx context.Context, m *goinfer.Model, q Question) (*Prediction, er
 	return p, nil
 }
 
-// watched are the tokens whose standing is followed through the layers: the first ones of the words, or that of the most probable one.
+// watched are the tokens whose rank is followed through the layers: the first token of each word,
+// or the most probable one.
 func (p *Prediction) watched() []int32 {
 	var ids []int32
 	for _, w := range p.Words {
@@ -155,8 +147,8 @@ func (p *Prediction) watched() []int32 {
 	return ids
 }
 
-// behind is a word as it is written behind a prompt.
-func behind(prompt, word string) string {
+// spaced is a word as it is written after a prompt.
+func spaced(prompt, word string) string {
 	first, _ := utf8.DecodeRuneInString(word)
 	last, _ := utf8.DecodeLastRuneInString(prompt)
 	if prompt != "" && !unicode.IsSpace(last) && (unicode.IsLetter(first) || unicode.IsDigit(first)) {
@@ -166,7 +158,7 @@ func behind(prompt, word string) string {
 }
 
 func scoreWord(ctx context.Context, m *goinfer.Model, q *Question, word string) (Word, error) {
-	c, err := eval.Continue(m.Tokenizer(), q.Prompt, behind(q.Prompt, word), true)
+	c, err := eval.Continue(m.Tokenizer(), q.Prompt, spaced(q.Prompt, word), true)
 	if err != nil {
 		return Word{}, fmt.Errorf("the word %q: %w", word, err)
 	}
@@ -177,15 +169,15 @@ func scoreWord(ctx context.Context, m *goinfer.Model, q *Question, word string) 
 	return Word{Word: word, Tokens: Tokens(m.Tokenizer(), c.Tokens[c.First:]), Ranks: s.Ranks, Prob: math.Exp(s.LogProb), LogProb: s.LogProb}, nil
 }
 
-// trace is what a sampler left.
-type trace struct {
+// samplerTrace is what a sampler left.
+type samplerTrace struct {
 	name   string
 	before int
 	after  []sample.Candidate
 }
 
-// stagesOf works out what each sampler removed, from what the one before it left.
-func stagesOf(v *goinfer.Tokenizer, traces []trace, probs []float64) []Stage {
+// stagesOf computes what each sampler removed, from what the one before it left.
+func stagesOf(v *goinfer.Tokenizer, traces []samplerTrace, probs []float64) []Stage {
 	left := map[int32]bool{}
 	for id, p := range probs {
 		if p > 0 {
@@ -199,19 +191,19 @@ func stagesOf(v *goinfer.Tokenizer, traces []trace, probs []float64) []Stage {
 		for _, c := range t.after {
 			now[c.ID] = true
 		}
-		var gone []int32
+		var removed []int32
 		for id := range left {
 			if !now[id] {
-				gone = append(gone, id)
+				removed = append(removed, id)
 			}
 		}
-		slices.SortFunc(gone, func(a, b int32) int {
+		slices.SortFunc(removed, func(a, b int32) int {
 			return cmp.Or(cmp.Compare(probs[b], probs[a]), cmp.Compare(a, b))
 		})
-		for _, id := range gone { // in this order, which has the same bits every time
+		for _, id := range removed { // in this order, which has the same bits every time
 			s.Removed += probs[id]
 		}
-		for _, id := range gone[:min(BestRemoved, len(gone))] {
+		for _, id := range removed[:min(BestRemoved, len(removed))] {
 			s.Best = append(s.Best, Choice{Token: tokenOf(v, id), Prob: probs[id], LogProb: math.Log(probs[id])})
 		}
 		left = now
@@ -221,7 +213,7 @@ func stagesOf(v *goinfer.Tokenizer, traces []trace, probs []float64) []Stage {
 }
 
 // drawn enters the probabilities that the samplers left.
-func (p *Prediction) drawn(traces []trace) {
+func (p *Prediction) drawn(traces []samplerTrace) {
 	if len(traces) == 0 {
 		for i := range p.Top {
 			p.Top[i].Drawn = &p.Top[i].Prob

@@ -27,19 +27,19 @@ var (
 
 // Page is the report as a document that needs no network; model is what its title calls the model.
 func (r *Report) Page(model string) (*page.Page, error) {
-	p := page.New("Inside "+model, fmt.Sprintf("%s reads %s. How does it come to say %s?", model, strconv.Quote(r.text()), strconv.Quote(r.Word.text())))
+	p := page.New("Inside "+model, fmt.Sprintf("%s reads %s. How does it arrive at %s?", model, strconv.Quote(r.text()), strconv.Quote(r.Word.text())))
 	d := drawing{r: r, labels: r.labels()}
-	p.Add(template.HTML("<style>" + style + "</style>\n"))
+	p.Add(page.CSS(template.CSS(style)))
 	steps := []struct {
 		title string
 		draw  func() ([]template.HTML, error)
 	}{
 		{"What comes next", d.next},
-		{"Who reads whom", d.attention},
-		{"What each layer would say", d.lens},
+		{"Which token reads which", d.attention},
+		{"What each layer would predict", d.lens},
 		{"The residual stream", d.stream},
 		{"Where the router sends the tokens", d.routing},
-		{"Taking parts out", d.parts},
+		{"Without one part", d.parts},
 		{"Is there one neuron?", d.neurons},
 		{"What is not shown", d.cut},
 	}
@@ -52,7 +52,7 @@ func (r *Report) Page(model string) (*page.Page, error) {
 			p.Section(s.title, blocks...)
 		}
 	}
-	p.Add(page.Script(template.JS(program)))
+	p.Add(page.Program(template.JS(program)))
 	return p, nil
 }
 
@@ -223,7 +223,7 @@ func (d *drawing) lens() ([]template.HTML, error) {
 	var prob, rank page.Series
 	prob.Name, rank.Name = label(r.Word.Tokens[0].Text), label(r.Word.Tokens[0].Text)
 	for l, row := range r.Lens {
-		s := row[last].Standing[0]
+		s := row[last].Ranks[0]
 		name := d.layerNames()[l] + ": " + label(row[last].Top[0].Text)
 		prob.Points = append(prob.Points, page.Point{X: float64(l), Y: s.Prob, Name: name})
 		rank.Points = append(rank.Points, page.Point{X: float64(l), Y: float64(s.Rank), Name: name})
@@ -260,7 +260,7 @@ type lensHead struct {
 	Rows   []lensRow
 }
 
-func lensTable(lens [][]View, labels, names []string) lensHead {
+func lensTable(lens [][]LayerPrediction, labels, names []string) lensHead {
 	h := lensHead{Tokens: labels[len(labels)-len(lens[0]):]}
 	for l, views := range lens {
 		row := lensRow{Name: names[l]}
@@ -302,7 +302,7 @@ func (d *drawing) routing() ([]template.HTML, error) {
 			continue
 		}
 		routes := l.Routes[d.r.Trace.First:][:len(d.labels)]
-		layers = append(layers, layer{i, d.r.Trace.Experts, routes})
+		layers = append(layers, layer{i, d.r.Trace.MoE.Experts, routes})
 	}
 	if len(layers) == 0 {
 		return nil, nil
@@ -348,7 +348,7 @@ func (d *drawing) effects(title, what string, effects []Effect, most float64) te
 		count = max(count, e.Index+1)
 	}
 	if what == "expert" {
-		count, m.Absent = d.r.Trace.Experts, "no token was given to this expert"
+		count, m.Absent = d.r.Trace.MoE.Experts, "no token was given to this expert"
 	}
 	for i := range count {
 		m.Columns = append(m.Columns, strconv.Itoa(i))
@@ -380,7 +380,7 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 		return nil, nil
 	}
 	t := page.Table{Caption: "The neurons with the largest effect", Head: []string{"neuron", "p without it", "Δ log p", "most active on", "Δ log p of each token of the prompt"}}
-	for _, e := range n.Strongest {
+	for _, e := range n.Top {
 		t.Rows = append(t.Rows, []any{e.Part, short(e.Prob), fmt.Sprintf("%+.4f", e.Delta), fmt.Sprintf("%s (token %d)", label(e.Token.Text), e.Pos), fmt.Sprintf("%+.4f", e.Text)})
 	}
 	var ranks, together page.Series
@@ -400,7 +400,7 @@ func (d *drawing) neurons() ([]template.HTML, error) {
 	return []template.HTML{
 		page.Text("%s", d.r.Verdict()),
 		columns(
-			fractions("Without a random fraction of all neurons", "neurons taken out", d.r.Thinned),
+			fractions("Without a random fraction of all neurons", "neurons taken out", d.r.Random),
 			fractions("With a random fraction of all weights at zero", "weights at zero", d.r.Weights),
 			page.Plot{Title: "Without the neurons that speak most for the word, together", X: page.Axis{Label: "how many", Log: true}, Y: p, Series: []page.Series{together, whole}}.HTML(),
 			page.Plot{

@@ -13,18 +13,21 @@ import (
 	"github.com/goinfer/goinfer/study/eval"
 )
 
-// Options are what [Examine] looks at. The zero value but for Prompt works.
+// Options are what [Analyse] looks at. The zero value works, but for Prompt.
 type Options struct {
 	Prompt string // special tokens that are spelled in it are recognised
 	Word   string // the word to watch, as in [Question]; empty means the most probable token
-	// Parts bounds how often the text is evaluated with something taken out, but for all blocks and ten neurons of each layer, which are in any case; 0 means as often as the model's
-	// size makes bearable: from [LeastParts] to [MostParts].
+	// Parts bounds the number of ablations, but all blocks and ten neurons of each layer are ablated in
+	// any case; 0 means what is bearable for the size of the model: from [LeastParts] to [MostParts].
 	Parts int
-	Draws int // of each random fraction of neurons and, up to 3, of weights; 0 leaves fractions out
-	// File is the model's own file, from which models with random fractions of the weights set to zero are made, to be opened with Opening; nil leaves that out.
+	// Draws is how often each random fraction of neurons is ablated, and of weights up to 3 times; 0
+	// leaves fractions out.
+	Draws int
+	// File is the file of the model, from which models with random fractions of the weights set to zero
+	// are made, to be opened with Opening; nil leaves that out.
 	File    *gguf.File
 	Opening goinfer.Options
-	// Progress, if not nil, is told what is being done and how far it is.
+	// Progress, if not nil, is called with what is being done and how far it is.
 	Progress func(what string, done, total int)
 }
 
@@ -34,71 +37,76 @@ const (
 	MostParts  = 20_000
 
 	bearable       = 5e12    // tokens times parameters that the parts may take together
-	attentionBytes = 3 << 20 // of attention probabilities
-	mostPositions  = 96      // to be looked at
+	attentionBytes = 3 << 20 // attention probabilities of a page
+	mostPositions  = 96      // positions that are shown
 	lensPositions  = 32
 	lensTop        = 5
-	strongest      = 24      // neurons that are listed
-	weightBytes    = 1 << 30 // of a copy of the weights in float32
-	weightDraws    = 3       // at most, of each fraction
+	topNeurons     = 24      // neurons that are listed
+	weightBytes    = 1 << 30 // a copy of the weights in float32
+	weightDraws    = 3       // draws of each fraction of weights
 )
 
-// Report is what one prompt told about a model.
+// Report is what [Analyse] found.
 type Report struct {
-	Prompt  []Token     `json:"prompt"`
-	Word    Word        `json:"word"` // that is watched
-	Next    *Prediction `json:"next"`
-	Trace   *Trace      `json:"-"`
-	Lens    [][]View    `json:"lens"`  // [n_layer+1][positions], at the last of them the word is watched
-	Norms   [][]float64 `json:"norms"` // root mean square of the residual stream, [n_layer+1][positions]
-	Blocks  []Effect    `json:"blocks"`
-	Heads   []Effect    `json:"heads"`
-	Experts []Effect    `json:"experts,omitempty"`
-	Neurons Neurons     `json:"neurons"`
-	Thinned []Point     `json:"thinned"`           // random fractions of all neurons taken out
-	Weights []Point     `json:"weights,omitempty"` // random fractions of all weights set to zero
-	Rows    int         `json:"rows"`              // tokens evaluated for each part
-	Cut     []string    `json:"cut"`               // what was left out, and why
+	Prompt []Token     `json:"prompt"`
+	Word   Word        `json:"word"` // the word that is watched
+	Next   *Prediction `json:"next"`
+	Trace  *Trace      `json:"-"`
+	// Lens is [n_layer+1][positions]; at the last position the word is watched.
+	Lens    [][]LayerPrediction `json:"lens"`
+	Norms   [][]float64         `json:"norms"` // see [Trace.Norms]
+	Blocks  []Effect            `json:"blocks"`
+	Heads   []Effect            `json:"heads"`
+	Experts []Effect            `json:"experts,omitempty"`
+	Neurons Neurons             `json:"neurons"`
+	Random  []Point             `json:"thinned"`           // random fractions of all neurons ablated
+	Weights []Point             `json:"weights,omitempty"` // random fractions of all weights set to zero
+	Rows    int                 `json:"rows"`              // tokens evaluated for each part
+	Cut     []string            `json:"cut"`               // what was left out, and why
 }
 
-// Neurons is what taking out neurons one at a time did, and the strongest together.
+// Neurons is the ablation of neurons, one at a time and the top ones together.
 type Neurons struct {
-	All       int      `json:"all"`       // that take part in this text
-	Tried     int      `json:"tried"`     // of them
-	Halving   int      `json:"halving"`   // of those tried, without which one the word keeps less than half of its probability
-	Strongest []Strong `json:"strongest"` // by magnitude, that which speaks for the word the most among them
-	Ranks     []Ranked `json:"ranks"`     // the magnitudes of some of them in order, the largest first
-	// Together is the word's probability without so many of the neurons that speak most for it, all at once.
+	All   int `json:"all"`   // neurons that take part in this text
+	Tried int `json:"tried"` // neurons that were ablated
+	// Halving is how many of those tried, each alone, leave less than half of the word's probability.
+	Halving int `json:"halving"`
+	// Top are the neurons with the largest effects, among them the one that speaks most for the word.
+	Top   []TopNeuron `json:"strongest"`
+	Ranks []Ranked    `json:"ranks"` // effects of some of those tried, the largest first
+	// Together is the probability without so many of the neurons that speak most for the word, all at
+	// once.
 	Together []Count `json:"together"`
 }
 
-// Strong is a neuron with a strong effect on the word, and what else there is to it.
-type Strong struct {
+// TopNeuron is a neuron with a large effect on the word.
+type TopNeuron struct {
 	Effect
-	Most  float64 `json:"most"`  // its largest magnitude
-	Pos   int     `json:"pos"`   // where that was
-	Token Token   `json:"token"` // the token there
-	// Text is the change of the mean log-probability of the prompt's own tokens without the neuron: what it does is no matter of the word alone if that is large, too.
+	Most  float64 `json:"most"`  // largest magnitude of the neuron
+	Pos   int     `json:"pos"`   // position of the largest magnitude
+	Token Token   `json:"token"` // token at that position
+	// Text is the change of the mean log-probability of the prompt's own tokens without the neuron: if
+	// that is large too, the neuron does more than support the word.
 	Text float64 `json:"text"`
 }
 
-// Ranked is the magnitude of the effect of the neuron of a rank.
+// Ranked is the magnitude of the effect of a neuron by rank.
 type Ranked struct {
 	Rank  int     `json:"rank"`
 	Delta float64 `json:"delta"`
 }
 
-// Count is the probability of the word without so many neurons.
+// Count is the probability of the word without a number of neurons.
 type Count struct {
 	Count int     `json:"count"`
 	Prob  float64 `json:"p"`
 }
 
-// Fractions are the random fractions of neurons, and of weights, that a report takes out.
+// Fractions are the random fractions of neurons, and of weights, that a report ablates.
 func Fractions() []float64 { return []float64{0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1} }
 
-// Examine looks into a model while it reads a prompt.
-func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) {
+// Analyse looks into a model while it reads a prompt.
+func Analyse(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
@@ -117,7 +125,7 @@ func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) 
 		return nil, err
 	}
 	r := &Report{Prompt: next.Prompt, Next: next, Rows: len(watch.Tokens) - 1}
-	s, err := NewStudy(ctx, m, watch, r.first(m, watch))
+	s, err := NewAblation(ctx, m, watch, r.first(m, watch))
 	if err != nil {
 		return nil, err
 	}
@@ -126,17 +134,17 @@ func Examine(ctx context.Context, m *goinfer.Model, o Options) (*Report, error) 
 	if o.Word == "" {
 		r.Word.Word = next.Top[0].Text
 	}
-	if err := r.look(ctx, m, watch); err != nil {
+	if err := r.lens(ctx, m, watch); err != nil {
 		return nil, err
 	}
 	if err := r.ablate(ctx, m, s, &o); err != nil {
 		return nil, err
 	}
-	return r, r.thinWeights(ctx, m, watch, &o)
+	return r, r.randomWeights(ctx, m, watch, &o)
 }
 
-// thinWeights sets weights to zero.
-func (r *Report) thinWeights(ctx context.Context, m *goinfer.Model, watch eval.Continued, o *Options) error {
+// randomWeights sets weights to zero.
+func (r *Report) randomWeights(ctx context.Context, m *goinfer.Model, watch eval.Continued, o *Options) error {
 	if o.File == nil || o.Draws == 0 {
 		return nil
 	}
@@ -149,14 +157,14 @@ func (r *Report) thinWeights(ctx context.Context, m *goinfer.Model, watch eval.C
 		return nil
 	}
 	var err error
-	r.Weights, err = ThinWeights(ctx, o.File, o.Opening, watch, Fractions(), min(o.Draws, weightDraws), func(done, total int) { o.Progress("random weights", done, total) })
+	r.Weights, err = AblateRandomWeights(ctx, o.File, o.Opening, watch, Fractions(), min(o.Draws, weightDraws), func(done, total int) { o.Progress("random weights", done, total) })
 	return err
 }
 
 // watch finds the tokens of the word.
 func (o *Options) watch(m *goinfer.Model, next *Prediction) (eval.Continued, error) {
 	if o.Word != "" {
-		c, err := eval.Continue(m.Tokenizer(), o.Prompt, behind(o.Prompt, o.Word), true)
+		c, err := eval.Continue(m.Tokenizer(), o.Prompt, spaced(o.Prompt, o.Word), true)
 		if err != nil {
 			return c, fmt.Errorf("the word %q: %w", o.Word, err)
 		}
@@ -169,7 +177,7 @@ func (o *Options) watch(m *goinfer.Model, next *Prediction) (eval.Continued, err
 	return eval.Continued{Tokens: append(ids, next.Top[0].ID), First: len(ids)}, nil
 }
 
-// first is the first position that is looked at.
+// first is the first position that is shown.
 func (r *Report) first(m *goinfer.Model, watch eval.Continued) int {
 	c := m.Info().Config
 	n := watch.First
@@ -183,9 +191,9 @@ func (r *Report) first(m *goinfer.Model, watch eval.Continued) int {
 	return n - most
 }
 
-// look applies the head to the layers.
-func (r *Report) look(ctx context.Context, m *goinfer.Model, watch eval.Continued) error {
-	beyond := len(watch.Tokens) - 1 - watch.First // the word's own tokens, which the trace holds too
+// lens applies the head to the layers.
+func (r *Report) lens(ctx context.Context, m *goinfer.Model, watch eval.Continued) error {
+	beyond := len(watch.Tokens) - 1 - watch.First // tokens of the word, which the trace holds too
 	shown := watch.First - r.Trace.First
 	n := min(shown, lensPositions)
 	if n < shown {
@@ -201,18 +209,18 @@ func (r *Report) look(ctx context.Context, m *goinfer.Model, watch eval.Continue
 	return nil
 }
 
-// ablate takes parts out.
-func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Study, o *Options) error {
+// ablate ablates parts.
+func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Ablation, o *Options) error {
 	budget := o.Parts
 	if budget == 0 {
 		var params int64
 		for _, t := range m.Info().Tensors {
-			params += t.Elements() * int64(t.Used) / int64(t.Of)
+			params += t.Read()
 		}
 		budget = min(MostParts, max(LeastParts, int(bearable/float64(max(params, 1))/float64(r.Rows))))
 	}
-	sweep := func(what string, parts []Part) ([]Effect, error) {
-		return s.Sweep(ctx, parts, func(done, total int) { o.Progress(what, done, total) })
+	ablate := func(what string, parts []Part) ([]Effect, error) {
+		return s.AblateAll(ctx, parts, func(done, total int) { o.Progress(what, done, total) })
 	}
 	layers := len(s.Trace.Layers)
 	var blocks, heads, experts []Part
@@ -224,22 +232,22 @@ func (r *Report) ablate(ctx context.Context, m *goinfer.Model, s *Study, o *Opti
 	heads = r.spread("heads", heads, budget/4)
 	experts = r.spread("experts that were chosen", experts, budget/4)
 	var err error
-	if r.Blocks, err = sweep("blocks", blocks); err != nil {
+	if r.Blocks, err = ablate("blocks", blocks); err != nil {
 		return err
 	}
-	if r.Heads, err = sweep("heads", heads); err != nil {
+	if r.Heads, err = ablate("heads", heads); err != nil {
 		return err
 	}
-	if r.Experts, err = sweep("experts", experts); err != nil {
+	if r.Experts, err = ablate("experts", experts); err != nil {
 		return err
 	}
-	if err := r.neurons(ctx, s, max(budget-len(blocks)-len(heads)-len(experts), 10*layers), sweep); err != nil {
+	if err := r.neurons(ctx, s, max(budget-len(blocks)-len(heads)-len(experts), 10*layers), ablate); err != nil {
 		return err
 	}
 	if o.Draws == 0 {
 		return nil
 	}
-	r.Thinned, err = s.Thin(ctx, Fractions(), o.Draws, func(done, total int) { o.Progress("random fractions", done, total) })
+	r.Random, err = s.AblateRandom(ctx, Fractions(), o.Draws, func(done, total int) { o.Progress("random fractions", done, total) })
 	return err
 }
 
@@ -257,8 +265,8 @@ func (r *Report) spread(what string, parts []Part, most int) []Part {
 	return some
 }
 
-// neurons takes out the neurons, one at a time and the strongest together.
-func (r *Report) neurons(ctx context.Context, s *Study, budget int, sweep func(string, []Part) ([]Effect, error)) error {
+// neurons ablates the neurons, one at a time and the top ones together.
+func (r *Report) neurons(ctx context.Context, s *Ablation, budget int, ablate func(string, []Part) ([]Effect, error)) error {
 	n := &r.Neurons
 	var parts []Part
 	layers := len(s.Trace.Layers)
@@ -271,7 +279,7 @@ func (r *Report) neurons(ctx context.Context, s *Study, budget int, sweep func(s
 	if n.Tried < n.All {
 		r.Cut = append(r.Cut, fmt.Sprintf("Of %d neurons that take part the %d were taken out whose magnitude was largest on some token, as many in each layer.", n.All, n.Tried))
 	}
-	effects, err := sweep("neurons", parts)
+	effects, err := ablate("neurons", parts)
 	if err != nil || len(effects) == 0 {
 		return err
 	}
@@ -287,11 +295,11 @@ func (r *Report) neurons(ctx context.Context, s *Study, budget int, sweep func(s
 		}
 	}
 	slices.SortStableFunc(effects, func(a, b Effect) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) })
-	most := slices.Clone(effects[:min(strongest, len(effects))])
+	most := slices.Clone(effects[:min(topNeurons, len(effects))])
 	if !slices.Contains(most, worst) {
 		most[len(most)-1] = worst
 	}
-	if n.Strongest, err = s.strong(ctx, most); err != nil {
+	if n.Top, err = s.top(ctx, most); err != nil {
 		return err
 	}
 	for rank := 1; rank <= len(effects); rank = max(rank+1, rank*9/8) {
@@ -300,8 +308,8 @@ func (r *Report) neurons(ctx context.Context, s *Study, budget int, sweep func(s
 	return nil
 }
 
-// together takes out the first 1, 2, 4 … of the parts at once.
-func (s *Study) together(ctx context.Context, effects []Effect) ([]Count, error) {
+// together ablates the first 1, 2, 4 … of the parts at once.
+func (s *Ablation) together(ctx context.Context, effects []Effect) ([]Count, error) {
 	var hooks []goinfer.Hook
 	var counts []Count
 	for n := 1; n <= len(effects); n *= 2 {
@@ -319,14 +327,14 @@ func (s *Study) together(ctx context.Context, effects []Effect) ([]Count, error)
 	return counts, err
 }
 
-// strong finds out more about neurons.
-func (s *Study) strong(ctx context.Context, effects []Effect) ([]Strong, error) {
-	text := &Study{Trace: s.Trace, m: s.m, watch: eval.Continued{Tokens: s.watch.Tokens[:s.watch.First], First: 1}}
+// top finds out more about neurons.
+func (s *Ablation) top(ctx context.Context, effects []Effect) ([]TopNeuron, error) {
+	text := &Ablation{Trace: s.Trace, m: s.m, watch: eval.Continued{Tokens: s.watch.Tokens[:s.watch.First], First: 1}}
 	hooks := []goinfer.Hook{nil} // with all in place
-	list := make([]Strong, len(effects))
+	list := make([]TopNeuron, len(effects))
 	for i, e := range effects {
 		a := s.Trace.Layers[e.Layer].active[e.Expert]
-		list[i] = Strong{Effect: e, Most: float64(a.most[e.Index]), Pos: a.pos[e.Index], Token: s.Trace.Tokens[a.pos[e.Index]]}
+		list[i] = TopNeuron{Effect: e, Most: float64(a.most[e.Index]), Pos: a.pos[e.Index], Token: s.Trace.Tokens[a.pos[e.Index]]}
 		hooks = append(hooks, Without(e.Part, 0))
 	}
 	if s.watch.First < 2 {
@@ -339,7 +347,7 @@ func (s *Study) strong(ctx context.Context, effects []Effect) ([]Strong, error) 
 	return list, err
 }
 
-// several is the hook that takes out many neurons, by layer.
+// several is the hook that ablates many neurons, by layer.
 type several [][]without
 
 func (s several) Wants(layer int, name string) bool {
@@ -352,9 +360,10 @@ func (s several) Observe(e *goinfer.Event) {
 	}
 }
 
-// Halved is the smallest of the random fractions with which the word keeps less than half of its probability in half of the draws, and false if there is none.
+// Halved is the smallest random fraction of neurons without which the word has less than half of its
+// probability in half of the draws, and false if there is none.
 func (r *Report) Halved() (float64, bool) {
-	for _, p := range r.Thinned {
+	for _, p := range r.Random {
 		if p.Median < r.Word.Prob/2 {
 			return p.Fraction, true
 		}
@@ -362,13 +371,13 @@ func (r *Report) Halved() (float64, bool) {
 	return 0, false
 }
 
-// Verdict answers whether one neuron holds the word.
+// Verdict answers whether a single neuron holds the word.
 func (r *Report) Verdict() string {
 	n := &r.Neurons
-	if len(n.Strongest) == 0 {
+	if len(n.Top) == 0 {
 		return "There is no neuron to take out."
 	}
-	worst := slices.MinFunc(n.Strongest, func(a, b Strong) int { return cmp.Compare(a.Delta, b.Delta) })
+	worst := slices.MinFunc(n.Top, func(a, b TopNeuron) int { return cmp.Compare(a.Delta, b.Delta) })
 	answer := "No single neuron holds the word"
 	switch {
 	case n.Halving == 1:
@@ -380,8 +389,8 @@ func (r *Report) Verdict() string {
 		"without it, the log-probability of the prompt's own tokens changes by %+.3f each.", answer, n.Tried, worst.Part, short(r.Word.Prob), short(worst.Prob), worst.Pos, worst.Token.Text, worst.Text)
 }
 
-// Strongest are the n effects of the largest magnitude, the largest first.
-func Strongest(effects []Effect, n int) []Effect {
+// TopEffects are the n effects of the largest magnitude, the largest first.
+func TopEffects(effects []Effect, n int) []Effect {
 	sorted := slices.Clone(effects)
 	slices.SortStableFunc(sorted, func(a, b Effect) int { return cmp.Compare(math.Abs(b.Delta), math.Abs(a.Delta)) })
 	return sorted[:min(n, len(sorted))]

@@ -7,7 +7,7 @@ import (
 	"github.com/goinfer/goinfer/sample"
 )
 
-// Token is a token and the text that it stands for; a control token's is its spelling.
+// Token is a token and its text; that of a control token is its spelling.
 type Token struct {
 	ID   int32  `json:"id"`
 	Text string `json:"text"`
@@ -18,7 +18,7 @@ type Choice struct {
 	Token
 	Prob    float64 `json:"p"`
 	LogProb float64 `json:"logprob"` // natural logarithm
-	// Drawn is the probability of the token under what the samplers left; absent where none were asked for.
+	// Drawn is the probability under what the samplers left; absent where none were asked for.
 	Drawn *float64 `json:"p_drawn,omitempty"`
 }
 
@@ -50,19 +50,20 @@ func choices(v *goinfer.Tokenizer, logits []float32, k int) []Choice {
 	return list
 }
 
-// probabilities is the softmax of the finite logits, and its entropy in nats: NaN where none is finite.
+// probabilities is the softmax of the finite logits, and its entropy in nats: NaN where none is
+// finite.
 func probabilities(logits []float32) (p []float64, entropy float64) {
-	top := math.Inf(-1)
+	most := math.Inf(-1)
 	for _, l := range logits {
-		if v := float64(l); v > top && !math.IsInf(v, 0) {
-			top = v
+		if v := float64(l); v > most && !math.IsInf(v, 0) {
+			most = v
 		}
 	}
 	p = make([]float64, len(logits))
 	var sum float64
 	for i, l := range logits {
 		if v := float64(l); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			p[i] = math.Exp(v - top)
+			p[i] = math.Exp(v - most)
 			sum += p[i]
 		}
 	}

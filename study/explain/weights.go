@@ -11,44 +11,40 @@ import (
 	"github.com/goinfer/goinfer/study/eval"
 )
 
-// ThinWeights is the probability of a word with random fractions of the weights of all matrices set to zero, the embeddings among them, each several times with other weights. No
-// hook sees weights, so that each draw is a model of its own, in memory in float32: four bytes for each weight of f.
-func ThinWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch eval.Continued, fractions []float64, draws int, progress func(done, total int)) ([]Point, error) {
+// AblateRandomWeights returns the probability of a word with random fractions of the weights of all
+// matrices set to zero, the embeddings among them, each several times with other weights. No hook
+// sees weights, so that each draw is a model of its own, in memory in float32: four bytes for each
+// weight of f.
+func AblateRandomWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch eval.Continued, fractions []float64, draws int, progress func(done, total int)) ([]Point, error) {
 	points := make([]Point, len(fractions))
 	for i, fraction := range fractions {
-		points[i].Fraction = fraction
+		probs := make([]float64, draws)
 		for d := range draws {
-			p, err := thinWeights(ctx, f, o, watch, fraction, uint64(i*draws+d))
+			var err error
+			probs[d], err = withoutWeights(ctx, f, o, watch, fraction, uint64(i*draws+d))
 			if err != nil {
 				return nil, err
 			}
-			points[i].Draws = append(points[i].Draws, p)
-			points[i].Mean += p / float64(draws)
 			if progress != nil {
 				progress(i*draws+d+1, len(fractions)*draws)
 			}
 		}
-		points[i].settle()
+		points[i] = newPoint(fraction, probs)
 	}
 	return points, nil
 }
 
-func thinWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch eval.Continued, fraction float64, seed uint64) (float64, error) {
-	limit := uint64(math.Round(fraction * (1 << 32)))
+func withoutWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch eval.Continued, fraction float64, seed uint64) (float64, error) {
+	r := random(fraction, seed)
 	data, err := convert.InMemory(ctx, f, convert.Options{Type: "F32", Alter: func(tensor string, row int, weights []float32) {
 		h := fnv.New64a()
 		h.Write([]byte(tensor))
-		begin := mix(seed ^ mix(h.Sum64()+uint64(row)))
-		for i := range weights {
-			if mix(begin+uint64(i))>>32 < limit {
-				weights[i] = 0
-			}
-		}
+		r.clear(weights, h.Sum64()+uint64(row))
 	}})
 	if err != nil {
 		return 0, err
 	}
-	m, err := goinfer.OpenBytes(f.Path()+" with weights left out", data, o)
+	m, err := goinfer.OpenBytes(f.Path()+" with weights at zero", data, o)
 	if err != nil {
 		return 0, err
 	}

@@ -167,3 +167,11 @@ func join(blocks []template.HTML) string {
 }
 
 func escape(s string) string { return template.HTMLEscapeString(s) }
+
+//go:embed script.js
+var library string
+
+// Program is a [Script] that begins with what pages have in common: script.js.
+func Program(program template.JS) template.HTML {
+	return Script(template.JS(library) + program)
+}
