@@ -22,7 +22,7 @@ import (
 // apiPackages are those that a user of the library imports, the root first. Types of other packages
 // are recorded as far as these packages' API leads to them.
 var apiPackages = []string{
-	"", "chat", "convert", "gguf", "grammar", "hf", "safetensors", "sample", "tokenizer",
+	"", "chat", "convert", "gguf", "grammar", "hf", "hub", "safetensors", "sample", "source", "tokenizer",
 }
 
 // TestAPI fails if the exported API differs from its record. A change that is meant is recorded by

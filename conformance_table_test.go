@@ -72,7 +72,11 @@ whole, both ways: they are run in one batch, beside another text and in plain Go
 		b.WriteString(row + "\n")
 	}
 	for _, name := range arch.Names() {
-		if !c.arch[name] {
+		switch reference := arch.Find(name).Reference; {
+		case c.arch[name]:
+		case reference != "":
+			fmt.Fprintf(&b, "\n`%s` agrees with %s.\n", name, reference)
+		default:
 			fmt.Fprintf(&b, "\n`%s` runs, and has no reference here.\n", name)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/kernels"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // shape is a made-up model of one layer.
@@ -126,7 +127,7 @@ func ids(seed uint64, n int) []int32 {
 }
 
 func openBytes(t testing.TB, data []byte, o goinfer.Options) *goinfer.Model {
-	m, err := goinfer.OpenBytes("synthetic", data, o)
+	m, err := goinfer.OpenSource(source.Bytes("synthetic", data), o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	return m

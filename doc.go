@@ -14,8 +14,9 @@
 //	}
 //
 // [Open] maps the file, checks it, and binds its weights in the format they are stored in;
-// [OpenBytes] does the same for a model in memory. A [Model] may be used from many goroutines:
-// their generations are computed together, and the tokens of one do not depend on the others.
+// [OpenSource] does the same for whatever package source finds by a name, and for a model in
+// memory. A [Model] may be used from many goroutines: their generations are computed together, and
+// the tokens of one do not depend on the others.
 //
 // [Request] says what to generate. The zero value of its Sampling is greedy; [DefaultSampling]
 // returns what most programs use. Generation ends at the model's end-of-generation tokens, a stop

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/source"
 )
 
 const (
@@ -31,12 +32,12 @@ func Example() {
 }
 
 // A model in memory, a stop string, and what the last piece reports.
-func ExampleOpenBytes() {
+func ExampleOpenSource() {
 	data, err := os.ReadFile(tinyDense)
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err := goinfer.OpenBytes("tiny-dense", data, goinfer.Options{Context: 256})
+	m, err := goinfer.OpenSource(source.Bytes("tiny-dense", data), goinfer.Options{Context: 256})
 	if err != nil {
 		log.Fatal(err)
 	}

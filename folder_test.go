@@ -14,11 +14,12 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // asFile writes the checkpoint in a folder as a GGUF file.
 func asFile(t *testing.T, dir string) string {
-	f, err := hf.Open(dir, gguf.Options{})
+	f, err := hf.Open(dir, arch.Families(), gguf.Options{})
 	require.NoError(t, err)
 	defer f.Close()
 	w := gguf.NewWriter()

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"sync"
 	"sync/atomic"
 
 	"github.com/goinfer/goinfer/engine"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -22,6 +20,7 @@ import (
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/sample"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
@@ -179,6 +178,9 @@ type Options struct {
 	NoMmap     bool // read the file instead of mapping it
 	Mlock      bool // keep the mapped file in memory
 	Overcommit bool // open even what is expected not to fit in memory
+	// Overrides are other values for keys of the metadata; each must be of the kind that the file
+	// has there. One of a key that the file lacks is among Info.Warnings.
+	Overrides []source.Override
 }
 
 // Model is an open model. It may be used from many goroutines.
@@ -197,47 +199,59 @@ type Model struct {
 	closing    atomic.Bool
 }
 
-// Open opens a GGUF file, or the set of files that it is a part of, or the folder of a Hugging Face
-// checkpoint.
-func Open(path string, o Options) (_ *Model, err error) {
+// Open opens the model of a name: the path of a GGUF file, or of one of the files of a split model,
+// the folder of a Hugging Face checkpoint, or whatever else [source.Resolve] knows.
+func Open(name string, o Options) (*Model, error) {
+	s, err := source.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	return OpenSource(s, o)
+}
+
+// OpenSource opens the model that a source stands for: of package source also one that is in memory
+// or in a file system of Go.
+func OpenSource(s *source.Source, o Options) (_ *Model, err error) {
 	defer fault.Guard(&err)()
-	head, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	ctx := context.Background()
+	s = s.With(o.Overrides...)
+	if s.Path() == "" || !s.Local() { // in memory, or an error that says what it is
+		f, err := s.Open(ctx, gguf.Options{})
+		if err != nil {
+			return nil, err
+		}
+		cfg, need, err := needs(f, &o)
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return open(f, cfg, need, o)
+	}
+	head, err := s.Header(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer head.Close()
 	// What cannot fit is refused before anything is read.
-	cfg, err := configOf(head, &o)
+	cfg, need, err := needs(head, &o)
 	if err != nil {
-		return nil, fault.Bad(path, err)
+		return nil, err
 	}
-	need, err := estimate(head, cfg, o)
-	if err != nil {
-		return nil, fault.Bad(path, err)
-	}
-	f, err := hf.Open(path, gguf.Options{NoMmap: o.NoMmap})
+	f, err := s.Open(ctx, gguf.Options{NoMmap: o.NoMmap})
 	if err != nil {
 		return nil, err
 	}
 	return open(f, cfg, need, o)
 }
 
-// OpenBytes opens a model that is in memory, such as an embedded one. name is what errors call it.
-// data must not change until Close.
-func OpenBytes(name string, data []byte, o Options) (*Model, error) {
-	f, err := gguf.OpenBytes(name, data)
-	if err != nil {
-		return nil, err
+// needs reads the configuration, completes the options by it, and estimates the memory.
+func needs(f *gguf.File, o *Options) (cfg Config, need Memory, err error) {
+	if cfg, err = configOf(f, o); err == nil {
+		need, err = estimate(f, cfg, *o)
 	}
-	cfg, err := configOf(f, &o)
 	if err != nil {
-		return nil, fault.Bad(name, err)
+		err = fault.Bad(f.Path(), err)
 	}
-	need, err := estimate(f, cfg, o)
-	if err != nil {
-		return nil, fault.Bad(name, err)
-	}
-	return open(f, cfg, need, o)
+	return cfg, need, err
 }
 
 // longText is how many tokens of a text encoders compute at once by default: the context of the
@@ -246,6 +260,9 @@ const longText = 8192
 
 // configOf reads the configuration and completes the options by it.
 func configOf(f *gguf.File, o *Options) (Config, error) {
+	if err := source.CheckModel(f); err != nil {
+		return Config{}, err
+	}
 	meta := model.GGUF(f)
 	name, _, err := meta.Text("general.architecture")
 	if err != nil {
@@ -273,7 +290,7 @@ func configOf(f *gguf.File, o *Options) (Config, error) {
 
 // outline is the builder of what is needed of f.
 func outline(f *gguf.File, c Config) *model.Weights {
-	return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+	return model.BindHeader(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 }
 
 // open binds the weights and starts the engine. It closes f if it fails.
@@ -448,30 +465,9 @@ func (m *Model) named(err error) error {
 
 // OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face
 // folder with or without weights, and nothing else.
-func OpenTokenizer(path string) (_ *Tokenizer, err error) {
+func OpenTokenizer(ctx context.Context, s *source.Source) (_ *Tokenizer, err error) {
 	defer fault.Guard(&err)()
-	f, err := openVocabulary(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return vocabulary(f)
-}
-
-func openVocabulary(path string) (*gguf.File, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		f, err := hf.OpenVocabulary(path)
-		if f == nil && err == nil {
-			err = fault.Bad(path, errors.New("want a vocabulary (tokenizer.json, tokenizer.model or another), found none"))
-		}
-		return f, err
-	}
-	return hf.Open(path, gguf.Options{HeaderOnly: true})
-}
-
-// OpenTokenizerBytes does the same for a file in memory.
-func OpenTokenizerBytes(name string, data []byte) (*Tokenizer, error) {
-	f, err := gguf.OpenBytes(name, data)
+	f, err := s.Vocabulary(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/source"
 )
 
 // rawFile is a GGUF file taken apart, to be put together again with false values in it.
@@ -208,7 +209,7 @@ func refused(t *testing.T, path string, want ...string) {
 	ways := map[string]func() (*goinfer.Model, error){
 		"mapped":   func() (*goinfer.Model, error) { return goinfer.Open(path, goinfer.Options{}) },
 		"read":     func() (*goinfer.Model, error) { return goinfer.Open(path, goinfer.Options{NoMmap: true}) },
-		"of bytes": func() (*goinfer.Model, error) { return goinfer.OpenBytes(path, data, goinfer.Options{}) },
+		"of bytes": func() (*goinfer.Model, error) { return goinfer.OpenSource(source.Bytes(path, data), goinfer.Options{}) },
 	}
 	for how, open := range ways {
 		if how != "mapped" && testing.Short() {
@@ -223,10 +224,12 @@ func refused(t *testing.T, path string, want ...string) {
 		}
 	}
 	// What only looks at the file need not find the fault, but must stand it.
-	if _, err := goinfer.Inspect(path, 3); err != nil {
+	src, err := source.Path(path)
+	require.NoError(t, err)
+	if _, err := goinfer.Inspect(t.Context(), src, 3); err != nil {
 		oneLine(t, err, path)
 	}
-	if _, err := goinfer.OpenTokenizer(path); err != nil {
+	if _, err := goinfer.OpenTokenizer(t.Context(), src); err != nil {
 		oneLine(t, err, path)
 	}
 }
@@ -269,7 +272,7 @@ func sound(t testing.TB, name string) []byte {
 // runs opens a file that is sound and generates two tokens.
 func runs(t testing.TB, name string, data []byte, o goinfer.Options) {
 	t.Helper()
-	m, err := goinfer.OpenBytes(name, data, o)
+	m, err := goinfer.OpenSource(source.Bytes(name, data), o)
 	require.NoError(t, err)
 	require.NoError(t, twoTokens(m))
 	require.NoError(t, m.Close())
@@ -572,7 +575,7 @@ func TestHostileWeights(t *testing.T) {
 		for _, b := range []byte{0, 0xff, 0x7f, 0x80} {
 			f := takeApart(t, sound(t, name))
 			f.data = slices.Repeat([]byte{b}, len(f.data))
-			m, err := goinfer.OpenBytes(name, f.bytes(), goinfer.Options{Threads: 1})
+			m, err := goinfer.OpenSource(source.Bytes(name, f.bytes()), goinfer.Options{Threads: 1})
 			require.NoError(t, err)
 			if err := twoTokens(m); err != nil {
 				require.NotErrorIs(t, err, errSlow)
@@ -587,7 +590,7 @@ func TestHostileWeights(t *testing.T) {
 // numbers before it is loaded; what is smaller, or allowed to be too large, opens and takes memory
 // only as it fills.
 func TestContext(t *testing.T) {
-	m, err := goinfer.OpenBytes("x", sound(t, "llama-dense"), goinfer.Options{Threads: 1})
+	m, err := goinfer.OpenSource(source.Bytes("x", sound(t, "llama-dense")), goinfer.Options{Threads: 1})
 	require.NoError(t, err)
 	byDefault := m.Info().Memory.Cache
 	require.NoError(t, m.Close())
@@ -597,7 +600,7 @@ func TestContext(t *testing.T) {
 	f := takeApart(t, sound(t, "llama-dense"))
 	f.set("llama.context_length", u32(math.MaxInt32))
 	data := f.bytes()
-	_, err = goinfer.OpenBytes("giant.gguf", data, goinfer.Options{Threads: 1})
+	_, err = goinfer.OpenSource(source.Bytes("giant.gguf", data), goinfer.Options{Threads: 1})
 	require.ErrorIs(t, err, goinfer.ErrMemory)
 	// 2^31 positions of 384 bytes.
 	require.ErrorContains(t, err, "giant.gguf: not enough memory: weights 485.8 KiB, cache of 2147483647 positions 768.0 GiB")
@@ -605,18 +608,18 @@ func TestContext(t *testing.T) {
 
 	for _, o := range []goinfer.Options{{Context: 64}, {CacheBytes: 1 << 20}, {Overcommit: true}} {
 		o.Threads = 1
-		m, err := bounded(t, fmt.Sprintf("%+v", o), len(data), func() (*goinfer.Model, error) { return goinfer.OpenBytes("giant.gguf", data, o) })
+		m, err := bounded(t, fmt.Sprintf("%+v", o), len(data), func() (*goinfer.Model, error) { return goinfer.OpenSource(source.Bytes("giant.gguf", data), o) })
 		require.NoError(t, err)
 		require.NoError(t, twoTokens(m))
 		require.NoError(t, m.Close())
 	}
 	for _, o := range []goinfer.Options{{Context: math.MaxInt}, {Context: math.MaxInt - 1}, {Context: math.MaxInt32}} {
-		_, err = goinfer.OpenBytes("giant.gguf", data, o)
+		_, err = goinfer.OpenSource(source.Bytes("giant.gguf", data), o)
 		require.ErrorIs(t, err, goinfer.ErrMemory)
 		oneLine(t, err, "giant.gguf")
 	}
 	for _, o := range []goinfer.Options{{Context: -1}, {Batch: -1}, {Threads: -1}, {CacheBytes: -1}} {
-		_, err = goinfer.OpenBytes("x.gguf", data, o)
+		_, err = goinfer.OpenSource(source.Bytes("x.gguf", data), o)
 		require.ErrorContains(t, err, "-1")
 		oneLine(t, err, "x.gguf")
 	}
@@ -678,7 +681,7 @@ func TestHostileTruncated(t *testing.T) {
 	}
 	for _, n := range cuts {
 		_, err := bounded(t, fmt.Sprintf("%d bytes", n), n, func() (*goinfer.Model, error) {
-			return goinfer.OpenBytes("cut.gguf", data[:n:n], goinfer.Options{Threads: 1})
+			return goinfer.OpenSource(source.Bytes("cut.gguf", data[:n:n]), goinfer.Options{Threads: 1})
 		})
 		require.Error(t, err, "%d bytes", n)
 		oneLine(t, err, "cut.gguf")
@@ -722,7 +725,7 @@ func TestHostileFlips(t *testing.T) {
 				what += fmt.Sprintf(", byte %d is %d", at, data[at])
 			}
 			m, err := bounded(t, what, len(data), func() (*goinfer.Model, error) {
-				return goinfer.OpenBytes("flipped.gguf", data, goinfer.Options{Threads: 1})
+				return goinfer.OpenSource(source.Bytes("flipped.gguf", data), goinfer.Options{Threads: 1})
 			})
 			if err != nil {
 				oneLine(t, err, "flipped.gguf")
@@ -750,15 +753,13 @@ func TestHostilePlaces(t *testing.T) {
 	page := filepath.Join(dir, "page.gguf")
 	require.NoError(t, os.WriteFile(page, []byte("<!DOCTYPE html>\n<html>"), 0o600))
 	refused(t, page, `no GGUF file: it begins with "<!DO"`)
-	for path, want := range map[string]string{dir: "want a regular file, found a directory", filepath.Join(dir, "absent.gguf"): ""} {
+	for path, want := range map[string]string{dir: "want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", filepath.Join(dir, "absent.gguf"): ""} {
 		for _, o := range []goinfer.Options{{}, {NoMmap: true}} {
 			_, err := goinfer.Open(path, o)
 			oneLine(t, err, path)
 			require.ErrorContains(t, err, want)
 		}
-		_, err := goinfer.Inspect(path, 0)
-		oneLine(t, err, path)
-		_, err = goinfer.OpenTokenizer(path)
+		_, err := source.Path(path)
 		oneLine(t, err, path)
 	}
 }

@@ -1,9 +1,11 @@
 package goinfer
 
 import (
+	"context"
+
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
+	"github.com/goinfer/goinfer/source"
 )
 
 // FileInfo is what a model file's header contains.
@@ -38,19 +40,9 @@ type TensorInfo struct {
 // Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint
 // would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0
 // meaning none is cut.
-func Inspect(path string, maxArray int) (_ *FileInfo, err error) {
+func Inspect(ctx context.Context, s *source.Source, maxArray int) (_ *FileInfo, err error) {
 	defer fault.Guard(&err)()
-	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return describe(f, maxArray), nil
-}
-
-// InspectBytes does the same for a file in memory.
-func InspectBytes(name string, data []byte, maxArray int) (*FileInfo, error) {
-	f, err := gguf.OpenBytes(name, data)
+	f, err := s.Header(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 )
 
 // TestHostileRecurrence: numbers that recurrent layers cannot have are refused, or the tensors do
@@ -34,7 +35,7 @@ func TestHostileRecurrence(t *testing.T) {
 				f := takeApart(t, data)
 				f.set(arch+"."+key, raw(rawUint32).u32(n))
 				name := fmt.Sprintf("%s: %s %d", arch, key, n)
-				m, err := goinfer.OpenBytes(arch, f.bytes(), goinfer.Options{})
+				m, err := goinfer.OpenSource(source.Bytes(arch, f.bytes()), goinfer.Options{})
 				if err == nil { // what the file says anyway, or nobody reads
 					opened++
 					require.NoError(t, twoTokens(m), name)

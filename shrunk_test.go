@@ -75,7 +75,7 @@ func TestShrunk(t *testing.T) {
 func TestShrunkReaders(t *testing.T) {
 	for _, typ := range []string{"", "q8_0"} {
 		path, size := shrinking(t, "llama-dense")
-		f, err := convert.Open(path, nil)
+		f, err := gguf.Open(path, gguf.Options{})
 		require.NoError(t, err)
 		defer f.Close()
 		w, err := convert.Quantize(t.Context(), f, convert.Options{Type: typ, Threads: 2})

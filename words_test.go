@@ -16,10 +16,48 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
-	".", "engine", "engine/prefix", "engine/scheduler", "gguf", "internal/browser", "internal/cgroup",
-	"internal/cpu", "internal/disk", "internal/fault", "internal/mem", "internal/mmap", "internal/par",
-	"internal/remote", "internal/shared", "kernels", "kernels/_asm", "kernels/_asm/arm64", "kv", "nn",
-	"quant", "safetensors", "sample", "study/bench", "study/probe", "study/size", "tensor", "tokenizer",
+	".",
+	"convert",
+	"engine",
+	"engine/prefix",
+	"engine/scheduler",
+	"gguf",
+	"grammar",
+	"grammar/automaton",
+	"grammar/gbnf",
+	"grammar/jsonschema",
+	"grammar/regex",
+	"hf",
+	"hub",
+	"internal/browser",
+	"internal/cgroup",
+	"internal/cpu",
+	"internal/disk",
+	"internal/fault",
+	"internal/mem",
+	"internal/mmap",
+	"internal/par",
+	"internal/remote",
+	"internal/shared",
+	"kernels",
+	"kernels/_asm",
+	"kernels/_asm/arm64",
+	"kv",
+	"model",
+	"model/arch",
+	"nn",
+	"quant",
+	"safetensors",
+	"sample",
+	"source",
+	"study/bench",
+	"study/eval",
+	"study/explain",
+	"study/page",
+	"study/probe",
+	"study/size",
+	"tensor",
+	"tokenizer",
 	"tokenizer/hf",
 }
 
@@ -49,14 +87,25 @@ var privateWords = map[string]string{
 
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
-	"internal/par join":   true, // fork and join
-	"nn Act":              true, // the activation function
-	"study/bench Measure": true, // measures a case
-	"study/probe Measure": true, // measures the machine
-	"kv Latent":           true, // the latent of DeepSeek-V2 that is cached
-	"kv Recurrent":        true, // a layer with a state, as llama.cpp's recurrent memory
-	"tokenizer merge":     true, // of byte pair encoding
-	"tokenizer unit":      true, // of a double-array trie
+	"grammar Measure":        true, // measures schemas
+	"grammar top":            true, // of a stack
+	"grammar walk":           true, // of a text, as filepath.Walk
+	"grammar/automaton Dead": true, // a state from which no text is accepted
+	"grammar/automaton top":  true, // of a stack
+	"grammar/automaton walk": true, // of a trie
+	"grammar/gbnf top":       true, // of a stack
+	"grammar/regex walk":     true, // of a formula
+	"internal/par join":      true, // fork and join
+	"nn Act":                 true, // the activation function
+	"study/bench Measure":    true, // measures a case
+	"study/eval unit":        true, // MiB
+	"study/explain Heads":    true, // attention heads
+	"study/page top":         true, // the edge of a picture
+	"study/probe Measure":    true, // measures the machine
+	"kv Latent":              true, // the latent of DeepSeek-V2 that is cached
+	"kv Recurrent":           true, // a layer with a state, as llama.cpp's recurrent memory
+	"tokenizer merge":        true, // of byte pair encoding
+	"tokenizer unit":         true, // of a double-array trie
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

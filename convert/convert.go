@@ -1,16 +1,16 @@
-// Package convert turns models into files, in the types that they are in or in others.
+// Package convert writes models as files, in the types that they have or in others.
 //
-// [Open] opens a file, or the folder of a checkpoint, and [Quantize] returns the writer of a file with the same model, by the recipes of llama-quantize:
+// [Quantize] returns the writer of a file with the model of an open file, such as package source
+// opens. A file type such as Q4_K_M is a mix of types: [ChooseTypes] gives each
+// tensor the type that llama-quantize gives it, so that files have the same sizes. Weights pass
+// through memory a part at a time, so that a model may be larger than memory. [InMemory] makes the
+// file in memory instead, to be opened at once.
 //
-//	f, err := convert.Open("Llama-3.2-1B", nil)
-//	w, err := convert.Quantize(ctx, f, convert.Options{Type: "q4_k_m"})
-//	err = w.WriteFile("llama-3.2-1b-q4_k_m.gguf")
+// [ReadImportance] reads an importance matrix, with which errors become small where they cost most;
+// [ImportanceWriter] writes one. Package study/eval measures them.
 //
-// Weights pass through memory a part at a time, so that a model may be larger than it. [InMemory] makes the file in memory instead, to be opened at once.
-//
-// [ReadImportance] reads an importance matrix and [Collect] measures one, which makes errors small where they cost most.
-//
-// Rows are independent of each other, so that all threads work on one tensor and the result does not depend on their number.
+// Rows are independent of each other, so that all threads work on one tensor and the result does
+// not depend on their number.
 package convert
 
 import (
@@ -27,7 +27,6 @@ import (
 	"sync/atomic"
 
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/cpu"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mem"
@@ -39,13 +38,18 @@ import (
 
 // Options say what to make of a file.
 type Options struct {
-	Type       string                  // a recipe, such as "Q4_K_M", or a format, such as "MXFP4"; empty leaves every tensor as it is
-	Pure       bool                    // Type is the format of every matrix even if there is a recipe of that name
-	Overrides  []Override              // types of single matrices; of several that fit, the first counts
+	// Type is a file type, such as "Q4_K_M", or a format, such as "MXFP4"; empty leaves every
+	// tensor as it is.
+	Type string
+	// Type is the format of every matrix even if there is a file type of that name
+	Pure bool
+	// types of single matrices; of several that fit, the first counts
+	Overrides  []Override
 	Importance *Importance             // what errors of a column cost; nil means all the same
 	Threads    int                     // 0 means one for every core the process may use
 	Done       func(done, total int64) // called as weights are written, if not nil
-	// Alter, if not nil, may change the rows of matrices on their way. It is called from several goroutines.
+	// Alter, if not nil, may change the rows of matrices on their way. It is called from several
+	// goroutines.
 	Alter func(tensor string, row int, weights []float32)
 }
 
@@ -82,17 +86,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Open opens a model to be converted: the file or the folder of a checkpoint at path or, where data is not nil, a file in memory that errors call path.
-func Open(path string, data []byte) (*gguf.File, error) {
-	if data != nil {
-		return gguf.OpenBytes(path, data)
-	}
-	return hf.Open(path, gguf.Options{})
-}
-
-// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that lacks something is an error; a file may be of an architecture that is not known
-// here. Weights are converted as the file is written, a part of a tensor at a time; f must stay open until then, and ctx ends the writing. What is quantised already is quantised
-// again, and loses by it.
+// Quantize returns the writer of the model in f with matrices of other types. A checkpoint that
+// lacks something is an error; a file may be of an architecture that is not known here. Weights are
+// converted as the file is written, a part of a tensor at a time; f must stay open until then, and
+// ctx ends the writing. What is quantised already is quantised again, and loses by it.
 func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err error) {
 	defer fault.Guard(&err)()
 	if o.Threads < 0 || o.Threads > par.MaxThreads {
@@ -104,7 +101,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 	}
 	if f.Composed() {
 		has := func(name string) bool { _, ok := f.Tensor(name); return ok }
-		if _, err := arch.Build(model.Outline(c, has)); err != nil {
+		if _, err := arch.Build(model.BindHeader(c, has)); err != nil {
 			return nil, fault.Bad(f.Path(), err)
 		}
 	}
@@ -144,7 +141,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 	}
 	set("general.quantization_version", quant.FormatVersion)
 	if o.Importance != nil {
-		o.Importance.tell(set)
+		o.Importance.record(set)
 	}
 	if err != nil {
 		return nil, fault.In(f.Path(), err)
@@ -176,7 +173,8 @@ func choose(o Options, info ModelInfo, tensors []gguf.Tensor) ([]quant.Type, ggu
 	return types, 0, nil
 }
 
-// InMemory is the file that Quantize would write. It is refused where it is larger than what memory has left.
+// InMemory is the file that Quantize would write. It is refused where it is larger than what memory
+// has left.
 func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 	w, err := Quantize(ctx, f, o)
 	if err != nil {
@@ -185,7 +183,8 @@ func InMemory(ctx context.Context, f *gguf.File, o Options) ([]byte, error) {
 	return Bytes(f.Path()+" as "+strings.ToUpper(o.Type), w)
 }
 
-// Bytes is the file that w would write; what is said of it where it is larger than what memory has left.
+// Bytes is the file that w would write; what names it in the error where it is larger than what
+// memory has left.
 func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	if have, why, ok := mem.Available(); ok && w.Size() > have {
 		return nil, fmt.Errorf("%s takes %s; available are %s (%s): %w", what, mem.Size(w.Size()), mem.Size(have), why, fault.ErrMemory)
@@ -198,7 +197,8 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// Warnings tells, one line each, what makes the file of w, which Quantize made of f, worse than it need be.
+// Warnings reports, one line each, what makes the file of w, which Quantize made of f, worse than
+// it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	var again, poor []string
 	m, err := gguf.ParseFileType(o.Type)
@@ -222,12 +222,12 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 		lines = append(lines, fmt.Sprintf("%d matrices get so few bits that they want an importance matrix, the first is %s", len(poor), poor[0]))
 	}
 	if m := o.Importance; m != nil {
-		foreign := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {
+		unmapped := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {
 			_, ok := f.Tensor(name)
 			return ok
 		})
-		if len(foreign) > 0 {
-			lines = append(lines, fmt.Sprintf("%s is of another model: there is no tensor for %d of %d entries, the first is %s", m.Path, len(foreign), len(m.Columns), foreign[0]))
+		if len(unmapped) > 0 {
+			lines = append(lines, fmt.Sprintf("%s is of another model: there is no tensor for %d of %d entries, the first is %s", m.Path, len(unmapped), len(m.Columns), unmapped[0]))
 		}
 	}
 	return lines
@@ -302,7 +302,8 @@ func (q *quantizer) copy(out io.Writer, t *gguf.Tensor, buf []byte, rows int) er
 		if err := fault.Cancelled(q.ctx); err != nil {
 			return err
 		}
-		// Copied, so that no system call meets a file that became shorter: its error would name the output.
+		// Copied, so that no system call meets a file that became shorter: its error would name the
+		// output.
 		n := copy(buf, q.f.ReadRows(buf, t, row, min(part, rows-row)))
 		if _, err := out.Write(buf[:n]); err != nil {
 			return err
@@ -332,9 +333,10 @@ type job struct {
 	bufs     [][]float32 // of the workers
 	err      atomic.Pointer[error]
 
-	alter      func(row int, w []float32) // nil for none
-	importance []float32                  // of the columns of each matrix, one after the other; nil where unknown
-	perMatrix  int                        // rows of a matrix
+	alter func(row int, w []float32) // nil for none
+	// of the columns of each matrix, one after the other; nil where unknown
+	importance []float32
+	perMatrix  int // rows of a matrix
 }
 
 // Run converts a row.

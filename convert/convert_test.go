@@ -15,6 +15,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // open opens a model of the reference data.
@@ -35,7 +36,8 @@ func quantize(t *testing.T, f *gguf.File, o Options) []byte {
 	return b.Bytes()
 }
 
-// TestSizes: files are exactly as large as those of llama-quantize. The sizes are those of models/README.md in the reference data.
+// TestSizes: files are exactly as large as those of llama-quantize. The sizes are those of
+// models/README.md in the reference data.
 func TestSizes(t *testing.T) {
 	for name, sizes := range map[string]map[string]int64{
 		"tiny-dense": {"Q8_0": 6_236_896, "Q6_K": 4_840_160, "Q5_K_M": 4_274_400, "Q4_K_M": 3_741_920, "Q4_0": 3_623_648, "Q3_K_M": 3_240_160, "Q2_K": 2_697_440},
@@ -50,20 +52,21 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestWeights: numbers are near to what they were, the metadata is kept, and threads make no difference.
+// TestWeights: numbers are near to what they were, the metadata is kept, and threads make no
+// difference.
 func TestWeights(t *testing.T) {
 	f := open(t, "tiny-dense")
 	for _, c := range []struct {
 		typ  string
 		near float64 // relative error
 	}{{"f32", 0}, {"q8_0", 0.01}, {"nvfp4", 0.12}} {
-		var told int64
+		var reported int64
 		data := quantize(t, f, Options{Type: c.typ, Threads: 1, Done: func(done, total int64) {
-			require.Greater(t, done, told)
+			require.Greater(t, done, reported)
 			require.EqualValues(t, 5_770_496, total)
-			told = done
+			reported = done
 		}})
-		require.EqualValues(t, 5_770_496, told)
+		require.EqualValues(t, 5_770_496, reported)
 		require.True(t, bytes.Equal(data, quantize(t, f, Options{Type: c.typ, Threads: 3})))
 		g, err := gguf.OpenBytes(c.typ, data)
 		require.NoError(t, err)
@@ -87,7 +90,7 @@ func TestWeights(t *testing.T) {
 			}
 			require.LessOrEqual(t, math.Sqrt(wrong/all), c.near, "%s %s", c.typ, x.Name)
 		}
-		m, err := goinfer.OpenBytes(c.typ, data, goinfer.Options{})
+		m, err := goinfer.OpenSource(source.Bytes(c.typ, data), goinfer.Options{})
 		require.NoError(t, err)
 		var text string
 		for p, err := range m.Generate(t.Context(), goinfer.Request{Prompt: "The sun rises in the", MaxTokens: 6}) {
@@ -155,7 +158,7 @@ func TestFaults(t *testing.T) {
 	}))
 	require.ErrorIs(t, err, full)
 
-	// A weight that is no number is told with the tensor's name.
+	// A weight that is no number is reported with the tensor's name.
 	g := gguf.NewWriter()
 	for _, key := range f.Keys() {
 		v, _ := f.Value(key)

@@ -3,10 +3,10 @@ package convert
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/quant"
 )
@@ -28,10 +28,10 @@ func InfoOf(c model.Config) ModelInfo {
 	return ModelInfo{Arch: c.Arch, NLayer: c.NLayer, NHead: c.NHead, NHeadKV: c.NHeadKV, NExpert: c.NExpert}
 }
 
-// tensorTypes chooses the type of every tensor of a file; it needs to see all of them, since some rules
-// count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are no
-// whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so on),
-// and at last F16.
+// tensorTypes chooses the type of every tensor of a file; it needs to see all of them, since some
+// rules count. Vectors, norms, routers, convolutions and their like keep their type. Where rows are
+// no whole number of blocks, a matrix gets a type with smaller blocks (Q4_K becomes Q5_0, and so
+// on), and at last F16.
 func tensorTypes(m gguf.FileType, f ModelInfo, tensors []gguf.Tensor) ([]quant.Type, error) {
 	if !m.Valid() {
 		return nil, fmt.Errorf("unknown file type %d", uint32(m))
@@ -48,7 +48,7 @@ func tensorTypes(m gguf.FileType, f ModelInfo, tensors []gguf.Tensor) ([]quant.T
 	}
 	// The rules count tensors by layer, then by name, wherever they are in the file.
 	slices.SortStableFunc(order, func(a, b int) int {
-		if d := layerOf(tensors[a].Name) - layerOf(tensors[b].Name); d != 0 {
+		if d := names.Parse(tensors[a].Name).Layer - names.Parse(tensors[b].Name).Layer; d != 0 {
 			return d
 		}
 		return strings.Compare(tensors[a].Name, tensors[b].Name)
@@ -240,17 +240,6 @@ func roleOf(name string) role {
 		}
 	}
 	return roleOther
-}
-
-// layerOf is the number in a name such as "blk.3.attn_q.weight", -1 where there is none.
-func layerOf(name string) int {
-	rest, ok := strings.CutPrefix(name, "blk.")
-	number, _, dot := strings.Cut(rest, ".")
-	n, err := strconv.Atoi(number)
-	if !ok || !dot || err != nil || n < 0 {
-		return -1
-	}
-	return n
 }
 
 // Parts of names of matrices that keep their type: they are small, or errors in them cost much.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/quant"
 )
 
@@ -60,7 +61,7 @@ func (p *typeChooser) layer(t *gguf.Tensor, counted int) (int, error) {
 	if p.f.NExpert <= 1 {
 		return counted, nil
 	}
-	i := layerOf(t.Name)
+	i := names.Parse(t.Name).Layer
 	if i < 0 || i >= p.f.NLayer {
 		return 0, fmt.Errorf("tensor %q: want a layer below %d in its name", t.Name, p.f.NLayer)
 	}

@@ -17,16 +17,18 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Importance is an importance matrix: for each tensor, the mean square of what each of its columns is multiplied by, as measured on a text. Matrices of experts in one
-// tensor have columns of their own, one matrix after the other.
+// Importance is an importance matrix: for each tensor, the mean square of what each of its columns
+// is multiplied by, as measured on a text. Matrices of experts in one tensor have columns of their
+// own, one matrix after the other.
 type Importance struct {
 	Path    string // of the file it was read from
-	Dataset string // the text it was measured on, as far as it is told
+	Dataset string // the text it was measured on, as far as the file has it
 	Chunks  int    // of that text
 	Columns map[string][]float32
 }
 
-// ReadImportance reads an importance matrix of either kind that llama-imatrix writes: GGUF, or the older .dat.
+// ReadImportance reads an importance matrix of either kind that llama-imatrix writes: GGUF, or the
+// older .dat.
 func ReadImportance(path string) (*Importance, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -112,7 +114,8 @@ func readImatrix(path string, data []byte) (*Importance, error) {
 	return m, nil
 }
 
-// means divides sums by the counts of their rows. What was never counted gets 1 everywhere: nothing is known of it.
+// means divides sums by the counts of their rows. What was never counted gets 1 everywhere: nothing
+// is known of it.
 func means(sums, counts []float32) []float32 {
 	n := len(sums) / len(counts)
 	for i, c := range counts {
@@ -135,7 +138,8 @@ func floats32(data []byte) []float32 {
 	return v
 }
 
-// readDat reads the older form: a count of entries, each a name, a number of calls, and sums over the calls; then, in most files, the number of chunks and the name of the text.
+// readDat reads the older form: a count of entries, each a name, a number of calls, and sums over
+// the calls; then, in most files, the number of chunks and the name of the text.
 func readDat(_ string, data []byte) (*Importance, error) {
 	d := datReader{data: data, size: len(data)}
 	n := d.count("entries", 1)
@@ -207,7 +211,8 @@ func (d *datReader) take(n int) []byte {
 	return b
 }
 
-// columns returns the importance of the columns of t, a row for each of its matrices, or nil where nothing is known.
+// columns returns the importance of the columns of t, a row for each of its matrices, or nil where
+// nothing is known.
 func (m *Importance) columns(t *gguf.Tensor) ([]float32, error) {
 	if m == nil {
 		return nil, nil
@@ -226,17 +231,17 @@ func (m *Importance) columns(t *gguf.Tensor) ([]float32, error) {
 	return columns, nil
 }
 
-// importancePrefix begins the keys that tell which importance a file was quantised with.
+// importancePrefix begins the keys for the importance a file was quantised with.
 const importancePrefix = "quantize.imatrix."
 
-// maxKeyText is the length at which llama-quantize cuts the texts that it tells.
+// maxKeyText is the length at which llama-quantize cuts the texts that it writes.
 const maxKeyText = 127
 
-// tell enters into a file what it was quantised with, as llama-quantize does.
-func (m *Importance) tell(set func(key string, value any)) {
-	set(importancePrefix+"file", cut(m.Path))
+// record enters into a file what it was quantised with, as llama-quantize does.
+func (m *Importance) record(set func(key string, value any)) {
+	set(importancePrefix+"file", shorten(m.Path))
 	if m.Dataset != "" {
-		set(importancePrefix+"dataset", cut(m.Dataset))
+		set(importancePrefix+"dataset", shorten(m.Dataset))
 	}
 	set(importancePrefix+"entries_count", uint32(len(m.Columns)))
 	if m.Chunks > 0 {
@@ -244,7 +249,7 @@ func (m *Importance) tell(set func(key string, value any)) {
 	}
 }
 
-func cut(s string) string { return s[:min(len(s), maxKeyText)] }
+func shorten(s string) string { return s[:min(len(s), maxKeyText)] }
 
 // Squares are sums of squares of what the columns of a tensor were multiplied with: Sums
 // [matrices][columns], and Counts [matrices] of the rows that they are sums over.

@@ -114,7 +114,8 @@ func FuzzImportance(f *testing.F) {
 	})
 }
 
-// TestImportance: columns that count for more come out nearer, the file tells what was used, and a matrix of another model is refused.
+// TestImportance: columns that count for more come out nearer, the file reports what was used, and
+// a matrix of another model is refused.
 func TestImportance(t *testing.T) {
 	f := open(t, "tiny-moe")
 	const name = "blk.0.ffn_up_exps.weight" // 8 matrices of 512 rows

@@ -31,7 +31,7 @@ func (e *Engine) Embed(ctx context.Context, q EmbedRequest) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if q.Pooling == model.PoolUnsaid {
+	if q.Pooling == model.PoolNone {
 		q.Pooling = e.c.Pooling
 	}
 	m := &embedding{q: q, done: make(chan error, 1)}

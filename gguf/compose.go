@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/goinfer/goinfer/internal/fault"
@@ -169,12 +170,12 @@ func read(r Rows, dst []byte, first, size int) {
 // Composed reports whether the file is virtual: made by [Compose].
 func (f *File) Composed() bool { return f.composed != nil }
 
-// Notes are the warnings of a virtual file, a line each.
+// Notes are warnings for whoever opens the file, a line each.
 func (f *File) Notes() []string {
 	if f.composed == nil {
-		return nil
+		return f.notes
 	}
-	return f.composed.notes
+	return slices.Concat(f.composed.notes, f.notes)
 }
 
 // rowsOf is the number of rows of a tensor.

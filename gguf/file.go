@@ -43,6 +43,7 @@ type File struct {
 	index   map[string]int
 
 	composed *composed // rows of a virtual file, nil for others
+	notes    []string  // warnings besides those it was composed with
 }
 
 // shard is one file of a model.

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// processorTime is the time that the thread has run: on a machine that others use as well, the clock
-// on the wall says little.
+// processorTime is the time that the thread has run: on a machine that others use as well, the
+// clock on the wall says little.
 func processorTime() time.Duration {
 	const threadTime = 3 // CLOCK_THREAD_CPUTIME_ID
 	var ts syscall.Timespec

@@ -6,7 +6,8 @@ import (
 	"github.com/goinfer/goinfer/sample"
 )
 
-// steps walks masks of a constraint: none is empty but at an end, and what a mask allows is accepted.
+// steps walks masks of a constraint: none is empty but at an end, and what a mask allows is
+// accepted.
 func steps(t *testing.T, c *Constraint, choices []byte) {
 	tokens := newFewTokens()
 	g, err := c.Grammar(fuzzVocabulary)

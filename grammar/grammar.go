@@ -1,9 +1,11 @@
 package grammar
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/goinfer/goinfer/grammar/automaton"
@@ -42,12 +44,44 @@ func NewVocabulary(t Tokens) *Vocabulary {
 
 // A Constraint is what texts must be like. It may be shared by goroutines.
 type Constraint struct {
-	mu      sync.Mutex // of the machine, whose states are made as texts are read
+	locks   []*lock // of the machines, whose states are made as texts are read
 	start   func() automaton.Config
-	repeats bool // keys that appear twice must be looked for
-	scarce  bool // there may be no other key left
+	forget  func() // the states made so far, but for those in use
+	repeats bool   // keys that appear twice must be looked for
+	scarce  bool   // there may be no other key left
 	resolve func(*Vocabulary) (*Constraint, error)
 	notes   map[string]int
+	json    bool // texts are JSON values
+	lazy    bool // text outside of JSON values is free
+}
+
+// A lock guards a machine. Those of several machines are taken in the order of their numbers.
+type lock struct {
+	sync.Mutex
+	n uint64
+}
+
+var lockCount atomic.Uint64
+
+func newLock() *lock { return &lock{n: lockCount.Add(1)} }
+
+func inOrder(locks []*lock) []*lock {
+	slices.SortFunc(locks, func(a, b *lock) int { return cmp.Compare(a.n, b.n) })
+	return slices.Compact(locks)
+}
+
+// lock locks the machines of c, and returns what unlocks them.
+func (c *Constraint) lock() (unlock func()) {
+	for _, l := range c.locks {
+		l.Lock()
+	}
+	return c.unlock
+}
+
+func (c *Constraint) unlock() {
+	for _, l := range c.locks {
+		l.Unlock()
+	}
 }
 
 // Notes lists keywords of a schema that constrain nothing, with how often they stand there:
@@ -71,7 +105,7 @@ func Schema(src []byte, opts Options) (*Constraint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Constraint{start: m.Start, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes()}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget, repeats: m.Repeats, scarce: m.Scarce, notes: m.Notes(), json: true}, nil
 }
 
 // JSON is the constraint of any JSON value.
@@ -102,8 +136,7 @@ type bound struct {
 }
 
 func (g *bound) NewMatcher() sample.Matcher {
-	g.c.mu.Lock()
-	defer g.c.mu.Unlock()
+	defer g.c.lock()()
 	return &matcher{g: g, at: g.c.start()}
 }
 
@@ -122,8 +155,7 @@ func (m *matcher) Clone() sample.Matcher {
 
 func (m *matcher) Done() bool {
 	if m.done == 0 {
-		m.g.c.mu.Lock()
-		defer m.g.c.mu.Unlock()
+		defer m.g.c.lock()()
 		m.done = -1
 		if m.at.Done() {
 			m.done = 1
@@ -134,18 +166,16 @@ func (m *matcher) Done() bool {
 
 func (m *matcher) Mask(allowed sample.Bitset) {
 	clear(allowed)
-	m.g.c.mu.Lock()
-	defer m.g.c.mu.Unlock()
+	defer m.g.c.lock()()
 	out := automaton.Bits(allowed)
 	if need := (m.g.v.v.Size() + 63) / 64; len(out) < need {
 		out = make(automaton.Bits, need)
 		defer func() { copy(allowed, out) }()
 	}
 	m.g.w.Mask(m.at, out)
-	if !m.g.c.repeats || m.keys.open == nil {
-		return
+	if m.g.c.repeats {
+		m.withoutRepeats(sample.Bitset(out))
 	}
-	m.withoutRepeats(sample.Bitset(out))
 }
 
 // withoutRepeats takes out the tokens that end a key which its object has.
@@ -154,8 +184,10 @@ func (m *matcher) withoutRepeats(out sample.Bitset) {
 	// So many quotation marks has a token that ends a key: the last of them ends it, one begins it,
 	// one ends the string before.
 	marks := 3
-	switch k.mode {
-	case inKey:
+	switch {
+	case k.open == nil: // and two are those of an equal key
+		marks = 2
+	case k.mode == inKey:
 		if k.part.Kind != automaton.Between {
 			marks = 1
 			break
@@ -165,7 +197,7 @@ func (m *matcher) withoutRepeats(out sample.Bitset) {
 				out.Remove(id)
 			})
 		}
-	case between:
+	case k.mode == between:
 		marks = 2
 	}
 	if k.seen == 0 {
@@ -174,7 +206,7 @@ func (m *matcher) withoutRepeats(out sample.Bitset) {
 		m.withoutDeadEnds(out)
 	}
 	for _, id := range m.g.v.quoted[marks] {
-		if out.Has(id) && !k.try(m.g.v.v.Text(id)) {
+		if out.Has(id) && !m.isNew(k, m.g.v.v.Text(id)) {
 			out.Remove(id)
 		}
 	}
@@ -220,10 +252,7 @@ func (m *matcher) room(id int32) bool {
 	})
 	return !ok || s.Room(func() []string {
 		k := m.keys.fork()
-		k.text = slices.Clip(k.text)
-		for _, b := range text {
-			k.next(b)
-		}
+		m.g.c.read(&k, m.at, text)
 		if k.mode != inKey {
 			return nil
 		}
@@ -246,20 +275,17 @@ func (e *Error) Error() string {
 }
 
 func (m *matcher) Accept(id int32) error {
-	m.g.c.mu.Lock()
-	defer m.g.c.mu.Unlock()
+	defer m.g.c.lock()()
 	text := m.g.v.v.Text(id)
 	next, ok := m.at.Token(id, text)
-	if ok && m.g.c.repeats && (!m.keys.try(text) || m.g.c.scarce && m.keys.seen > 0 && !m.room(id)) {
+	if ok && m.g.c.repeats && (!m.isNew(&m.keys, text) || m.g.c.scarce && m.keys.seen > 0 && !m.room(id)) {
 		ok = false
 	}
 	if !ok {
 		return &Error{id, string(text), m.allowed(text)}
 	}
 	if m.g.c.repeats {
-		for _, b := range text {
-			m.keys.next(b)
-		}
+		m.g.c.read(&m.keys, m.at, text)
 	}
 	m.at, m.done = next, 0
 	return nil
@@ -270,11 +296,36 @@ func (m *matcher) allowed(text []byte) int {
 	at := m.at
 	for i, b := range text {
 		var ok bool
-		if at, ok = at.Step(b); !ok || m.g.c.repeats && !m.keys.try(text[:i+1]) {
+		if at, ok = at.Step(b); !ok || m.g.c.repeats && !m.isNew(&m.keys, text[:i+1]) {
 			return i
 		}
 	}
 	return len(text)
+}
+
+// read reads a text, which may follow at, into k. It returns false if a key of it appears twice.
+func (c *Constraint) read(k *keys, at automaton.Config, text []byte) bool {
+	for _, b := range text {
+		if c.lazy {
+			if at, _ = at.Step(b); outside(at.Top) {
+				*k = keys{}
+				continue
+			}
+		}
+		if !k.next(b) {
+			return false
+		}
+	}
+	return true
+}
+
+// isNew reports whether a text, which may follow, repeats no key. It leaves k as it was.
+func (m *matcher) isNew(k *keys, text []byte) bool {
+	if !m.g.c.lazy {
+		return k.try(text)
+	}
+	c := k.fork()
+	return m.g.c.read(&c, m.at, text)
 }
 
 func appendRune(b []byte, r rune) []byte { return utf8.AppendRune(b, r) }

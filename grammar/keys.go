@@ -162,6 +162,7 @@ func hasQuote(b []byte) bool { return slices.Contains(b, '"') }
 // fork returns a copy that adds keys without touching shared ones.
 func (k *keys) fork() keys {
 	c := *k
+	c.text = slices.Clip(c.text)
 	if c.open != nil && c.open.names != nil {
 		s := *c.open
 		n := &names{list: slices.Clone(s.names.list[:s.n]), at: map[string]int{}}

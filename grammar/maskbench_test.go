@@ -3,14 +3,12 @@ package grammar
 import (
 	"compress/gzip"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"sort"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,50 +59,32 @@ func TestMaskBench(t *testing.T) {
 	if os.Getenv("GOINFER_LONG") != "" {
 		every = 1
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer func(old func() time.Duration) { now = old }(now)
 	now = processorTime
-	var reports []Report
+	var all []Case
 	n := 0
 	cases(t, "maskbench.jsonl.gz", func(c Case) {
 		if n++; n%every == 0 {
-			reports = append(reports, Measure(v, tok, c, Options{Whitespace: Flexible}))
+			all = append(all, c)
 		}
 	})
+	reports := make([]Report, len(all))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for i := next.Add(1) - 1; int(i) < len(all); i = next.Add(1) - 1 {
+				reports[i] = Measure(v, tok, all[i], Options{Whitespace: Flexible})
+			}
+		})
+	}
+	workers.Wait()
 	s := Summarise(v, reports)
 	out, err := json.Marshal(s)
 	require.NoError(t, err)
 	t.Logf("%s", out)
-	if os.Getenv("GRAMMAR_FAULTS") != "" {
-		var lines []string
-		for _, r := range reports {
-			if r.Err != nil {
-				lines = append(lines, fmt.Sprintf("R %s: %v", r.Name, r.Err))
-			}
-			for _, d := range r.ValidRejected {
-				lines = append(lines, fmt.Sprintf("V %s: %s", r.Name, d))
-			}
-			for _, d := range r.Accepted {
-				lines = append(lines, fmt.Sprintf("I %s: %s", r.Name, d))
-			}
-			for i, m := range r.Masks {
-				if m.Milliseconds() > 3 {
-					lines = append(lines, fmt.Sprintf("M %s: mask %d %v", r.Name, i, m))
-				}
-			}
-			if r.Compile.Milliseconds() > 20 {
-				lines = append(lines, fmt.Sprintf("C %s: %v", r.Name, r.Compile))
-			}
-		}
-		sort.Strings(lines)
-		f, err := os.Create(os.Getenv("GRAMMAR_FAULTS"))
-		require.NoError(t, err)
-		defer f.Close()
-		for _, l := range slices.Compact(lines) {
-			fmt.Fprintln(f, l)
-		}
-	}
 	require.GreaterOrEqual(t, float64(s.Passing), 0.85*float64(s.Schemas))
 	require.LessOrEqual(t, float64(s.InvalidAccepted), max(float64(s.Invalid)/1000, 1))
 }

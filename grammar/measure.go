@@ -74,7 +74,7 @@ func (r *Report) Passing() bool {
 	return r.Err == nil && len(r.ValidRejected) == 0 && len(r.Accepted) == 0
 }
 
-// An Encoder turns text into tokens. tokenizer.Tokenizer is one.
+// An Encoder makes tokens of text. tokenizer.Tokenizer is one.
 type Encoder interface {
 	Encode(dst []int32, text string, addSpecial, parseSpecial bool) []int32
 }

@@ -248,8 +248,8 @@ func validate(t *testing.T, schema []byte) *validator.Schema {
 
 var hugeExponent = regexp.MustCompile(`[eE][+-]?\d{4,}`)
 
-// TestRandomSchemas walks random tokens through the masks of random schemas: what comes out ends and
-// is valid. On the way masks agree with what is accepted, and are never empty.
+// TestRandomSchemas walks random tokens through the masks of random schemas: what comes out ends
+// and is valid. On the way masks agree with what is accepted, and are never empty.
 func TestRandomSchemas(t *testing.T) {
 	tokens := newFewTokens()
 	v := NewVocabulary(tokens)

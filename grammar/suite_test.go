@@ -38,8 +38,8 @@ func (c *Constraint) accepts(text string) bool {
 var refusedInSuite = map[string]bool{"unevaluatedProperties": true, "unevaluatedItems": true, "$dynamicRef": true, "uniqueItems": true, "$ref": true,
 	"format": true, "pattern": true, "patternProperties": true}
 
-// TestSuite runs the official suites: of what is not refused every test is right, but for formats as
-// annotations and numbers beyond what floats hold.
+// TestSuite runs the official suites: of what is not refused every test is right, but for formats
+// as annotations and numbers beyond what floats hold.
 func TestSuite(t *testing.T) {
 	for file, draft := range map[string]int{"json-schema-draft2020-12.jsonl.gz": 2020, "json-schema-draft7.jsonl.gz": 7} {
 		in, err := os.Open(filepath.Join(shared.Dir(t), "conformance/grammar", file))
@@ -83,7 +83,8 @@ func TestSuite(t *testing.T) {
 				case x.Valid && anyOrder(t, &g, draft).accepts(string(x.Data)):
 					reordered++
 				case strings.Contains(g.Description, "A-label"):
-					// Whether the Punycode in a host name means something, no finite automaton knows.
+					// Whether the Punycode in a host name means something, no finite automaton
+					// knows.
 					require.False(t, x.Valid)
 				default:
 					wrong = append(wrong, fmt.Sprintf("%s: %s: %s: schema %s, data %s, valid %v", g.File, g.Description, x.Description, g.Schema, x.Data, x.Valid))

@@ -16,19 +16,19 @@ func GBNF(src string) (*Constraint, error) {
 		return nil, err
 	}
 	if g.Tokens() {
-		return &Constraint{resolve: func(v *Vocabulary) (*Constraint, error) {
+		return &Constraint{locks: []*lock{newLock()}, resolve: func(v *Vocabulary) (*Constraint, error) {
 			m, err := gbnf.NewMachine(g, v.tokens.Lookup, v.tokens.Size())
 			if err != nil {
 				return nil, err
 			}
-			return &Constraint{start: m.Start}, nil
+			return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget}, nil
 		}}, nil
 	}
 	m, err := gbnf.NewMachine(g, nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Constraint{start: m.Start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.Start, forget: m.Forget}, nil
 }
 
 // Syntax is a notation of regular expressions.
@@ -55,13 +55,14 @@ func Regex(pattern string, syntax Syntax) (*Constraint, error) {
 	m.first = m.space.DFA(m.space.Pattern(p)).Start
 	live := m.first.Live()
 	m.space.Exceeded = nil
+	m.space.Mark()
 	switch {
 	case tooComplex:
 		return nil, fmt.Errorf("regular expression %s is too complex", shorten(pattern))
 	case !live:
 		return nil, fmt.Errorf("regular expression %s matches nothing", shorten(pattern))
 	}
-	return &Constraint{start: m.start}, nil
+	return &Constraint{locks: []*lock{newLock()}, start: m.start, forget: m.forget}, nil
 }
 
 // A textMachine is the automaton of the texts of a language.
@@ -71,8 +72,20 @@ type textMachine struct {
 	states map[string]*automaton.State
 }
 
+// keepStates bounds the number of states that are remembered.
+const keepStates = 200_000
+
 func (m *textMachine) start() automaton.Config {
+	if len(m.states)+m.space.States() > keepStates {
+		m.forget()
+	}
 	return automaton.Config{Top: m.state(m.first, automaton.Partial{})}
+}
+
+func (m *textMachine) forget() {
+	m.states = map[string]*automaton.State{}
+	m.space.Forget()
+	m.first = m.space.DFA(m.first.Language()).Start
 }
 
 type textState struct {

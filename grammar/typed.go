@@ -20,9 +20,9 @@ type Typed[T any] struct {
 }
 
 // For returns the constraint of T: a struct, or whatever else [json.Unmarshal] reads. Fields are
-// named as for encoding/json; a field is required unless it has omitempty or omitzero, and stands in
-// the order of the struct. A tag jsonschema describes it. Types that refer to themselves, channels and
-// functions are errors.
+// named as for encoding/json; a field is required unless it has omitempty or omitzero, and stands
+// in the order of the struct. A tag jsonschema describes it. Types that refer to themselves,
+// channels and functions are errors.
 func For[T any](opts Options) (*Typed[T], error) {
 	name := reflect.TypeFor[T]()
 	s, err := jsonschema.For[T](nil)
@@ -76,8 +76,8 @@ func shorten(s string) string {
 }
 
 // Into has a model write a T, in JSON that the schema of T describes: a valid one, or an error. The
-// request says all but the constraint. Where the limit of tokens or the context ends the value before
-// it is complete, that is an error too.
+// request says all but the constraint. Where the limit of tokens or the context ends the value
+// before it is complete, that is an error too.
 func Into[T any](ctx context.Context, m *goinfer.Model, q goinfer.Request, opts Options) (T, error) {
 	var none T
 	t, err := For[T](opts)

@@ -9,18 +9,20 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/mmap"
+	tokens "github.com/goinfer/goinfer/tokenizer/hf"
 )
 
 // MaxConfig bounds a file of JSON in bytes, far above any configuration.
 const MaxConfig = 16 << 20
 
-// config is a JSON object of a checkpoint, such as config.json. Of keys that are asked for
+// Config is a JSON object of a checkpoint, such as config.json. Of keys that are asked for
 // together, the first that is there and not null counts; of a key with a value of another kind than
 // is asked for, the first fault sticks in err.
-type config struct {
+type Config struct {
 	path   string // of the file, for errors
 	prefix string // of keys in it, such as "rope_scaling."
 	values map[string]any
@@ -28,7 +30,7 @@ type config struct {
 }
 
 // readConfig reads a file of JSON.
-func readConfig(path string) (*config, error) {
+func readConfig(path string) (*Config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fault.System(err)
@@ -44,11 +46,12 @@ func readConfig(path string) (*config, error) {
 }
 
 // parseConfig reads an object of JSON.
-func parseConfig(path string, data []byte) (*config, error) {
+func parseConfig(path string, data []byte) (*Config, error) {
 	if len(data) > MaxConfig {
 		return nil, fault.Bad(path, fmt.Errorf("%d bytes: want at most %d", len(data), MaxConfig))
 	}
-	c := &config{path: path, err: new(error)}
+	c := &Config{path: path, err: new(error)}
+	data = tokens.FiniteJSON(data)
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber() // integers stay whole
 	if err := d.Decode(&c.values); err != nil {
@@ -63,9 +66,9 @@ func parseConfig(path string, data []byte) (*config, error) {
 	return c, nil
 }
 
-// model reads config.json of a model. Of one with several parts it is the part about text, over
-// what the whole says.
-func modelConfig(dir string) (*config, error) {
+// modelConfig reads config.json of a model. Of one with several parts it is the part about text,
+// over what the whole says.
+func modelConfig(dir string) (*Config, error) {
 	c, err := readConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
@@ -74,7 +77,7 @@ func modelConfig(dir string) (*config, error) {
 }
 
 // text is the part about text over the whole.
-func (c *config) text() *config {
+func (c *Config) text() *Config {
 	for _, key := range []string{"text_config", "llm_config", "language_config"} {
 		if part, ok := c.values[key].(map[string]any); ok {
 			for k, v := range c.values {
@@ -82,14 +85,14 @@ func (c *config) text() *config {
 					part[k] = v
 				}
 			}
-			return &config{path: c.path, values: part, err: c.err}
+			return &Config{path: c.path, values: part, err: c.err}
 		}
 	}
 	return c
 }
 
 // find returns the first of the keys that has a value.
-func (c *config) find(keys []string) (key string, v any) {
+func (c *Config) find(keys []string) (key string, v any) {
 	for _, key := range keys {
 		if v := c.values[key]; v != nil {
 			return key, v
@@ -98,11 +101,11 @@ func (c *config) find(keys []string) (key string, v any) {
 	return "", nil
 }
 
-func (c *config) wrong(key, want string, v any) {
-	c.fail("key %q: want %s, found %s", c.prefix+key, want, shown(v))
+func (c *Config) wrong(key, want string, v any) {
+	c.Fail("key %q: want %s, found %s", c.prefix+key, want, shown(v))
 }
 
-func (c *config) fail(format string, args ...any) {
+func (c *Config) Fail(format string, args ...any) {
 	if *c.err == nil {
 		*c.err = fault.Bad(c.path, fmt.Errorf(format, args...))
 	}
@@ -129,14 +132,14 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// has reports whether one of the keys has a value.
-func (c *config) has(keys ...string) bool {
+// Has reports whether one of the keys has a value.
+func (c *Config) Has(keys ...string) bool {
 	key, _ := c.find(keys)
 	return key != ""
 }
 
-// int reads a whole number from 0 to 2³¹-1. ok is false where there is none.
-func (c *config) int(keys ...string) (n int, ok bool) {
+// Int reads a whole number from 0 to 2³¹-1. ok is false where there is none.
+func (c *Config) Int(keys ...string) (n int, ok bool) {
 	key, v := c.find(keys)
 	if key == "" {
 		return 0, false
@@ -149,25 +152,25 @@ func (c *config) int(keys ...string) (n int, ok bool) {
 	return int(x), true
 }
 
-// must is int where the key is required.
-func (c *config) must(keys ...string) int {
-	n, ok := c.int(keys...)
-	if !ok && !c.has(keys...) {
-		c.fail("no key %q", c.prefix+keys[0])
+// Must is int where the key is required.
+func (c *Config) Must(keys ...string) int {
+	n, ok := c.Int(keys...)
+	if !ok && !c.Has(keys...) {
+		c.Fail("no key %q", c.prefix+keys[0])
 	}
 	return n
 }
 
-// or is int with a default.
-func (c *config) or(def int, keys ...string) int {
-	if n, ok := c.int(keys...); ok {
+// Or is int with a default.
+func (c *Config) Or(def int, keys ...string) int {
+	if n, ok := c.Int(keys...); ok {
 		return n
 	}
 	return def
 }
 
-// float reads a number that single precision can hold.
-func (c *config) float(keys ...string) (x float64, ok bool) {
+// Float reads a number that single precision can hold.
+func (c *Config) Float(keys ...string) (x float64, ok bool) {
 	key, v := c.find(keys)
 	if key == "" {
 		return 0, false
@@ -185,12 +188,15 @@ func number(v any) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
+	if s := strings.TrimPrefix(n.String(), "-"); s == tokens.Infinite {
+		return math.Copysign(math.Inf(1), float64(len(s)-len(n.String()))), true
+	}
 	x, err := n.Float64()
 	return x, err == nil
 }
 
-// floats reads an array of numbers.
-func (c *config) floats(keys ...string) ([]float64, bool) {
+// Floats reads an array of numbers.
+func (c *Config) Floats(keys ...string) ([]float64, bool) {
 	key, v := c.find(keys)
 	if key == "" {
 		return nil, false
@@ -207,8 +213,25 @@ func (c *config) floats(keys ...string) ([]float64, bool) {
 	return xs, ok
 }
 
-// strings reads an array of strings.
-func (c *config) strings(keys ...string) ([]string, bool) {
+// Limits reads two numbers that bound a range and may be infinite.
+func (c *Config) Limits(key string) (low, high float64, ok bool) {
+	v := c.values[key]
+	if v == nil {
+		return 0, 0, false
+	}
+	if list, isList := v.([]any); isList && len(list) == 2 {
+		low, okLow := number(list[0])
+		high, okHigh := number(list[1])
+		if okLow && okHigh {
+			return low, high, true
+		}
+	}
+	c.wrong(key, "two numbers", v)
+	return 0, 0, false
+}
+
+// Texts reads an array of strings.
+func (c *Config) Texts(keys ...string) ([]string, bool) {
 	key, v := c.find(keys)
 	if key == "" {
 		return nil, false
@@ -225,8 +248,8 @@ func (c *config) strings(keys ...string) ([]string, bool) {
 	return xs, ok
 }
 
-// string reads a string, "" where there is none.
-func (c *config) string(keys ...string) string {
+// Text reads a string, "" where there is none.
+func (c *Config) Text(keys ...string) string {
 	key, v := c.find(keys)
 	if key == "" {
 		return ""
@@ -238,8 +261,8 @@ func (c *config) string(keys ...string) string {
 	return s
 }
 
-// flag reads a truth, def where there is none.
-func (c *config) flag(def bool, keys ...string) bool {
+// Flag reads a truth, def where there is none.
+func (c *Config) Flag(def bool, keys ...string) bool {
 	key, v := c.find(keys)
 	if key == "" {
 		return def
@@ -252,10 +275,10 @@ func (c *config) flag(def bool, keys ...string) bool {
 	return b
 }
 
-// object is the object under the first of the keys that has one; it is empty where none has.
-func (c *config) object(keys ...string) *config {
+// Object is the object under the first of the keys that has one; it is empty where none has.
+func (c *Config) Object(keys ...string) *Config {
 	key, v := c.find(keys)
-	o := &config{path: c.path, prefix: c.prefix + key + ".", err: c.err}
+	o := &Config{path: c.path, prefix: c.prefix + key + ".", err: c.err}
 	if key == "" {
 		return o
 	}

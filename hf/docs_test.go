@@ -11,25 +11,33 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 var update = flag.Bool("update", false, "write the table in docs/FORMATS.md")
 
-// TestDocs: the table of architectures in the documentation is that of the package. -update writes it.
+// TestDocs: the table of architectures in the documentation is that of the package. -update writes
+// it.
 func TestDocs(t *testing.T) {
 	made := map[string]bool{}
 	for _, p := range checkpoints {
 		made[p.class] = true
 	}
 	var rows []string
-	for _, names := range hf.FamilyNames() {
+	for _, f := range arch.Families() {
+		names := []string{f.Arch}
+		for _, name := range f.Names {
+			if name[0] < 'a' { // a class, not a model_type
+				names = append(names, name)
+			}
+		}
 		how := "untested"
 		switch {
 		case names[0] == "llama":
 			how = "seen"
-		case slices.ContainsFunc(names[1:], func(c string) bool { return made[c] }):
+		case arch.Find(f.Arch).Reference != "",
+			slices.ContainsFunc(names[1:], func(c string) bool { return made[c] }):
 			how = "made"
 		}
 		rows = append(rows, fmt.Sprintf("| `%s` | `%s` | %s |\n", names[0], strings.Join(names[1:], "`, `"), how))

@@ -18,10 +18,12 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
 )
 
-// array is a tensor of a checkpoint to be written, [rows][width] or of more dimensions, the slowest first.
+// array is a tensor of a checkpoint to be written, [rows][width] or of more dimensions, the slowest
+// first.
 type array struct {
 	dtype string
 	shape []int
@@ -31,7 +33,8 @@ type array struct {
 
 func f32(shape []int, data []byte) array { return array{"F32", shape, data, 4} }
 
-// take is a with only the rows, counted over all dimensions but the last, that f lists, in a shape of them.
+// take is a with only the rows, counted over all dimensions but the last, that f lists, in a shape
+// of them.
 func (a array) take(rows []int, shape ...int) array {
 	n := a.size * a.shape[len(a.shape)-1]
 	if len(a.shape) == 1 {
@@ -52,7 +55,7 @@ func span(first, n int) []int {
 	return s
 }
 
-// turned is a with the last two of its dimensions exchanged.
+// transposed is a with the last two of its dimensions exchanged.
 func (a array) turned() array {
 	n := len(a.shape)
 	rows, cols := a.shape[n-2], a.shape[n-1]
@@ -70,7 +73,8 @@ func (a array) turned() array {
 	return array{a.dtype, shape, b, a.size}
 }
 
-// halved is rows of queries or keys, whose neighbours turn, in the order of checkpoints: of each head first the even ones, then the odd ones.
+// halved is rows of queries or keys, whose neighbours are rotated, in the order of checkpoints: of
+// each head first the even ones, then the odd ones.
 func (a array) halved(dim int) array {
 	var rows []int
 	for h := 0; h < a.shape[0]; h += dim {
@@ -160,7 +164,8 @@ func safetensorsFile(t *testing.T, tensors map[string]array) []byte {
 	return slices.Concat(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text, data)
 }
 
-// published is how checkpoints of an architecture are published: the class, further keys of config.json, the names of tensors by those of GGUF, and what else they differ in.
+// published is how checkpoints of an architecture are published: the class, further keys of
+// config.json, the names of tensors by those of GGUF, and what else they differ in.
 type published struct {
 	model  string // of the conformance set
 	class  string
@@ -227,7 +232,8 @@ func fuse(to string, parts ...string) func(*folder) {
 	}
 }
 
-// grouped brings all queries, all keys, all values into the order of heads: of each group its queries, its key, its value.
+// grouped brings all queries, all keys, all values into the order of heads: of each group its
+// queries, its key, its value.
 func grouped(name string) func(*folder) {
 	return func(d *folder) {
 		c := d.c
@@ -258,7 +264,8 @@ func both(fs ...func(*folder)) func(*folder) {
 // latent joins what makes keys and values of the latent again.
 func latent(d *folder) {
 	for i := range d.c.NLayer {
-		k, v := d.blk(i, "attn_k_b.weight").turned(), d.blk(i, "attn_v_b.weight") // [heads][nope][lora], [heads][value][lora]
+		// [heads][nope][lora], [heads][value][lora]
+		k, v := d.blk(i, "attn_k_b.weight").turned(), d.blk(i, "attn_v_b.weight")
 		nope, value, lora := k.shape[1], v.shape[1], k.shape[2]
 		out := f32([]int{d.c.NHead * (nope + value), lora}, nil)
 		for h := range d.c.NHead {
@@ -269,7 +276,8 @@ func latent(d *folder) {
 	}
 }
 
-// fusedExperts puts gate and up of all experts into one tensor. turned has rows and columns exchanged, woven rows of gate and up in turns.
+// fusedExperts puts gate and up of all experts into one tensor. transposed has rows and columns
+// exchanged, woven rows of gate and up alternating.
 func fusedExperts(prefix string, turned, woven bool) func(*folder) {
 	return func(d *folder) {
 		for i := range d.c.NLayer {
@@ -354,7 +362,8 @@ type object = map[string]any
 // llama3 is a RoPE scaling as of Llama 3.1, which the factors in the conformance set are of.
 var llama3 = object{"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
 
-// longRope is the configuration of a model with factors of RoPE for short and long contexts, which are those of the conformance set.
+// longRope is the configuration of a model with factors of RoPE for short and long contexts, which
+// are those of the conformance set.
 func longRope(original int) object {
 	short, long := []float64{1.0174056, 1.0928726, 1.1623924, 1.2804853, 1.3317021, 1.4048325, 1.4834424, 1.5836636},
 		[]float64{1.5263783, 2.8446624, 4.5771995, 6.174227, 7.994127, 9.543801, 11.209549, 12.979613}
@@ -395,7 +404,8 @@ var checkpoints = []published{
 	{model: "ernie4_5", class: "Ernie4_5_ForCausalLM", build: fuse("mlp.up_gate_proj", "mlp.gate_proj", "mlp.up_proj")},
 	{model: "ernie4_5-moe", class: "Ernie4_5_MoeForCausalLM", names: map[string]string{"exp_probs_b": "mlp.moe_statics.e_score_correction_bias"}, drop: []string{"num_experts", "num_experts_per_tok"},
 		config: object{"moe_num_experts": 8, "moe_k": 2, "moe_layer_start_index": 1, "moe_layer_interval": 1, "moe_num_shared_experts": 2},
-		// The shared experts of the file have one and a half times the width of the others, which no config.json can say.
+		// The shared experts of the file have one and a half times the width of the others, which
+		// no config.json can say.
 		adjust: func(c *model.Config) { c.NFFShared = 32 }},
 	{model: "exaone", class: "ExaoneForCausalLM", layer: "transformer.h.%d.", config: object{"layer_norm_epsilon": 1e-5, "activation_function": "silu", "num_layers": 2, "rope_scaling": llama3}, drop: []string{"rms_norm_eps", "num_hidden_layers"},
 		names: map[string]string{
@@ -438,7 +448,8 @@ var checkpoints = []published{
 	}},
 	{model: "gemma3", class: "Gemma3ForCausalLM", names: behind, build: shifted, config: object{
 		"hidden_activation": "gelu_pytorch_tanh", "sliding_window": 8, "sliding_window_pattern": 6, "rope_local_base_freq": 10000.0,
-	}, adjust: func(c *model.Config) { c.RopeBaseSWA = 10000 }}, // what the architecture takes where a file does not say
+	}, adjust: func(c *model.Config) { c.RopeBaseSWA = 10000 }},
+	// what the architecture takes where a file does not say
 	{model: "olmo", class: "OlmoForCausalLM", drop: []string{"rms_norm_eps"}, config: object{"clip_qkv": 1.5}, build: turnedPairs},
 	{model: "olmo2", class: "Olmo2ForCausalLM", names: behind},
 	{model: "olmoe", class: "OlmoeForCausalLM", config: object{"norm_topk_prob": false}},
@@ -598,10 +609,11 @@ var checkpoints = []published{
 		}),
 		config: object{
 			"linear_conv_kernel_dim": 4, "linear_key_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_value_head_dim": 16, "partial_rotary_factor": 0.5, "norm_topk_prob": true,
-		}, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} }}, // which a file need not say
-	{model: "qwen35", class: "Qwen3_5ForCausalLM", build: both(shiftedNext, recurrent, byKeyHead), names: qwen35Names, adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+		}, adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} }},
+	// which a file need not say
+	{model: "qwen35", class: "Qwen3_5ForCausalLM", build: both(shiftedNext, recurrent, byKeyHead), names: qwen35Names, adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} },
 		config: qwen35Config()},
-	{model: "qwen35moe", class: "Qwen3_5MoeForCausalLM", build: both(shiftedNext, recurrent, byKeyHead, fusedExperts("mlp.experts.", false, false)), adjust: func(c *model.Config) { c.Recurs = []bool{true, true, true, false} },
+	{model: "qwen35moe", class: "Qwen3_5MoeForCausalLM", build: both(shiftedNext, recurrent, byKeyHead, fusedExperts("mlp.experts.", false, false)), adjust: func(c *model.Config) { c.RecurrentLayers = []bool{true, true, true, false} },
 		names: merged(qwen35Names, noExperts, map[string]string{
 			"ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
 		}),
@@ -626,10 +638,11 @@ func qwen35Config() object {
 	}
 }
 
-// byKeyHead brings heads of values into the order of the heads of keys that they share: from v0 of every head of keys, v1 of every one, to all of the first, all of the second.
+// byKeyHead brings heads of values into the order of the heads of keys that they share: from v0 of
+// every head of keys, v1 of every one, to all of the first, all of the second.
 func byKeyHead(d *folder) {
-	keys, values, key := d.c.SSMGroups, d.c.SSMSteps, d.c.SSMStates
-	value := d.c.SSMInner / values
+	keys, values, key := d.c.NSSMGroup, d.c.DTRank, d.c.DState
+	value := d.c.DInner / values
 	order := func(first, n int) (rows []int) {
 		rows = span(0, first)
 		for k := range keys {
@@ -690,7 +703,8 @@ func mambaNames(prefix string) map[string]string {
 	}
 }
 
-// recurrent brings what recurrent layers have into the form of checkpoints: decays as logarithms, convolutions with a dimension more, what heads have as vectors.
+// recurrent brings what recurrent layers have into the form of checkpoints: decays as logarithms,
+// convolutions with a dimension more, what heads have as vectors.
 func recurrent(d *folder) {
 	for name, a := range d.tensors {
 		switch {
@@ -717,7 +731,7 @@ func recurrent(d *folder) {
 
 // delta joins queries, keys, values and gates by heads of keys.
 func delta(d *folder) {
-	heads, key, value := d.c.SSMGroups, d.c.SSMStates, d.c.SSMInner/d.c.SSMGroups
+	heads, key, value := d.c.NSSMGroup, d.c.DState, d.c.DInner/d.c.NSSMGroup
 	for i := range d.c.NLayer {
 		prefix := fmt.Sprintf("blk.%d.", i)
 		qkv, ok := d.get(prefix + "attn_qkv.weight")
@@ -725,7 +739,7 @@ func delta(d *folder) {
 			continue
 		}
 		gate := d.blk(i, "attn_gate.weight")
-		out := f32([]int{2 * (heads*key + d.c.SSMInner), qkv.shape[1]}, nil)
+		out := f32([]int{2 * (heads*key + d.c.DInner), qkv.shape[1]}, nil)
 		for h := range heads {
 			for _, part := range [][]int{span(h*key, key), span((heads+h)*key, key), span(2*heads*key+h*value, value)} {
 				out.data = append(out.data, qkv.take(part, len(part), qkv.shape[1]).data...)
@@ -814,9 +828,10 @@ func (p *published) make(t *testing.T, f *gguf.File) *folder {
 	return d
 }
 
-// TestFamilies makes a checkpoint of a model of the conformance set as its architecture's checkpoints are published, and opens it: it is the model that it was made of, in every
-// tensor and in the configuration, whose logits are compared with the reference elsewhere. What is known here of the published form was written down apart from the package's
-// tables.
+// TestFamilies makes a checkpoint of a model of the conformance set as its architecture's
+// checkpoints are published, and opens it: it is the model that it was made of, in every tensor and
+// in the configuration, whose logits are compared with the reference elsewhere. What is known here
+// of the published form was written down apart from the package's tables.
 func TestFamilies(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	for _, p := range checkpoints {
@@ -825,7 +840,7 @@ func TestFamilies(t *testing.T) {
 			require.NoError(t, err)
 			defer want.Close()
 			d := p.make(t, want)
-			got, err := hf.Open(d.write(), gguf.Options{})
+			got, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 			require.NoError(t, err)
 			defer got.Close()
 			require.Empty(t, got.Notes())

@@ -46,6 +46,23 @@ func holds(dir string, file, folder fs.FileInfo, deep bool) bool {
 	return false
 }
 
+// Files lists the files in the folder of a checkpoint that it is made of, with those of the folders
+// in it.
+func Files(dir string) []string { return partsIn(dir, true) }
+
+func partsIn(dir string, deep bool) (paths []string) {
+	entries, _ := os.ReadDir(dir) // what cannot be read cannot be lost
+	for _, e := range entries {
+		switch name := filepath.Join(dir, e.Name()); {
+		case deep && e.IsDir():
+			paths = append(paths, partsIn(name, false)...)
+		case !e.IsDir() && isPartName(name):
+			paths = append(paths, name)
+		}
+	}
+	return paths
+}
+
 func isPartName(name string) bool {
 	return slices.Contains(partKinds, strings.ToLower(filepath.Ext(name)))
 }

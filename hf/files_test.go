@@ -40,7 +40,7 @@ func TestIsPart(t *testing.T) {
 		{"hf/model.safetensors", "hf", true, false},
 		{"hf/tokenizer.model", "hf/", true, false},
 		{"hf/1_Pooling/config.json", "hf", true, false},
-		{"hf/new.safetensors", "hf", true, false}, // two files of which no index tells what is where
+		{"hf/new.safetensors", "hf", true, false}, // two files of which no index says what is where
 		{"hf/1_Pooling/new.JSON", "hf", true, false},
 		{"hf/1_Pooling/deep/new.json", "hf", false, false},
 		{"hf/m.gguf", "hf", false, false},
@@ -53,7 +53,8 @@ func TestIsPart(t *testing.T) {
 		{"folder/config.json", "hf", true, true},
 		{"hf/config.json", "folder", true, true},
 		{"folder/new.json", "hf", true, true},
-		{"blobs/0123", "hf", true, true}, // what a link in the folder leads to, as in the cache of Hugging Face's tools
+		// what a link in the folder leads to, as in the cache of Hugging Face's tools
+		{"blobs/0123", "hf", true, true},
 	} {
 		if links || !c.link {
 			require.Equal(t, c.want, IsPart(filepath.FromSlash(c.path), filepath.FromSlash(c.model)), "%s, %s", c.path, c.model)
@@ -61,7 +62,7 @@ func TestIsPart(t *testing.T) {
 	}
 }
 
-// A folder is told from inside it.
+// A folder is recognised from inside it.
 func TestIsPartHere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("config.json", []byte("{}"), 0o644))

@@ -16,6 +16,7 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/safetensors"
 )
 
@@ -43,7 +44,8 @@ func readAll(f *gguf.File) {
 	}
 }
 
-// TestTwisted: tensors of other shapes than a family expects, and missing ones, are errors in one line or files that can be read, and nothing else.
+// TestTwisted: tensors of other shapes than a family expects, and missing ones, are errors in one
+// line or files that can be read, and nothing else.
 func TestTwisted(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	turn, every := 0, 16
@@ -63,7 +65,7 @@ func TestTwisted(t *testing.T) {
 			b := a
 			b.shape = shapes[turn/every%len(shapes)]
 			d.tensors[name] = b
-			g, err := hf.Open(d.write(), gguf.Options{})
+			g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 			d.tensors[name] = a
 			if err != nil {
 				require.NotContains(t, err.Error(), "\n")
@@ -84,7 +86,7 @@ func FuzzConfig(f *testing.F) {
 			`"rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":32,"long_factor":[1],"short_factor":[1]}}`))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, _, err := hf.ParseConfig("config.json", data)
+		g, _, err := hf.ParseConfig("config.json", data, arch.Families())
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
@@ -94,7 +96,8 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-// layout is a header of safetensors with tensors of these types and shapes, one after the other: "name": "F32 2 3".
+// layout is a header of safetensors with tensors of these types and shapes, one after the other:
+// "name": "F32 2 3".
 func layout(tensors map[string]string) []byte {
 	header, end := map[string]any{}, 0
 	for _, name := range slices.Sorted(maps.Keys(tensors)) {
@@ -112,10 +115,11 @@ func layout(tensors map[string]string) []byte {
 	return b
 }
 
-// FuzzTensors: a config.json and a header of tensors that do not fit each other are one error in a line, or a file that can be read.
+// FuzzTensors: a config.json and a header of tensors that do not fit each other are one error in a
+// line, or a file that can be read.
 func FuzzTensors(f *testing.F) {
-	base := func(class, more string) []byte {
-		return []byte(`{"architectures":["` + class + `"],"hidden_size":64,"num_hidden_layers":1,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":64,"rms_norm_eps":1e-6` + more + `}`)
+	base := func(class, extra string) []byte {
+		return []byte(`{"architectures":["` + class + `"],"hidden_size":64,"num_hidden_layers":1,"num_attention_heads":4,"num_key_value_heads":2,"intermediate_size":64,"rms_norm_eps":1e-6` + extra + `}`)
 	}
 	const layer = "model.layers.0."
 	f.Add(base("LlamaForCausalLM", ""), layout(map[string]string{
@@ -164,7 +168,7 @@ func FuzzTensors(f *testing.F) {
 		defer os.RemoveAll(sub)
 		require.NoError(t, os.WriteFile(filepath.Join(sub, "config.json"), config, 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(sub, "model.safetensors"), file, 0o600))
-		g, err := hf.Open(sub, gguf.Options{})
+		g, err := hf.Open(sub, arch.Families(), gguf.Options{})
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return

@@ -7,9 +7,11 @@ import (
 	"strings"
 )
 
-// strays are the files of a checkpoint's folder, weights apart, that are links to what is outside of it, a note each: what they lead to becomes part of a file that is made of the
-// folder, and whoever made the folder may have meant to get at it. In the cache of Hugging Face's own tools a folder is a view of the one two above.
-func strays(dir string) []string {
+// unreadLinks are the files of a checkpoint's folder, weights apart, that are links to what is
+// outside of it, a note each: what they lead to becomes part of a file that is made of the folder,
+// and whoever made the folder may have meant to get at it. In the cache of Hugging Face's own tools
+// a folder is a view of the one two above.
+func unreadLinks(dir string) []string {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil

@@ -9,9 +9,11 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// microscaled joins the tensors of checkpoints in MXFP4 (Open Compute Project 2023, OCP Microscaling Formats): NAME_blocks, [...][rows][cols/32][16], with two weights of four
-// bits in a byte, the first in the lower half, and NAME_scales, [...][rows][cols/32], become the weight NAME_blocks, [...][rows][cols]. Others are as they lie.
-func microscaled(ts []safetensors.Tensor) ([]named, error) {
+// unpackMXFP4 joins the tensors of checkpoints in MXFP4 (Open Compute Project 2023, OCP
+// Microscaling Formats): NAME_blocks, [...][rows][cols/32][16], with two weights of four bits in a
+// byte, the first in the lower half, and NAME_scales, [...][rows][cols/32], become the weight
+// NAME_blocks, [...][rows][cols]. Others are as stored.
+func unpackMXFP4(ts []safetensors.Tensor) ([]named, error) {
 	byName := make(map[string]*safetensors.Tensor, len(ts))
 	for i := range ts {
 		byName[ts[i].Name] = &ts[i]
@@ -50,7 +52,7 @@ func joined(blocks, scales *safetensors.Tensor) (weight, error) {
 	return weight{quant.MXFP4, shape, nibbles{blocks.Data, scales.Data, perRow}}, nil
 }
 
-// nibbles are rows of so many blocks each, whose weights and scales lie apart.
+// nibbles are rows of so many blocks each, whose weights and scales are stored apart.
 type nibbles struct {
 	weights, scales []byte
 	blocks          int
@@ -58,7 +60,8 @@ type nibbles struct {
 
 func (m nibbles) View(int, int) []byte { return nil }
 
-// Read writes GGUF's blocks: the scale, then 16 bytes with weight i in the lower half of byte i and weight i+16 in the upper.
+// Read writes GGUF's blocks: the scale, then 16 bytes with weight i in the lower half of byte i and
+// weight i+16 in the upper.
 func (m nibbles) Read(dst []byte, first int) {
 	const size = 1 + 16
 	at := func(b []byte, i int) byte { return b[i/2] >> (4 * (i % 2)) & 15 }

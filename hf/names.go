@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// outer are the names of tensors outside layers, without what stands before them and without .weight.
+// outer are the names of tensors outside layers, without what stands before them and without
+// .weight.
 var outer = map[string]string{
 	"embed_tokens": "token_embd", "wte": "token_embd", "embeddings": "token_embd", "embed_in": "token_embd", "word_embeddings": "token_embd", "tok_embeddings": "token_embd",
 	"embedding.word_embeddings": "token_embd",
@@ -32,7 +33,8 @@ var inner = map[string]string{
 	"self_attn.rotary_emb.inv_freq": "", "attention.rotary_emb.inv_freq": "", "rotary_emb.inv_freq": "",
 }
 
-// layered splits the name of a tensor in a layer. What stands before the layers is one of a few, so that no layer of a vision tower is taken for one of these.
+// layered splits the name of a tensor in a layer. What stands before the layers is one of a few, so
+// that no layer of a vision tower is taken for one of these.
 var layered = regexp.MustCompile(`^(?:model\.|language_model\.|transformer\.|gpt_neox\.|ernie\.|backbone\.|bert\.|encoder\.)*(?:layers|layer|h)\.(\d+)\.(.+)$`)
 
 // member finds the number of one of many in the name of a tensor: an expert, a head's norm.
@@ -55,19 +57,19 @@ func (p place) name() string {
 }
 
 // locate translates the name of a tensor.
-func (f *family) locate(name string) (p place, ok bool) {
+func (f *Family) locate(name string) (p place, ok bool) {
 	if parts := layered.FindStringSubmatch(name); parts != nil {
 		p.layer, name = parts[1], parts[2]
 		if e := member.FindStringSubmatchIndex(name); e != nil {
 			p.expert = name[e[2]:e[3]]
 			name = name[:e[2]] + "#" + name[e[3]:]
 		}
-		return p.find(name, f.names, inner)
+		return p.find(name, f.Tensors, inner)
 	}
 	for _, prefix := range []string{"model.", "language_model.", "model.", "transformer.", "gpt_neox.", "ernie.", "backbone.", "bert."} {
 		name = strings.TrimPrefix(name, prefix)
 	}
-	return p.find(name, f.names, outer)
+	return p.find(name, f.Tensors, outer)
 }
 
 // find looks a name up in tables, as it is or without its suffix.

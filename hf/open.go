@@ -12,57 +12,60 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/safetensors"
 )
 
 // ErrUnsupported marks checkpoints that are sound but of a kind that this package does not read. It
-// is gguf's, so that callers need not tell them apart.
+// is gguf's, so that callers need not distinguish them.
 var ErrUnsupported = gguf.ErrUnsupported
 
-// Open opens a model: a GGUF file, or a checkpoint by its folder, which is one with a config.json.
-func Open(path string, o gguf.Options) (_ *gguf.File, err error) {
+// Open opens a model: a GGUF file, or a checkpoint of one of the families by its folder, which is
+// one with a config.json.
+func Open(path string, families []Family, o gguf.Options) (_ *gguf.File, err error) {
 	defer fault.Guard(&err)()
 	if _, err := os.Stat(filepath.Join(path, "config.json")); err == nil {
-		return openDir(path, o)
+		return openDir(path, families, o)
 	}
 	return gguf.Open(path, o)
 }
 
 // Traits are what a config.json says of tensors that a model of its architecture may have or lack.
 type Traits struct {
-	Tied          *bool // the output matrix is the embedding; nil where the file leaves it to the architecture
-	AttentionBias bool  // queries, keys and values have biases
+	// the output matrix is the embedding; nil where the file leaves it to the architecture
+	Tied          *bool
+	AttentionBias bool // queries, keys and values have biases
 }
 
 // ReadConfig reads a config.json by itself: the metadata of the model that it describes, without a
 // vocabulary and without tensors.
-func ReadConfig(path string) (*gguf.File, Traits, error) {
+func ReadConfig(path string, families []Family) (*gguf.File, Traits, error) {
 	c, err := readConfig(path)
 	if err != nil {
 		return nil, Traits{}, err
 	}
-	return composeConfig(c)
+	return composeConfig(c, families)
 }
 
 // ParseConfig is ReadConfig for a file in memory; path is what errors call it.
-func ParseConfig(path string, data []byte) (*gguf.File, Traits, error) {
+func ParseConfig(path string, data []byte, families []Family) (*gguf.File, Traits, error) {
 	c, err := parseConfig(path, data)
 	if err != nil {
 		return nil, Traits{}, err
 	}
-	return composeConfig(c)
+	return composeConfig(c, families)
 }
 
-func composeConfig(c *config) (*gguf.File, Traits, error) {
+func composeConfig(c *Config, families []Family) (*gguf.File, Traits, error) {
 	c = c.text()
-	t := Traits{AttentionBias: c.flag(false, "attention_bias")}
-	if c.has("tie_word_embeddings") {
-		tied := c.flag(false, "tie_word_embeddings")
+	t := Traits{AttentionBias: c.Flag(false, "attention_bias")}
+	if c.Has("tie_word_embeddings") {
+		tied := c.Flag(false, "tie_word_embeddings")
 		t.Tied = &tied
 	}
-	b, err := describe(c, filepath.Dir(c.path))
+	b, err := describe(c, families, filepath.Dir(c.path))
 	if err != nil {
 		return nil, t, err
 	}
@@ -71,12 +74,12 @@ func composeConfig(c *config) (*gguf.File, Traits, error) {
 }
 
 // openDir opens the checkpoint in a folder.
-func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
+func openDir(dir string, families []Family, o gguf.Options) (_ *gguf.File, err error) {
 	c, err := modelConfig(dir)
 	if err != nil {
 		return nil, err
 	}
-	b, err := describe(c, dir)
+	b, err := describe(c, families, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -103,18 +106,18 @@ func openDir(dir string, o gguf.Options) (_ *gguf.File, err error) {
 	if err := b.bind(ws); err != nil {
 		return nil, fault.Bad(dir, err)
 	}
-	b.notes = append(b.notes, strays(dir)...)
+	b.notes = append(b.notes, unreadLinks(dir)...)
 	return gguf.Compose(gguf.Composition{
 		Path: dir, Keys: append(b.keys(), vocab...), Parts: b.parts, Notes: b.notes, Lock: file.Lock, Close: file.Close,
 	})
 }
 
 // weights lists what the tensors of a checkpoint are.
-func weights(c *config, file *safetensors.File) ([]named, error) {
-	if c.object("quantization_config").string("quant_method") != "mxfp4" {
+func weights(c *Config, file *safetensors.File) ([]named, error) {
+	if c.Object("quantization_config").Text("quant_method") != "mxfp4" {
 		return unpack(c, file.Tensors())
 	}
-	ws, err := microscaled(file.Tensors())
+	ws, err := unpackMXFP4(file.Tensors())
 	if err != nil {
 		err = fault.Bad(file.Path(), err)
 	}
@@ -123,27 +126,27 @@ func weights(c *config, file *safetensors.File) ([]named, error) {
 
 // binding is a checkpoint on its way to a GGUF file.
 type binding struct {
-	family *family
-	meta   *meta
+	family *Family
+	meta   *Meta
 	parts  []gguf.Part
 	notes  []string
 	stacks map[place]map[int]weight // of experts, by place without the number
 }
 
 // describe reads what config.json says.
-func describe(c *config, dir string) (*binding, error) {
-	f, err := familyOf(c)
+func describe(c *Config, families []Family, dir string) (*binding, error) {
+	f, err := familyOf(c, families)
 	if err != nil {
 		return nil, err
 	}
 	b := &binding{family: f, stacks: map[place]map[int]weight{}}
-	b.meta = &meta{config: c, arch: f.arch, notes: &b.notes}
-	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
-	b.meta.common(!f.noHeads)
+	b.meta = &Meta{Config: c, arch: f.Arch, notes: &b.notes}
+	b.meta.keys = []gguf.KV{{Key: "general.architecture", Value: f.Arch}, {Key: "general.type", Value: "model"}, {Key: "general.name", Value: nameOf(dir)}}
+	b.meta.common(!f.NoAttention)
 	if *c.err == nil {
-		f.keys(b.meta)
+		f.Keys(b.meta)
 	}
-	if n := b.meta.windowOf(); n > 0 && n < b.meta.or(0, "max_position_embeddings") && !b.meta.isSet("attention.sliding_window") {
+	if n := b.meta.slidingWindow(); n > 0 && n < b.meta.Or(0, "max_position_embeddings") && !b.meta.IsSet("attention.sliding_window") {
 		b.notes = append(b.notes, fmt.Sprintf("the sliding window of %d positions is not applied: all layers see everything, as in GGUF files of this architecture", n))
 	}
 	return b, *c.err
@@ -165,15 +168,15 @@ func nameOf(dir string) string {
 
 // bind brings weights to their places.
 func (b *binding) bind(ws []named) error {
-	var foreign []named // weights that have no place
+	var unmapped []named // weights that have no place
 	for _, w := range ws {
 		p, ok := b.family.locate(w.name)
 		switch layer, _ := strconv.Atoi(p.layer); {
 		case ok && p.base == "":
-		case ok && p.layer == "" && p.base == "output" && b.meta.flag(false, "tie_word_embeddings"):
+		case ok && p.layer == "" && p.base == "output" && b.meta.Flag(false, "tie_word_embeddings"):
 			// The embedding serves; what stands here repeats it.
-		case !ok || p.layer != "" && layer >= b.meta.layers:
-			foreign = append(foreign, w)
+		case !ok || p.layer != "" && layer >= b.meta.NLayer:
+			unmapped = append(unmapped, w)
 		default:
 			if err := b.place(p, w); err != nil {
 				return fmt.Errorf("tensor %s: %w", quoted(w.name), err)
@@ -189,9 +192,9 @@ func (b *binding) bind(ws []named) error {
 	for _, f := range b.meta.factors {
 		b.add(f)
 	}
-	slices.SortStableFunc(b.parts, func(x, y gguf.Part) int { return compare(x.Name, y.Name) })
-	if len(foreign) > 0 {
-		b.notes = append(b.notes, fmt.Sprintf("%d tensors of the folder take no part in this architecture, the first is %s", len(foreign), foreign[0].name))
+	slices.SortStableFunc(b.parts, func(x, y gguf.Part) int { return names.Compare(x.Name, y.Name) })
+	if len(unmapped) > 0 {
+		b.notes = append(b.notes, fmt.Sprintf("%d tensors of the folder take no part in this architecture, the first is %s", len(unmapped), unmapped[0].name))
 	}
 	return nil
 }
@@ -199,7 +202,7 @@ func (b *binding) bind(ws []named) error {
 // place brings a weight to its place.
 func (b *binding) place(p place, w named) error {
 	if p.expert == "" {
-		return b.do(p, w.weight)
+		return b.apply(p, w.weight)
 	}
 	e, err := strconv.Atoi(p.expert)
 	if err != nil {
@@ -225,7 +228,7 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 	}
 	w, err := stack(parts)
 	if err == nil {
-		err = b.do(p, w)
+		err = b.apply(p, w)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.name(), err)
@@ -233,9 +236,9 @@ func (b *binding) stack(p place, experts map[int]weight) error {
 	return nil
 }
 
-// do does to a weight what its family says, and then to what that makes.
-func (b *binding) do(p place, w weight) error {
-	do := b.family.ops[p.base]
+// apply does to a weight what its family says, and then to what that makes.
+func (b *binding) apply(p place, w weight) error {
+	do := b.family.Ops[p.base]
 	if do == nil {
 		do = common[p.base]
 	}
@@ -253,7 +256,7 @@ func (b *binding) do(p place, w weight) error {
 	for _, x := range made {
 		if x.base == p.base {
 			b.add(named{x.name(), x.weight})
-		} else if err := b.do(x.place, x.weight); err != nil {
+		} else if err := b.apply(x.place, x.weight); err != nil {
 			return err
 		}
 	}
@@ -280,29 +283,11 @@ func single(name string, w weight) bool {
 	case w.Type == quant.F64 || len(w.Shape) == 1 || strings.HasSuffix(name, "_norm.weight") || !strings.HasSuffix(name, ".weight"):
 		return true
 	}
-	base := strings.TrimSuffix(name[strings.LastIndexByte(strings.TrimSuffix(name, ".weight"), '.')+1:], ".weight")
-	switch base {
-	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "conv":
+	switch names.Parse(name).Base {
+	case "ffn_gate_inp", "ffn_gate_inp_shexp", "position_embd", "token_types", "ssm_conv1d", "shortconv.conv":
 		return true
 	}
 	return false
-}
-
-// compare orders tensors: what comes before the layers, the layers, what comes after.
-func compare(x, y string) int {
-	return cmp.Compare(rank(x), rank(y))
-}
-
-func rank(name string) int {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		no, _, _ := strings.Cut(rest, ".")
-		n, _ := strconv.Atoi(no)
-		return 1 + n
-	}
-	if strings.HasPrefix(name, "output") {
-		return 1 << 30
-	}
-	return 0
 }
 
 // keys is the metadata, with the type of most weights.

@@ -3,6 +3,7 @@ package hf_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
+	"github.com/goinfer/goinfer/model/arch"
 )
 
 // as writes a model in other types and opens what was written.
@@ -29,7 +31,8 @@ func as(t testing.TB, f *gguf.File, typ string) *gguf.File {
 	return g
 }
 
-// TestSameAsFile: the folders of trained models, in the type of the files that other tools made of them, have the same tensors, bit for bit, and the same configuration.
+// TestSameAsFile: the folders of trained models, in the type of the files that other tools made of
+// them, have the same tensors, bit for bit, and the same configuration.
 func TestSameAsFile(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for name, typ := range map[string]string{"stories260K": "f32", "tiny-dense": "f16", "tiny-moe": "f16"} {
@@ -37,7 +40,7 @@ func TestSameAsFile(t *testing.T) {
 			want, err := gguf.Open(filepath.Join(dir, name, name+"-"+typ+".gguf"), gguf.Options{})
 			require.NoError(t, err)
 			defer want.Close()
-			folder, err := hf.Open(filepath.Join(dir, name, "hf"), gguf.Options{})
+			folder, err := hf.Open(filepath.Join(dir, name, "hf"), arch.Families(), gguf.Options{})
 			require.NoError(t, err)
 			defer folder.Close()
 			require.Empty(t, folder.Notes())
@@ -60,7 +63,8 @@ func TestSameAsFile(t *testing.T) {
 	}
 }
 
-// TestOtherParts: layers of a vision tower, and those that predict further tokens, are not taken for layers of the model, and a note says that they are left out.
+// TestOtherParts: layers of a vision tower, and those that predict further tokens, are not taken
+// for layers of the model, and a note says that they are left out.
 func TestOtherParts(t *testing.T) {
 	f, err := gguf.Open(filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf"), gguf.Options{})
 	require.NoError(t, err)
@@ -81,7 +85,7 @@ func TestOtherParts(t *testing.T) {
 	d.tensors = whole
 	d.config["text_config"] = map[string]any{"model_type": "gemma3_text", "hidden_size": d.config["hidden_size"]}
 	d.config["hidden_size"], d.config["architectures"] = 7, []string{"Gemma3ForConditionalGeneration"}
-	g, err := hf.Open(d.write(), gguf.Options{})
+	g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 	require.NoError(t, err)
 	defer g.Close()
 	require.Len(t, g.Tensors(), len(f.Tensors()))
@@ -95,14 +99,15 @@ func TestLacking(t *testing.T) {
 	defer f.Close()
 	d := checkpoints[0].make(t, f)
 	delete(d.tensors, "model.layers.1.mlp.up_proj.weight")
-	g, err := hf.Open(d.write(), gguf.Options{})
+	g, err := hf.Open(d.write(), arch.Families(), gguf.Options{})
 	require.NoError(t, err)
 	defer g.Close()
 	_, err = convert.Quantize(context.Background(), g, convert.Options{})
 	require.ErrorContains(t, err, `no tensor "blk.1.ffn_up.weight"`)
 }
 
-// TestConfigFaults: what a config.json says and cannot mean is an error in a line that names the key.
+// TestConfigFaults: what a config.json says and cannot mean is an error in a line that names the
+// key.
 func TestConfigFaults(t *testing.T) {
 	const qwen2vl = `{"architectures": ["Qwen2VLForConditionalGeneration"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "rope_scaling": {"type": "mrope", "mrope_section": `
 	const bert = `{"architectures": ["BertModel"], "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}`
@@ -124,8 +129,21 @@ func TestConfigFaults(t *testing.T) {
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "1_Pooling", "config.json"), []byte(c.pooling), 0o600))
 		}
-		_, _, err := hf.ReadConfig(path)
+		_, _, err := hf.ReadConfig(path, arch.Families())
 		require.ErrorContains(t, err, c.want, name)
 		require.NotContains(t, err.Error(), "\n", name)
+	}
+}
+
+// TestInfinity: Python writes Infinity, which is no JSON; text in strings stays.
+func TestInfinity(t *testing.T) {
+	config := `{"architectures": ["LlamaForCausalLM"], "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+		"max_position_embeddings": 64, "vocab_size": 300, "rms_norm_eps": %s, "limit": [0.0, Infinity], "note": "an \"Infinity\" of -Infinity"}`
+	f, _, err := hf.ParseConfig("config.json", fmt.Appendf(nil, config, "1e-5"), arch.Families())
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	for _, value := range []string{"Infinity", "-Infinity"} {
+		_, _, err = hf.ParseConfig("config.json", fmt.Appendf(nil, config, value), arch.Families())
+		require.ErrorContains(t, err, `key "rms_norm_eps": want a number`)
 	}
 }

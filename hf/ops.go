@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// op makes of a weight that is to go to a place what a GGUF file has for it. What goes to another place may meet another op there.
-type op func(m *meta, p place, w weight) ([]placed, error)
+// Op makes of a weight that is to go to a place what a GGUF file has for it. What goes to another
+// place may meet another op there.
+type Op func(m *Meta, p place, w weight) ([]placed, error)
 
 // placed is a weight and where it goes.
 type placed struct {
@@ -20,34 +21,36 @@ func (p place) as(base string) place {
 	return p
 }
 
-// common are the ops of names that no GGUF file has: they say how a checkpoint holds what GGUF holds otherwise.
-var common = map[string]op{
-	"qkv":                       splitQKV,
-	"qkv_by_group":              ungroup,
-	"gate_up":                   halves("ffn_gate", "ffn_up"),
-	"gate_up_shexp":             halves("ffn_gate_shexp", "ffn_up_shexp"),
-	"gate_up_exps":              halves("ffn_gate_exps", "ffn_up_exps"),
-	"gate_up_exps_woven":        unweave("ffn_gate_exps", "ffn_up_exps"),
-	"gate_up_exps_turned":       turnedTo("gate_up_exps"),
-	"gate_up_exps_turned_woven": turnedTo("gate_up_exps_woven"),
-	"down_exps_turned":          turnedTo("ffn_down_exps"),
+// common are the ops of names that no GGUF file has: they say how a checkpoint holds what GGUF
+// holds otherwise.
+var common = map[string]Op{
+	"qkv":                       SplitQKV,
+	"qkv_by_group":              ungroupQKV,
+	"gate_up":                   splitRows("ffn_gate", "ffn_up"),
+	"gate_up_shexp":             splitRows("ffn_gate_shexp", "ffn_up_shexp"),
+	"gate_up_exps":              splitRows("ffn_gate_exps", "ffn_up_exps"),
+	"gate_up_exps_woven":        splitEvenOdd("ffn_gate_exps", "ffn_up_exps"),
+	"gate_up_exps_turned":       transposeTo("gate_up_exps"),
+	"gate_up_exps_turned_woven": transposeTo("gate_up_exps_woven"),
+	"down_exps_turned":          transposeTo("ffn_down_exps"),
 	"kv_b":                      splitLatent,
 	"qkvz":                      splitDelta,
 	"gate_up_shared":            sharedExpert("ffn_gate", "ffn_up"),
 	"down_shared":               sharedExpert("ffn_down"),
 }
 
-// neighbours brings rows of queries or keys from the order of checkpoints, in which RoPE turns row i of a head with row i + n/2, to that in which it turns rows 2i and 2i+1.
-func neighbours(m *meta, p place, w weight) ([]placed, error) {
-	n := m.headDim
+// PermuteQK brings rows of queries or keys from the order of checkpoints, in which RoPE rotates row
+// i of a head with row i + n/2, to that in which it rotates rows 2i and 2i+1.
+func PermuteQK(m *Meta, p place, w weight) ([]placed, error) {
+	n := m.HeadDim
 	if len(w.Shape) > 2 || n < 2 || n%2 != 0 || w.Shape[0]%n != 0 {
 		return nil, fmt.Errorf("shape %v: want rows of whole heads of %d, an even number", w.Shape, n)
 	}
 	return []placed{{p, rearrange(w, func(i int) int { return i/n*n + i%n/2 + i%2*(n/2) }, w.Shape[0])}}, nil
 }
 
-// plusOne adds one to every weight of a norm; its bias stays.
-func plusOne(_ *meta, p place, w weight) ([]placed, error) {
+// AddOne adds one to every weight of a norm; its bias stays.
+func AddOne(_ *Meta, p place, w weight) ([]placed, error) {
 	if p.suffix == ".bias" {
 		return []placed{{p, w}}, nil
 	}
@@ -61,8 +64,8 @@ func plusOne(_ *meta, p place, w weight) ([]placed, error) {
 	})}}, nil
 }
 
-// turnedOver exchanges rows and columns of a matrix; a bias stays.
-func turnedOver(_ *meta, p place, w weight) ([]placed, error) {
+// Transpose exchanges rows and columns of a matrix; a bias stays.
+func Transpose(_ *Meta, p place, w weight) ([]placed, error) {
 	if len(w.Shape) < 2 {
 		return []placed{{p, w}}, nil
 	}
@@ -70,27 +73,28 @@ func turnedOver(_ *meta, p place, w weight) ([]placed, error) {
 	return []placed{{p, w}}, err
 }
 
-// turnedTo exchanges rows and columns of matrices that go to the place called base.
-func turnedTo(base string) op {
-	return func(_ *meta, p place, w weight) ([]placed, error) {
+// transposeTo exchanges rows and columns of matrices that go to the place called base.
+func transposeTo(base string) Op {
+	return func(_ *Meta, p place, w weight) ([]placed, error) {
 		w, err := transpose(w)
 		return []placed{{p.as(base), w}}, err
 	}
 }
 
-// halves cuts matrices, or a bias, into the first and the second half of their rows.
-func halves(first, second string) op {
-	return parted(first, second, func(i, half int) (int, int) { return i, half + i })
+// splitRows cuts matrices, or a bias, into the first and the second half of their rows.
+func splitRows(first, second string) Op {
+	return splitPairs(first, second, func(i, half int) (int, int) { return i, half + i })
 }
 
-// unweave takes rows of even and of odd number apart.
-func unweave(even, odd string) op {
-	return parted(even, odd, func(i, _ int) (int, int) { return 2 * i, 2*i + 1 })
+// splitEvenOdd takes rows of even and of odd number apart.
+func splitEvenOdd(even, odd string) Op {
+	return splitPairs(even, odd, func(i, _ int) (int, int) { return 2 * i, 2*i + 1 })
 }
 
-// parted makes two weights of one whose rows, or a bias's elements, are those of both; from says which rows are number i of the first and of the second, of half as many each.
-func parted(first, second string, from func(i, half int) (int, int)) op {
-	return func(_ *meta, p place, w weight) ([]placed, error) {
+// splitPairs makes two weights of one whose rows, or a bias's elements, are those of both; from
+// says which rows are number i of the first and of the second, of half as many each.
+func splitPairs(first, second string, from func(i, half int) (int, int)) Op {
+	return func(_ *Meta, p place, w weight) ([]placed, error) {
 		vectors := p.suffix == ".bias" || len(w.Shape) < 2
 		n := rowsIn(w, vectors)
 		if n < 2 || n%2 != 0 {
@@ -103,9 +107,9 @@ func parted(first, second string, from func(i, half int) (int, int)) op {
 	}
 }
 
-// splitQKV cuts queries, keys and values apart.
-func splitQKV(m *meta, p place, w weight) ([]placed, error) {
-	q, kv := m.heads*m.headDim, m.headsKV*m.headDim
+// SplitQKV cuts queries, keys and values apart.
+func SplitQKV(m *Meta, p place, w weight) ([]placed, error) {
+	q, kv := m.NHead*m.HeadDim, m.NHeadKV*m.HeadDim
 	if len(w.Shape) > 2 || w.Shape[0] != q+2*kv || kv < 1 {
 		return nil, fmt.Errorf("shape %v: want %d rows of queries and %d each of keys and values", w.Shape, q, kv)
 	}
@@ -117,35 +121,37 @@ func splitQKV(m *meta, p place, w weight) ([]placed, error) {
 	}, nil
 }
 
-// ungroup brings rows that are, for each head of keys, its queries, its key and its value, into the order of all queries, all keys, all values.
-func ungroup(m *meta, p place, w weight) ([]placed, error) {
-	n, groups := m.headDim, m.headsKV
-	if len(w.Shape) > 2 || n < 1 || groups < 1 || m.heads%groups != 0 || w.Shape[0] != (m.heads+2*groups)*n {
-		return nil, fmt.Errorf("shape %v: want rows of %d heads of %d, in %d groups with a key and a value each", w.Shape, m.heads, n, groups)
+// ungroupQKV brings rows that are, for each head of keys, its queries, its key and its value, into
+// the order of all queries, all keys, all values.
+func ungroupQKV(m *Meta, p place, w weight) ([]placed, error) {
+	n, groups := m.HeadDim, m.NHeadKV
+	if len(w.Shape) > 2 || n < 1 || groups < 1 || m.NHead%groups != 0 || w.Shape[0] != (m.NHead+2*groups)*n {
+		return nil, fmt.Errorf("shape %v: want rows of %d heads of %d, in %d groups with a key and a value each", w.Shape, m.NHead, n, groups)
 	}
-	queries := m.heads / groups // of a group
+	queries := m.NHead / groups // of a group
 	from := func(i int) int {
 		head, row := i/n, i%n
 		group, at := head/queries, head%queries
-		if head >= m.heads {
-			group, at = (head-m.heads)%groups, queries+(head-m.heads)/groups
+		if head >= m.NHead {
+			group, at = (head-m.NHead)%groups, queries+(head-m.NHead)/groups
 		}
 		return (group*(queries+2)+at)*n + row
 	}
 	return []placed{{p.as("attn_qkv"), rearrange(w, from, w.Shape[0])}}, nil
 }
 
-// splitLatent cuts what makes keys and values of the latent apart, for each head: the keys' part turned over, so that queries can be multiplied with it instead.
-func splitLatent(m *meta, p place, w weight) ([]placed, error) {
-	nope, value := m.must("qk_nope_head_dim"), m.must("v_head_dim")
+// splitLatent cuts what makes keys and values of the latent apart, for each head: the keys' part
+// transposed, so that queries can be multiplied with it instead.
+func splitLatent(m *Meta, p place, w weight) ([]placed, error) {
+	nope, value := m.Must("qk_nope_head_dim"), m.Must("v_head_dim")
 	per := nope + value
-	if len(w.Shape) != 2 || nope < 1 || value < 1 || w.Shape[0] != m.heads*per {
-		return nil, fmt.Errorf("shape %v: want for each of %d heads %d rows of keys and %d of values", w.Shape, m.heads, nope, value)
+	if len(w.Shape) != 2 || nope < 1 || value < 1 || w.Shape[0] != m.NHead*per {
+		return nil, fmt.Errorf("shape %v: want for each of %d heads %d rows of keys and %d of values", w.Shape, m.NHead, nope, value)
 	}
 	lora := w.Shape[1]
-	keys := pick(w, func(i int) int { return i/nope*per + i%nope }, m.heads, nope, lora)
+	keys := pick(w, func(i int) int { return i/nope*per + i%nope }, m.NHead, nope, lora)
 	keys, err := transpose(keys)
-	values := pick(w, func(i int) int { return i/value*per + nope + i%value }, m.heads, value, lora)
+	values := pick(w, func(i int) int { return i/value*per + nope + i%value }, m.NHead, value, lora)
 	return []placed{{p.as("attn_k_b"), keys}, {p.as("attn_v_b"), values}}, err
 }
 

@@ -15,14 +15,15 @@ import (
 // Known are GPTQ (Frantar et al. 2022, arXiv:2210.17323) and AWQ (Lin et al. 2023,
 // arXiv:2306.00978) in packed_groups.go, and floating point in eight bits, with or without scales,
 // in packed_f8.go.
-func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
+func unpack(c *Config, ts []safetensors.Tensor) ([]named, error) {
 	by := make(map[string]*safetensors.Tensor, len(ts))
 	for i := range ts {
 		by[ts[i].Name] = &ts[i]
 	}
-	q := c.object("quantization_config", "compression_config")
-	method := q.string("quant_method")
-	var unpack func(name string) (weight, []string, error) // of a tensor with that name, if it is the first of a group; with the names of the others
+	q := c.Object("quantization_config", "compression_config")
+	method := q.Text("quant_method")
+	// of a tensor with that name, if it is the first of a group; with the names of the others
+	var unpack func(name string) (weight, []string, error)
 	switch method {
 	case "gptq", "awq":
 		g, err := readGroups(q, method, by)
@@ -31,7 +32,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 		}
 		unpack = g.unpack
 	case "", "fp8", "fbgemm_fp8", "compressed-tensors":
-		if f := q.string("format"); f != "" && f != "float-quantized" && f != "naive-quantized" && f != "dense" {
+		if f := q.Text("format"); f != "" && f != "float-quantized" && f != "naive-quantized" && f != "dense" {
 			return nil, fault.Bad(c.path, fmt.Errorf("quantization_config: %w format %s: want float-quantized", ErrUnsupported, quoted(f)))
 		}
 		unpack = eights{by: by, block: f8Block(q)}.unpack
@@ -41,7 +42,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 	if *c.err != nil {
 		return nil, *c.err
 	}
-	taken := map[string]bool{}
+	consumed := map[string]bool{}
 	made := map[string]named{}
 	for i := range ts {
 		w, parts, err := unpack(ts[i].Name)
@@ -57,7 +58,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 		}
 		made[ts[i].Name] = named{name, w}
 		for _, p := range parts {
-			taken[p] = true
+			consumed[p] = true
 		}
 	}
 	var ws []named
@@ -66,7 +67,7 @@ func unpack(c *config, ts []safetensors.Tensor) ([]named, error) {
 		switch {
 		case isMade:
 			ws = append(ws, n)
-		case taken[ts[i].Name]:
+		case consumed[ts[i].Name]:
 		case isActivationScale(ts[i].Name): // activations are not rounded here
 		default:
 			if w, ok := plain(&ts[i]); ok {

@@ -8,18 +8,21 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// eights are the weights of a checkpoint in eight bits of floating point. With the tensor NAME.weight goes NAME.weight_scale_inv or NAME.weight_scale, which multiplies it: one number, one
-// for each output ([out] or [out][1]), or one for each block of, usually, 128×128 weights ([⌈out/128⌉][⌈in/128⌉], DeepSeek-V3, arXiv:2412.19437). They are made bfloat16, which
-// holds a number of eight bits exactly and loses some of its product with a scale, as DeepSeek's own conversion does.
+// eights are the weights of a checkpoint in eight bits of floating point. With the tensor
+// NAME.weight goes NAME.weight_scale_inv or NAME.weight_scale, which multiplies it: one number, one
+// for each output ([out] or [out][1]), or one for each block of, usually, 128×128 weights
+// ([⌈out/128⌉][⌈in/128⌉], DeepSeek-V3, arXiv:2412.19437). They are made bfloat16, which holds a
+// number of eight bits exactly and loses some of its product with a scale, as DeepSeek's own
+// conversion does.
 type eights struct {
 	by    map[string]*safetensors.Tensor
 	block [2]int // outputs and inputs of a block
 }
 
 // f8Block reads weight_block_size.
-func f8Block(q *config) [2]int {
+func f8Block(q *Config) [2]int {
 	block := [2]int{128, 128}
-	if size, ok := q.floats("weight_block_size"); ok {
+	if size, ok := q.Floats("weight_block_size"); ok {
 		if len(size) != 2 || size[0] != math.Trunc(size[0]) || size[1] != math.Trunc(size[1]) || min(size[0], size[1]) < 1 || max(size[0], size[1]) > math.MaxInt32 {
 			q.wrong("weight_block_size", "two positive whole numbers", q.values["weight_block_size"])
 			return block
@@ -32,7 +35,8 @@ func f8Block(q *config) [2]int {
 // f8Values are the numbers that eight bits stand for.
 var f8Values = map[safetensors.DType]*[256]float32{safetensors.F8E4M3: e4m3(), safetensors.F8E5M2: e5m2()}
 
-// e4m3 has a bias of 7 and no infinities: only the largest pattern is not a number (Micikevicius et al. 2022, arXiv:2209.05433, table 1).
+// e4m3 has a bias of 7 and no infinities: only the largest pattern is not a number (Micikevicius et
+// al. 2022, arXiv:2209.05433, table 1).
 func e4m3() *[256]float32 {
 	var v [256]float32
 	for i := range 128 {

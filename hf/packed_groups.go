@@ -11,21 +11,25 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// groups are the weights of a checkpoint by GPTQ or AWQ: integers of a few bits, and for each group of neighbouring inputs and each output a scale and a zero point:
+// groups are the weights of a checkpoint by GPTQ or AWQ: integers of a few bits, and for each group
+// of neighbouring inputs and each output a scale and a zero point:
 //
 //	w[out][in] = scale[group of in][out] · (code[in][out] - zero[group of in][out])
 //
 // As tensors, with n codes to a word of 32 bits, the first one lowest:
 //
-//	GPTQ  qweight [in/n][out]  words of n inputs        qzeros [groups][out/n]  scales [groups][out]  g_idx [in], the group of each input
-//	AWQ   qweight [in][out/n]  words of n outputs, in   qzeros [groups][out/n]  scales [groups][out]
-//	                           the order 0 2 4 6 1 3 5 7
+//	GPTQ  qweight [in/n][out]  words of n inputs
+//	      g_idx [in]           the group of each input
+//	AWQ   qweight [in][out/n]  words of n outputs, in the order 0 2 4 6 1 3 5 7
+//	both  qzeros [groups][out/n], scales [groups][out]
 //
 // GPTQ's files hold zero points less one, but for those with checkpoint_format gptq_v2.
 //
-// These weights are blocks of GGUF, if the groups are of 32 inputs or a multiple: of Q4_0 or Q8_0, and then no digit changes, where all zero points are in the middle; else of
-// Q4_1, whose offset -scale·zero is rounded to half precision, some thousandths of a step. What fits neither is in half precision. All weights of a checkpoint are of one
-// type, so that those of experts can stand in one tensor.
+// These weights are blocks of GGUF, if the groups are of 32 inputs or a multiple: of Q4_0 or Q8_0,
+// and then no digit changes, where all zero points are in the middle; else of Q4_1, whose offset
+// -scale·zero is rounded to half precision, some thousandths of a step. What fits neither is in
+// half precision. All weights of a checkpoint are of one type, so that those of experts can stand
+// in one tensor.
 type groups struct {
 	by       map[string]*safetensors.Tensor
 	awq      bool
@@ -36,18 +40,18 @@ type groups struct {
 }
 
 // readGroups reads quantization_config and decides what type the weights get.
-func readGroups(q *config, method string, by map[string]*safetensors.Tensor) (*groups, error) {
-	g := &groups{by: by, awq: method == "awq", bits: q.or(4, "bits", "w_bit")}
+func readGroups(q *Config, method string, by map[string]*safetensors.Tensor) (*groups, error) {
+	g := &groups{by: by, awq: method == "awq", bits: q.Or(4, "bits", "w_bit")}
 	g.size = max(0, intOr(q, -1, "group_size", "q_group_size"))
 	unsupported := func(format string, args ...any) error {
 		return fault.Bad(q.path, fmt.Errorf("quantization_config: %w "+format, append([]any{ErrUnsupported}, args...)...))
 	}
 	if g.awq {
-		if v := strings.ToLower(q.string("version")); v != "" && v != "gemm" {
+		if v := strings.ToLower(q.Text("version")); v != "" && v != "gemm" {
 			return nil, unsupported("version %s of AWQ: want gemm", quoted(v))
 		}
 	} else {
-		switch f := q.string("checkpoint_format", "format"); f {
+		switch f := q.Text("checkpoint_format", "format"); f {
 		case "", "gptq":
 			g.zeroPlus = 1
 		case "gptq_v2":
@@ -65,13 +69,13 @@ func readGroups(q *config, method string, by map[string]*safetensors.Tensor) (*g
 }
 
 // intOr is a whole number that may be negative.
-func intOr(c *config, def int, keys ...string) int {
+func intOr(c *Config, def int, keys ...string) int {
 	if _, v := c.find(keys); v != nil {
 		if x, ok := number(v); ok && x == -1 {
 			return -1
 		}
 	}
-	return c.or(def, keys...)
+	return c.Or(def, keys...)
 }
 
 // decide finds the type that all weights fit.
@@ -241,7 +245,8 @@ func (p *packed) scalesOf(dst []float32, group int) {
 	quant.Dequantize(p.scales.Type, dst, fetch(p.scales, group, 1))
 }
 
-// awqPlace is where in a word AWQ has the code of an output: outputs lie in the order 0 2 4 6 1 3 5 7.
+// awqPlace is where in a word AWQ has the code of an output: outputs are stored in the order 0 2 4
+// 6 1 3 5 7.
 var awqPlace = [8]int{0, 4, 1, 5, 2, 6, 3, 7}
 
 // zero is the zero point of a group and an output.
@@ -291,7 +296,7 @@ func (p *packed) codes(dst []uint8, first int) {
 	}
 }
 
-// View implements gguf.Rows: the rows lie nowhere.
+// View implements gguf.Rows: no rows are stored.
 func (p *packed) View(int, int) []byte { return nil }
 
 // together is how many rows are made at a time: enough that the words of a line are read in one go.

@@ -13,7 +13,8 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// matrix is a quantised matrix before it is packed: w[o][i] = scale[g][o]·(code[i][o] - zero[g][o]).
+// matrix is a quantised matrix before it is packed: w[o][i] = scale[g][o]·(code[i][o] -
+// zero[g][o]).
 type matrix struct {
 	in, out, bits, groups int
 	group                 []int      // of each input
@@ -21,7 +22,8 @@ type matrix struct {
 	scales                [][]uint16 // [groups][out], half precision
 }
 
-// random makes a matrix. middle puts all zero points in the middle, shuffle gives inputs groups in any order.
+// random makes a matrix. middle puts all zero points in the middle, shuffle gives inputs groups in
+// any order.
 func random(rng *rand.Rand, in, out, bits, size int, middle, shuffle bool) *matrix {
 	m := &matrix{in: in, out: out, bits: bits, groups: (in + size - 1) / size}
 	for i := range in {
@@ -57,7 +59,8 @@ func (m *matrix) weight(o, i int) float64 {
 	return float64(quant.Half(m.scales[g][o])) * float64(m.codes[i][o]-m.zeros[g][o])
 }
 
-// words packs numbers of some bits into words of 32, order[k] naming the one that stands at place k.
+// words packs numbers of some bits into words of 32, order[k] naming the one that stands at place
+// k.
 func words(rows [][]int, bits int, order []int) []byte {
 	n := 32 / bits
 	var b []byte
@@ -93,7 +96,7 @@ func transposed(rows [][]int) [][]int {
 // gptq lays a matrix out as GPTQ does. v2 keeps zero points as they are.
 func (m *matrix) gptq(base string, v2, idx bool) []safetensors.Tensor {
 	n := 32 / m.bits
-	// qweight is [in/n][out]: the words of a column of inputs, turned.
+	// qweight is [in/n][out]: the words of a column of inputs, transposed.
 	byOut := words(transposed(m.codes), m.bits, inOrder(n)) // [out][in/n]
 	qweight := make([]byte, len(byOut))
 	for o := range m.out {
@@ -147,13 +150,14 @@ func (m *matrix) awq(base string) []safetensors.Tensor {
 	}
 }
 
-func configOf(t testing.TB, quantization string) *config {
+func configOf(t testing.TB, quantization string) *Config {
 	c, err := parseConfig("config.json", []byte(`{"quantization_config": `+quantization+`}`))
 	require.NoError(t, err)
 	return c
 }
 
-// TestGroups: matrices by GPTQ and AWQ, laid out as published, give the products that double precision gives.
+// TestGroups: matrices by GPTQ and AWQ, laid out as published, give the products that double
+// precision gives.
 func TestGroups(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for name, c := range map[string]struct {
@@ -219,7 +223,8 @@ func compareProducts(t *testing.T, name string, w weight, want func(o, i int) fl
 	}
 }
 
-// TestGroupsTogether: matrices of one checkpoint are of one type, and what is not quantised is among them.
+// TestGroupsTogether: matrices of one checkpoint are of one type, and what is not quantised is
+// among them.
 func TestGroupsTogether(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	ts := append(random(rng, 64, 64, 4, 32, true, false).gptq("a.", false, true), random(rng, 64, 64, 4, 32, false, false).gptq("b.", false, true)...)

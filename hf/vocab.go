@@ -17,8 +17,8 @@ import (
 // vocabulary is the tokenizer of the checkpoint in a folder as metadata, tokenizer.*; it has as
 // many tokens as config.json says. It is empty where the folder has none. notes say what was left
 // out.
-func vocabulary(dir string, c *config) (kvs []gguf.KV, notes []string, err error) {
-	rows := c.or(0, "vocab_size", "padded_vocab_size")
+func vocabulary(dir string, c *Config) (kvs []gguf.KV, notes []string, err error) {
+	rows := c.Or(0, "vocab_size", "padded_vocab_size")
 	if *c.err != nil {
 		return nil, nil, *c.err
 	}
@@ -100,8 +100,8 @@ func metadata(v *hf.Vocabulary) ([]gguf.KV, error) {
 // chatSettings are what a folder says of conversations and of sampling.
 type chatSettings struct {
 	dir      string
-	settings *config // tokenizer_config.json
-	generate *config // generation_config.json
+	settings *Config // tokenizer_config.json
+	generate *Config // generation_config.json
 }
 
 func readChat(dir string) (v chatSettings, err error) {
@@ -113,10 +113,10 @@ func readChat(dir string) (v chatSettings, err error) {
 }
 
 // optionalConfig is readConfig for a file that need not be there: it is then as if it were empty.
-func optionalConfig(path string) (*config, error) {
+func optionalConfig(path string) (*Config, error) {
 	c, err := readConfig(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &config{path: path, err: new(error)}, nil
+		return &Config{path: path, err: new(error)}, nil
 	}
 	return c, err
 }
@@ -190,14 +190,14 @@ func (v *chatSettings) templates() ([]gguf.KV, error) {
 // sampling is what generation_config.json says of sampling, as general.sampling.*.
 func (v *chatSettings) sampling() (kvs []gguf.KV) {
 	c := v.generate
-	if !c.flag(true, "do_sample") {
+	if !c.Flag(true, "do_sample") {
 		return nil
 	}
-	if n, ok := c.int("top_k"); ok {
+	if n, ok := c.Int("top_k"); ok {
 		kvs = append(kvs, gguf.KV{Key: "general.sampling.top_k", Value: int32(n)})
 	}
 	for _, p := range [...][2]string{{"top_p", "top_p"}, {"min_p", "min_p"}, {"temperature", "temp"}, {"repetition_penalty", "penalty_repeat"}} {
-		if x, ok := c.float(p[0]); ok {
+		if x, ok := c.Float(p[0]); ok {
 			kvs = append(kvs, gguf.KV{Key: "general.sampling." + p[1], Value: float32(x)})
 		}
 	}

@@ -72,7 +72,8 @@ func tokenizerOf(t testing.TB, dir, name string) (*tokenizer.Tokenizer, map[stri
 	return tok, meta
 }
 
-// TestTrainedVocabularies: the folders of trained models tokenize as their GGUF files do, by tokenizer.json, by tokenizer.model, and by both.
+// TestTrainedVocabularies: the folders of trained models tokenize as their GGUF files do, by
+// tokenizer.json, by tokenizer.model, and by both.
 func TestTrainedVocabularies(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	var text []byte
@@ -157,7 +158,8 @@ func template(front, back string, ids map[string]int) map[string]any {
 	return map[string]any{"type": "TemplateProcessing", "single": single, "pair": []any{}, "special_tokens": specials}
 }
 
-// TestPublishedVocabularies writes real vocabularies in the formats in which they were published and compares with llama.cpp's ids.
+// TestPublishedVocabularies writes real vocabularies in the formats in which they were published
+// and compares with llama.cpp's ids.
 func TestPublishedVocabularies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("large vocabularies in short mode")
@@ -191,7 +193,8 @@ func TestPublishedVocabularies(t *testing.T) {
 				folders = []files{p.byteLevel(pre, name == "llama-bpe")}
 			}
 			for _, folder := range folders {
-				tok, _ := tokenizerOf(t, folder.write(t), name) // a name decides what swallows white space
+				// a name decides what swallows white space
+				tok, _ := tokenizerOf(t, folder.write(t), name)
 				compareCases(t, tok, filepath.Join(dir, name+".cases.json"), p.want)
 			}
 		})
@@ -204,7 +207,8 @@ func vocabularyIn(t *testing.T, f *gguf.File) *tokenizer.Tokenizer {
 	return tok
 }
 
-// deepseekLetters is the class of characters in the published pattern, which the name of the pre-tokeniser stands for.
+// deepseekLetters is the class of characters in the published pattern, which the name of the
+// pre-tokeniser stands for.
 func deepseekLetters(t *testing.T) string {
 	b, err := os.ReadFile(filepath.Join(shared.Root(t), "tokenizer", "pretok.go"))
 	require.NoError(t, err)
@@ -225,9 +229,9 @@ func compareCases(t *testing.T, got *tokenizer.Tokenizer, path string, want *tok
 	}
 	require.NoError(t, json.Unmarshal(b, &cases))
 	for _, c := range cases {
-		// Where BERT's accents are stripped llama.cpp drops vowels of Korean and signs of Indic scripts,
-		// which Hugging Face does not; vertical tabs and form feeds end words for one and are dropped
-		// by the other; and words of over 100 characters are unknown to the latter.
+		// Where BERT's accents are stripped llama.cpp drops vowels of Korean and signs of Indic
+		// scripts, which Hugging Face does not; vertical tabs and form feeds end words for one and
+		// are dropped by the other; and words of over 100 characters are unknown to the latter.
 		if got.Model() == tokenizer.ModelWPM && (strings.ContainsFunc(c.Text, func(r rune) bool { return r == '\v' || r == '\f' || unicode.In(r, unicode.Hangul, unicode.M) }) || longWord(c.Text)) {
 			continue
 		}
@@ -369,7 +373,8 @@ func pieceOf(s string, score float32, kind int32) []byte {
 	return append(b, 3<<3, byte(kind))
 }
 
-// charBPE is tokenizer.json as it is made of a SentencePiece model: a merge for every way to make a token of two others, those of better tokens first.
+// charBPE is tokenizer.json as it is made of a SentencePiece model: a merge for every way to make a
+// token of two others, those of better tokens first.
 func (p *published) charBPE() files {
 	vocab, add, settings := p.lists(same)
 	kinds, scores, tokens := p.types(), p.scores(), p.strings("tokens")
@@ -534,7 +539,8 @@ func TestVocabularyFaults(t *testing.T) {
 	}
 }
 
-// FuzzVocabulary: whatever the files say, there is a vocabulary that a model can be asked for, or one error of one line.
+// FuzzVocabulary: whatever the files say, there is a vocabulary that a model can be asked for, or
+// one error of one line.
 func FuzzVocabulary(f *testing.F) {
 	add := func(name string, v any) {
 		b, err := json.Marshal(v)

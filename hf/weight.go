@@ -11,7 +11,8 @@ import (
 	"github.com/goinfer/goinfer/safetensors"
 )
 
-// weight is a tensor of a checkpoint, or what is made of some: a type, a shape (the slowest dimension first), and rows of Shape[len(Shape)-1] elements.
+// weight is a tensor of a checkpoint, or what is made of some: a type, a shape (the slowest
+// dimension first), and rows of Shape[len(Shape)-1] elements.
 type weight struct {
 	Type  quant.Type
 	Shape []int
@@ -24,20 +25,20 @@ type named struct {
 	weight
 }
 
-// types are the types of elements that are weights as they lie.
+// types are the types of elements that are weights as stored.
 var types = map[safetensors.DType]quant.Type{
 	safetensors.F64: quant.F64, safetensors.F32: quant.F32, safetensors.F16: quant.F16, safetensors.BF16: quant.BF16,
 	safetensors.I64: quant.I64, safetensors.I32: quant.I32, safetensors.I16: quant.I16, safetensors.I8: quant.I8, safetensors.U8: quant.I8,
 }
 
-// plain is a tensor as it lies. ok is false for types that are none here.
+// plain is a tensor as stored. ok is false for types that are none here.
 func plain(t *safetensors.Tensor) (w weight, ok bool) {
 	typ, ok := types[t.DType]
 	shape := t.Shape
 	if len(shape) == 0 {
 		shape = []int{1}
 	}
-	return weight{typ, shape, lying{t.Data, typ.RowBytes(shape[len(shape)-1])}}, ok
+	return weight{typ, shape, stored{t.Data, typ.RowBytes(shape[len(shape)-1])}}, ok
 }
 
 // width is the length of a row.
@@ -60,7 +61,7 @@ func product(ns []int) int {
 // all is the bytes of all rows.
 func (w weight) all() []byte { return fetch(w, 0, w.rows()) }
 
-// fetch is n rows of w, where they lie or made anew.
+// fetch is n rows of w, as stored, or made.
 func fetch(w weight, first, n int) []byte {
 	if b := w.View(first, n); b != nil {
 		return b
@@ -70,17 +71,17 @@ func fetch(w weight, first, n int) []byte {
 	return b
 }
 
-// lying are rows that lie one after the other.
-type lying struct {
+// stored are rows in memory, one after the other.
+type stored struct {
 	data []byte
 	size int // of a row
 }
 
-func (l lying) View(first, n int) []byte {
+func (l stored) View(first, n int) []byte {
 	return l.data[first*l.size : (first+n)*l.size : (first+n)*l.size]
 }
 
-func (l lying) Read(dst []byte, first int) { copy(dst, l.data[first*l.size:]) }
+func (l stored) Read(dst []byte, first int) { copy(dst, l.data[first*l.size:]) }
 
 // picked are rows of w in another order, or some of them: row i is row from(i) of w.
 type picked struct {
@@ -112,7 +113,8 @@ func (p picked) Read(dst []byte, first int) {
 	}
 }
 
-// run is the row of w that row first is, and how many from there on, of most, follow each other there too.
+// run is the row of w that row first is, and how many from there on, of most, follow each other
+// there too.
 func (p picked) run(first, most int) (start, n int) {
 	start, n = p.from(first), 1
 	for n < most && p.from(first+n) == start+n {
@@ -160,7 +162,8 @@ func (s stacked) readPart(dst []byte, row, from int) {
 	readPart(s.parts[row/s.rows], dst, row%s.rows, from)
 }
 
-// partial are rows of which a part can be had for what that part costs. Rows that are made one by one for each of their elements would cost the square of their length.
+// partial are rows of which a part can be had for what that part costs. Rows that are made one by
+// one for each of their elements would cost the square of their length.
 type partial interface {
 	// readPart makes elements of a row, from number from on, as many as dst holds.
 	readPart(dst []byte, row, from int)
@@ -175,7 +178,8 @@ func readPart(w weight, dst []byte, row, from int) {
 	copy(dst, fetch(w, row, 1)[from*w.Type.BlockBytes():])
 }
 
-// made are elements computed in float32 from as many of a weight; f is given a row's and changes them.
+// made are elements computed in float32 from as many of a weight; f is given a row's and changes
+// them.
 type made struct {
 	w weight
 	f func(x []float32)
@@ -246,16 +250,17 @@ func putFloats(dst []byte, x []float32) {
 func constant(x []float32) weight {
 	b := make([]byte, 4*len(x))
 	putFloats(b, x)
-	return weight{quant.F32, []int{len(x)}, lying{b, len(b)}}
+	return weight{quant.F32, []int{len(x)}, stored{b, len(b)}}
 }
 
-// turned are matrices of w, [n][rows][cols], with rows and columns exchanged: [n][cols][rows].
+// transposed are matrices of w, [n][rows][cols], with rows and columns exchanged: [n][cols][rows].
 type turned struct {
 	w          weight
 	rows, cols int
 }
 
-// transpose exchanges the last two dimensions of w. Blocks of elements do not stay whole: such a weight becomes one of float32.
+// transpose exchanges the last two dimensions of w. Blocks of elements do not stay whole: such a
+// weight becomes one of float32.
 func transpose(w weight) (weight, error) {
 	n := len(w.Shape)
 	if n < 2 {

@@ -21,7 +21,7 @@ func numbered(shape ...int) weight {
 		x[i] = float32(i)
 	}
 	w := constant(x)
-	return weight{w.Type, shape, lying{w.all(), 4 * shape[len(shape)-1]}}
+	return weight{w.Type, shape, stored{w.all(), 4 * shape[len(shape)-1]}}
 }
 
 // elements reads a weight row by row, in parts, and where there is a view by that: all must agree.
@@ -75,8 +75,8 @@ func TestViews(t *testing.T) {
 }
 
 func TestOps(t *testing.T) {
-	m := &meta{config: &config{err: new(error), values: map[string]any{}}, heads: 2, headsKV: 1, headDim: 4}
-	do := func(f op, p place, w weight) map[string][]float32 {
+	m := &Meta{Config: &Config{err: new(error), values: map[string]any{}}, NHead: 2, NHeadKV: 1, HeadDim: 4}
+	do := func(f Op, p place, w weight) map[string][]float32 {
 		made, err := f(m, p, w)
 		require.NoError(t, err)
 		out := map[string][]float32{}
@@ -87,38 +87,38 @@ func TestOps(t *testing.T) {
 	}
 	p := place{layer: "3", base: "x", suffix: ".weight"}
 	bias := place{layer: "3", base: "x", suffix: ".bias"}
-	require.Equal(t, map[string][]float32{"blk.3.x.weight": {0, 2, 1, 3, 4, 6, 5, 7}}, do(neighbours, p, numbered(8, 1)))
-	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 2, 1, 3, 4, 6, 5, 7}}, do(neighbours, bias, numbered(8)))
-	require.Equal(t, map[string][]float32{"blk.3.x.weight": {1, 2, 3}}, do(plusOne, p, numbered(3)))
-	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 1, 2}}, do(plusOne, bias, numbered(3)))
-	require.Equal(t, map[string][]float32{"blk.3.a.weight": {0, 1, 4, 5}, "blk.3.b.weight": {2, 3, 6, 7}}, do(halves("a", "b"), p, numbered(2, 2, 2)))
-	require.Equal(t, map[string][]float32{"blk.3.a.bias": {0, 2, 4, 6}, "blk.3.b.bias": {1, 3, 5, 7}}, do(unweave("a", "b"), bias, numbered(2, 4)))
+	require.Equal(t, map[string][]float32{"blk.3.x.weight": {0, 2, 1, 3, 4, 6, 5, 7}}, do(PermuteQK, p, numbered(8, 1)))
+	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 2, 1, 3, 4, 6, 5, 7}}, do(PermuteQK, bias, numbered(8)))
+	require.Equal(t, map[string][]float32{"blk.3.x.weight": {1, 2, 3}}, do(AddOne, p, numbered(3)))
+	require.Equal(t, map[string][]float32{"blk.3.x.bias": {0, 1, 2}}, do(AddOne, bias, numbered(3)))
+	require.Equal(t, map[string][]float32{"blk.3.a.weight": {0, 1, 4, 5}, "blk.3.b.weight": {2, 3, 6, 7}}, do(splitRows("a", "b"), p, numbered(2, 2, 2)))
+	require.Equal(t, map[string][]float32{"blk.3.a.bias": {0, 2, 4, 6}, "blk.3.b.bias": {1, 3, 5, 7}}, do(splitEvenOdd("a", "b"), bias, numbered(2, 4)))
 	require.Equal(t, map[string][]float32{
 		"blk.3.attn_q.weight": {0, 1, 2, 3, 4, 5, 6, 7}, "blk.3.attn_k.weight": {8, 9, 10, 11}, "blk.3.attn_v.weight": {12, 13, 14, 15},
-	}, do(splitQKV, p, numbered(16, 1)))
+	}, do(SplitQKV, p, numbered(16, 1)))
 
-	m.headsKV, m.headDim = 2, 1
-	require.Equal(t, map[string][]float32{"blk.3.attn_qkv.weight": {0, 3, 1, 4, 2, 5}}, do(ungroup, p, numbered(6, 1)))
+	m.NHeadKV, m.HeadDim = 2, 1
+	require.Equal(t, map[string][]float32{"blk.3.attn_qkv.weight": {0, 3, 1, 4, 2, 5}}, do(ungroupQKV, p, numbered(6, 1)))
 	m.values = map[string]any{"qk_nope_head_dim": json.Number("1"), "v_head_dim": json.Number("2")}
 	require.Equal(t, map[string][]float32{
 		"blk.3.attn_k_b.weight": {0, 1, 6, 7}, "blk.3.attn_v_b.weight": {2, 3, 4, 5, 8, 9, 10, 11},
 	}, do(splitLatent, p, numbered(6, 2)))
 }
 
-// TestTurns: three heads of values for each of two heads of keys come to take turns.
+// TestTurns: three heads of values for each of two heads of keys come to alternate.
 func TestTurns(t *testing.T) {
-	m := &meta{config: &config{err: new(error), values: map[string]any{
+	m := &Meta{Config: &Config{err: new(error), values: map[string]any{
 		"linear_num_key_heads": json.Number("2"), "linear_num_value_heads": json.Number("6"), "linear_value_head_dim": json.Number("1"), "linear_key_head_dim": json.Number("1"),
 	}}}
 	p := place{layer: "3", base: "x", suffix: ".weight"}
 	for _, c := range []struct {
-		do   op
+		do   Op
 		w    weight
 		want []float32
 	}{
-		{inTurns(false, false), numbered(6), []float32{0, 3, 1, 4, 2, 5}},
-		{inTurns(true, true), numbered(10, 1), []float32{0, 1, 2, 3, 4, 7, 5, 8, 6, 9}},
-		{columnsInTurns, numbered(2, 6), []float32{0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11}},
+		{InterleaveHeads(false, false), numbered(6), []float32{0, 3, 1, 4, 2, 5}},
+		{InterleaveHeads(true, true), numbered(10, 1), []float32{0, 1, 2, 3, 4, 7, 5, 8, 6, 9}},
+		{InterleaveColumns, numbered(2, 6), []float32{0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11}},
 		{splitDelta, numbered(16, 1), []float32{0, 8, 1, 9, 2, 3, 4, 10, 11, 12}},
 	} {
 		made, err := c.do(m, p, c.w)
@@ -129,7 +129,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestMicroscaled compares with the definition: values of E2M1, two in a byte, times a power of two.
+// TestMicroscaled compares with the definition: values of E2M1, two in a byte, times a power of
+// two.
 func TestMicroscaled(t *testing.T) {
 	values := []float64{0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6}
 	const rows, blocks = 3, 2
@@ -146,7 +147,7 @@ func TestMicroscaled(t *testing.T) {
 		{Name: "x_scales", DType: safetensors.U8, Shape: []int{1, rows, blocks}, Data: scales},
 		{Name: "y", DType: safetensors.F32, Shape: []int{1}, Data: make([]byte, 4)},
 	}
-	ws, err := microscaled(ts)
+	ws, err := unpackMXFP4(ts)
 	require.NoError(t, err)
 	require.Len(t, ws, 2)
 	require.Equal(t, "x_blocks", ws[0].name)
@@ -161,9 +162,9 @@ func TestMicroscaled(t *testing.T) {
 	require.Equal(t, ws[0].all()[17*blocks:2*17*blocks], fetch(ws[0].weight, 1, 1))
 
 	ts[1].Shape = []int{1, rows, 1, blocks}
-	_, err = microscaled(ts)
+	_, err = unpackMXFP4(ts)
 	require.ErrorContains(t, err, `tensor "x_blocks": want blocks U8 [...][16] and scales U8 [...], found U8 [1 3 2 16] and U8 [1 3 1 2]`)
-	ws, err = microscaled(ts[1:])
+	ws, err = unpackMXFP4(ts[1:])
 	require.NoError(t, err)
 	require.Len(t, ws, 2, "scales alone are a tensor like others")
 }
@@ -201,23 +202,24 @@ func (c costly) readPart(dst []byte, row, from int) {
 	putFloats(dst, x)
 }
 
-// TestCost: however weights that must be made are arranged, each element is made once each time that all are read.
+// TestCost: however weights that must be made are arranged, each element is made once each time
+// that all are read.
 func TestCost(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		shape []int
-		do    op
+		do    Op
 		p     place
 	}{
 		{"fused experts", []int{3, 40, 60}, common["gate_up_exps_turned"], place{}},
 		{"woven experts", []int{3, 40, 60}, common["gate_up_exps_turned_woven"], place{}},
-		{"turned", []int{2, 40, 60}, turnedOver, place{}},
-		{"bias by group", []int{96}, ungroup, place{suffix: ".bias"}},
+		{"turned", []int{2, 40, 60}, Transpose, place{}},
+		{"bias by group", []int{96}, ungroupQKV, place{suffix: ".bias"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			made := 0
 			w := weight{quant.F32, c.shape, costly{c.shape[len(c.shape)-1], &made}}
-			m := &meta{heads: 4, headsKV: 2, headDim: 12}
+			m := &Meta{NHead: 4, NHeadKV: 2, HeadDim: 12}
 			parts, err := c.do(m, c.p, w)
 			require.NoError(t, err)
 			for len(parts) == 1 && common[parts[0].base] != nil { // two ops, one after the other

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/tensor"
@@ -14,8 +15,10 @@ const (
 	RopeNeoX        = nn.RopeNeoX
 )
 
-// Rope makes the position embedding of the configuration, with the frequency factors of the file where it has any: rope_freqs (Llama 3.1), or rope_factors_long and
-// rope_factors_short (LongRoPE, Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer than the original one.
+// Rope makes the position embedding of the configuration, with the frequency factors of the file
+// where it has any: rope_freqs (Llama 3.1), or rope_factors_long and rope_factors_short (LongRoPE,
+// Ding et al. 2024, arXiv:2402.13753), of which the long ones serve where the context is longer
+// than the original one.
 func (w *Weights) Rope(layout nn.RopeLayout) *nn.Rope {
 	return w.RopeBase(layout, w.cfg.Rope.Base, w.cfg.Rope.Factor)
 }
@@ -27,7 +30,8 @@ func (w *Weights) RopeBase(layout nn.RopeLayout, base, factor float64) *nn.Rope 
 	return w.ropeOf(layout, c)
 }
 
-// RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file does not say, and another factor of stretching.
+// RopeLocal is Rope of layers that see a window, with their own base, which is usual where the file
+// does not say, and another factor of stretching.
 func (w *Weights) RopeLocal(layout nn.RopeLayout, usual, factor float64) *nn.Rope {
 	base := w.cfg.RopeBaseSWA
 	if base == 0 {
@@ -43,7 +47,7 @@ func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
 		c.Factors = w.ropeFactors(name, c.Factors)
 	}
 	for i := range w.cfg.NLayer {
-		w.used[fmt.Sprintf("blk.%d.rope_freqs.weight", i)] = true
+		w.used[names.Layer(i)+"rope_freqs.weight"] = true
 	}
 	ctx := w.opt.Context
 	if ctx == 0 {
@@ -57,7 +61,7 @@ func (w *Weights) ropeOf(layout nn.RopeLayout, c nn.RopeConfig) *nn.Rope {
 		c.Factors = short
 	}
 	r, err := nn.NewRope(c)
-	w.fail(err)
+	w.Fail(err)
 	return r
 }
 
@@ -71,7 +75,8 @@ func (w *Weights) ropeFactors(name string, f []float32) []float32 {
 // Attention makes the attention of the configuration, over all positions.
 func (w *Weights) Attention() *nn.Attention { return w.AttentionOf(nn.AttentionConfig{}) }
 
-// AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and tempering is that of the configuration.
+// AttentionOf makes an attention; what c leaves out of heads, their lengths, scale, cap and
+// tempering is that of the configuration.
 func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 	if c.NHead == 0 {
 		c.NHead, c.NHeadKV, c.HeadDim, c.HeadDimV = w.cfg.NHead, w.cfg.NHeadKV, w.cfg.HeadDim, w.cfg.HeadDimV
@@ -83,10 +88,10 @@ func (w *Weights) AttentionOf(c nn.AttentionConfig) *nn.Attention {
 		c.Cap = w.cfg.AttnCap
 	}
 	if c.Temperature == (nn.AttnTemperature{}) {
-		c.Temperature = w.cfg.AttnTemper
+		c.Temperature = w.cfg.AttnTemperature
 	}
 	a, err := nn.NewAttention(c)
-	w.fail(err)
+	w.Fail(err)
 	return a
 }
 
@@ -102,7 +107,7 @@ func (w *Weights) Relative(name string) [][]float32 {
 	table := make([]float32, w.cfg.NBuckets*w.cfg.NHead)
 	quant.Dequantize(t.Type, table, t.Data)
 	relative, err := nn.Buckets(table, w.cfg.NBuckets, w.cfg.NHead)
-	w.fail(err)
+	w.Fail(err)
 	return relative
 }
 
@@ -117,12 +122,13 @@ func (w *Weights) floats(name string, required bool, shape ...int) []float32 {
 	return f
 }
 
-// Heads makes the queries, keys, values and output of an attention block, from attn_q, attn_k and attn_v or from attn_qkv with all three, and attn_output.
-func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
+// AttnHeads makes the queries, keys, values and output of an attention block, from attn_q, attn_k
+// and attn_v or from attn_qkv with all three, and attn_output.
+func (w *Weights) AttnHeads(h nn.AttnBlock) *nn.AttnBlock {
 	c := w.cfg
 	nQ, nK, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	if h.GateInQ {
-		w.Gated()
+		w.RequireGateLen()
 		nQ *= 2
 	}
 	if w.Has("attn_qkv") {
@@ -138,10 +144,10 @@ func (w *Weights) Heads(h nn.AttnBlock) *nn.AttnBlock {
 	return &h
 }
 
-// Gated checks that values are as long as keys, which is how long the gate of a head is.
-func (w *Weights) Gated() {
+// RequireGateLen checks that values are as long as keys, which is how long the gate of a head is.
+func (w *Weights) RequireGateLen() {
 	if c := w.cfg; c.HeadDim != c.HeadDimV {
-		w.fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
+		w.Fail(fmt.Errorf("key %q: want %d, the length of keys and so of gates, found %d: %w", c.Arch+".attention.value_length", c.HeadDim, c.HeadDimV, ErrUnsupported))
 	}
 }
 
@@ -172,9 +178,9 @@ func (w *Weights) ffn(suffix string, act nn.Activation, ff int) *nn.FFN {
 }
 
 // FusedFFN makes a gated feed-forward block whose ffn_up holds the gate's rows before its own.
-func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN { return w.fused("", act, w.cfg.NFF) }
+func (w *Weights) FusedFFN(act nn.Activation) *nn.FFN { return w.fusedFFN("", act, w.cfg.NFF) }
 
-func (w *Weights) fused(suffix string, act nn.Activation, ff int) *nn.FFN {
+func (w *Weights) fusedFFN(suffix string, act nn.Activation, ff int) *nn.FFN {
 	up := w.Split("ffn_up"+suffix, w.cfg.NEmbd, Part{"ffn_gate" + suffix, ff}, Part{"ffn_up" + suffix, ff})
 	return &nn.FFN{Act: act, Gate: up[0], Up: up[1], Down: w.Linear("ffn_down"+suffix, ff, w.cfg.NEmbd)}
 }
@@ -197,12 +203,14 @@ func (w *Weights) Scoring(usual nn.Scoring) nn.Scoring {
 	case 3:
 		return nn.ScoreSoftmaxWeight
 	}
-	w.fail(fmt.Errorf("key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
+	w.Fail(fmt.Errorf("key %q: want 0 to 3, found %d: %w", w.cfg.Arch+".expert_gating_func", w.cfg.ExpertGating, ErrUnsupported))
 	return usual
 }
 
-// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in]; ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files
-// of early 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says how the router works; numbers are those of the configuration.
+// MoE makes a layer of experts, from one tensor for all of them (ffn_up_exps, [n_expert][out][in];
+// ffn_gate_up_exps has each one's gate before it) or one for each (ffn_up.7), as files of early
+// 2024 have it; with the bias exp_probs_b and the shared expert where the model has them. o says
+// how the router works; numbers are those of the configuration.
 func (w *Weights) MoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, true) }
 
 // PlainMoE is MoE of experts without gates.
@@ -211,7 +219,7 @@ func (w *Weights) PlainMoE(o nn.MoEConfig) *nn.MoE { return w.moe(o, false) }
 func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 	c := w.cfg
 	if c.NExpert == 0 {
-		w.fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
+		w.Fail(fmt.Errorf("key %q: want the number of experts, at least 1, found none", c.Arch+".expert_count"))
 		return nil
 	}
 	o.Used, o.Scale = c.NExpertUsed, c.ExpertScale
@@ -238,24 +246,24 @@ func (w *Weights) moe(o nn.MoEConfig, gated bool) *nn.MoE {
 		if w.Has("ffn_gate_shexp") {
 			o.Shared = w.ffn("_shexp", o.Act, shared)
 		} else {
-			o.Shared = w.fused("_shexp", o.Act, shared)
+			o.Shared = w.fusedFFN("_shexp", o.Act, shared)
 		}
 		if w.Has("ffn_gate_inp_shexp") {
 			o.SharedGate = w.Linear("ffn_gate_inp_shexp", c.NEmbd, 1)
 		}
 	}
-	if w.err != nil || w.declaring() {
+	if w.err != nil || w.shapesOnly() {
 		return nil
 	}
 	m, err := nn.NewMoE(o)
-	w.fail(err)
+	w.Fail(err)
 	return m
 }
 
 // expertBias finds NAME.bias, [n_expert][n], or nil.
 func (w *Weights) expertBias(name string, n int) *tensor.Weight {
 	t, ok := w.tensor(name+".bias", false, w.cfg.NExpert, n)
-	w.share(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
+	w.usePart(name+".bias", w.cfg.NExpertUsed, w.cfg.NExpert)
 	if !ok {
 		return nil
 	}
@@ -270,19 +278,19 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 		for e := 0; e < n && w.err == nil; e++ {
 			one := fmt.Sprintf("%s.%d", name, e)
 			ls = append(ls, w.Linear(one, in, out))
-			w.share(one+".weight", w.cfg.NExpertUsed, n)
+			w.usePart(one+".weight", w.cfg.NExpertUsed, n)
 		}
 		return ls
 	}
 	t, ok := w.find(all+".weight", true, n, out, in)
-	w.share(all+".weight", w.cfg.NExpertUsed, n)
+	w.usePart(all+".weight", w.cfg.NExpertUsed, n)
 	factor := w.factors(all, n)
 	bias := w.expertBias(all, out)
 	if !ok {
 		return nil
 	}
 	for e := range n {
-		m := w.nth(all, t, e, in, out)
+		m := w.matrixAt(all, t, e, in, out)
 		var f []float32
 		if factor != nil {
 			f = factor[e : e+1]
@@ -296,13 +304,13 @@ func (w *Weights) experts(name string, in, out int) []*nn.Linear {
 func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Linear) {
 	n, out := w.cfg.NExpert, a.Rows+b.Rows
 	t, ok := w.find(name+".weight", true, n, out, in)
-	w.share(name+".weight", w.cfg.NExpertUsed, n)
+	w.usePart(name+".weight", w.cfg.NExpertUsed, n)
 	factor, bias := w.factors(name, n), w.expertBias(name, out)
 	if !ok {
 		return nil, nil
 	}
 	half := func(e, at int, p Part) *nn.Linear {
-		m := w.nth(name, t, e, in, out)
+		m := w.matrixAt(name, t, e, in, out)
 		size := m.RowBytes()
 		m.Rows, m.Data = p.Rows, m.Data[at*size:(at+p.Rows)*size]
 		var f []float32
@@ -317,8 +325,9 @@ func (w *Weights) fusedExperts(name string, in int, a, b Part) (as, bs []*nn.Lin
 	return as, bs
 }
 
-// nth is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the other. Only its bytes are asked for.
-func (w *Weights) nth(name string, t SourceTensor, i, in, out int) tensor.Weight {
+// matrixAt is matrix i of those of [out][in] that the tensor t, NAME.weight, holds one after the
+// other. Only its bytes are asked for.
+func (w *Weights) matrixAt(name string, t SourceTensor, i, in, out int) tensor.Weight {
 	name = w.prefix + name + ".weight"
 	return tensor.Weight{Name: name, Type: t.Type, Rows: out, Cols: in, Data: w.view(name, i*out, out)}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-// TestChatOfVocabularies: with real vocabularies a harmless conversation has the ids of its text as a
-// whole, and a message that spells the vocabulary's control tokens has none of them.
+// TestChatOfVocabularies: with real vocabularies a harmless conversation has the ids of its text as
+// a whole, and a message that spells the vocabulary's control tokens has none of them.
 func TestChatOfVocabularies(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "tokenizers")
 	for file, name := range map[string]string{"llama-bpe": "llama3", "phi-3": "phi3", "llama-spm": "llama2", "deepseek-llm": "vicuna", "gpt-2": "alpaca"} {

@@ -27,12 +27,15 @@ type Config struct {
 	NLayer  int
 	NHead   int // query heads
 	NHeadKV int // key and value heads
-	// HeadsKV are those of each layer, where layers differ; nil where they do not.
-	HeadsKV []int
+	// LayerKV are those of each layer, where layers differ; nil where they do not.
+	LayerKV []int
 	HeadDim int
 	// HeadDimV is the length of a value, which is HeadDim almost everywhere.
 	HeadDimV int
-	NFF      int // inner width of the feed-forward block
+	NFF      int // inner width of the feed-forward block, the largest where layers differ
+	// LayerFF is the inner width in each layer, 0 in those without a feed-forward block, where
+	// layers differ; nil where they do not.
+	LayerFF []int
 
 	NormEps float32
 	Rope    nn.RopeConfig // without the factors, which are a tensor
@@ -41,44 +44,50 @@ type Config struct {
 
 	Experts
 	Scales
-	Latent
-	Recurrence
+	MLA
+	SSM
 
-	// Window is how many positions the layers see that do not see all, 0 where there are none such; WindowPattern tells those layers where the file does.
+	// Window is how many positions the layers see that do not see all, 0 where there are none such;
+	// WindowPattern lists those layers where the file does.
 	Window        int
 	WindowPattern []bool
-	RopePattern   []bool     // the layers whose heads turn; nil for all
-	RopeUntrained bool       // the file says that the model was not trained with positions, which Granite takes for none
-	RopeBaseSWA   float64    // RoPE base of those layers, 0 where it is the others'
-	NNextN        int        // layers at the end that predict further tokens and take no part in the next one's logits
-	Pooling       Pooling    // how a text's embedding is made, as far as the file says
-	NTokenTypes   int        // sentences that tokens may belong to, in encoders
-	NBuckets      int        // of distances that attention tells apart, in T5
-	HiddenAct     string     // the activation, where a file may choose
-	XIELU         []nn.XIELU // of each layer, for models with that activation
+	RopePattern   []bool // the layers whose heads rotate; nil for all
+	// the file says that the model was not trained with positions, which Granite takes for none
+	RopeUntrained bool
+	RopeBaseSWA   float64 // RoPE base of those layers, 0 where it is the others'
+	// layers at the end that predict further tokens and take no part in the next one's logits
+	NNextN      int
+	Pooling     Pooling    // how a text's embedding is made, as far as the file says
+	NTokenTypes int        // sentences that tokens may belong to, in encoders
+	NBuckets    int        // of distances that attention distinguishes, in T5
+	HiddenAct   string     // the activation, where a file may choose
+	XIELU       []nn.XIELU // of each layer, for models with that activation
 	// Parallel has attention and the feed-forward block read the same stream.
 	Parallel bool
 }
 
-// Recurrence are the hyper-parameters of recurrent layers, 0 in models without any.
-type Recurrence struct {
-	ConvTaps  int    // positions that a convolution sees
-	SSMInner  int    // channels of all heads together
-	SSMStates int    // numbers that a channel keeps; the length of a key in a delta net
-	SSMSteps  int    // heads, or in Mamba-1 the rank of the step
-	SSMGroups int    // groups of heads that share what they take in and read; heads of keys in a delta net
-	Recurs    []bool // the layers that are recurrent, as far as the file tells; nil otherwise
+// SSM are the hyper-parameters of recurrent layers, 0 in models without any.
+type SSM struct {
+	DConv  int // positions that a convolution sees
+	DInner int // channels of all heads together
+	DState int // numbers that a channel keeps; the length of a key in a delta net
+	DTRank int // heads, or in Mamba-1 the rank of the step
+	// groups of heads that share what they take in and read; heads of keys in a delta net
+	NSSMGroup int
+	// the layers that are recurrent, as far as the file says; nil otherwise
+	RecurrentLayers []bool
 }
 
 // Experts are the hyper-parameters of layers of experts. All are 0 in a dense model.
 type Experts struct {
-	NExpert      int
-	NExpertUsed  int
-	NFFExpert    int // inner width of an expert
-	NFFShared    int // inner width of the shared experts together
-	NLeadDense   int // layers before the first with experts
-	MoEStep      int // every so many layers have experts
-	ExpertGating int // 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	NExpert     int
+	NExpertUsed int
+	NFFExpert   int // inner width of an expert
+	NFFShared   int // inner width of the shared experts together
+	NLeadDense  int // layers before the first with experts
+	MoEStep     int // every so many layers have experts
+	// 1 softmax, 2 sigmoid, 3 softmax over the chosen; 0 where the file does not say
+	ExpertGating int
 	ExpertNorm   bool
 	ExpertScale  float32 // multiplies the weights of experts
 	NGroup       int
@@ -87,17 +96,17 @@ type Experts struct {
 
 // Scales are factors and bounds between the blocks. 0 means that there is none.
 type Scales struct {
-	EmbdScale     float32 // multiplies embeddings
-	ResidualScale float32 // multiplies what a block adds to the residual stream
-	LogitScale    float32
-	AttnScale     float32 // of scores, in place of 1/√HeadDim
-	AttnCap       float32 // bound of scores
-	LogitCap      float32
-	ClampQKV      float32
-	ALiBi         float32            // the largest bias of ALiBi, usually 8
-	AttnOutScale  float32            // of scores before their bound, in Grok
-	ValueScale    float32            // multiplies what attention adds
-	AttnTemper    nn.AttnTemperature // of queries
+	EmbdScale       float32 // multiplies embeddings
+	ResidualScale   float32 // multiplies what a block adds to the residual stream
+	LogitScale      float32
+	AttnScale       float32 // of scores, in place of 1/√HeadDim
+	AttnCap         float32 // bound of scores
+	LogitCap        float32
+	ClampQKV        float32
+	ALiBi           float32            // the largest bias of ALiBi, usually 8
+	AttnOutScale    float32            // of scores before their bound, in Grok
+	ValueScale      float32            // multiplies what attention adds
+	AttnTemperature nn.AttnTemperature // of queries
 }
 
 // Pooling is how an embedding is made of the hidden states of a text.
@@ -105,22 +114,26 @@ type Pooling int
 
 // The poolings, numbered as in files.
 const (
-	PoolUnsaid Pooling = iota // the file does not say, or says none
+	PoolNone Pooling = iota // the file does not say, or says none
 	PoolMean
 	PoolFirst
 	PoolLast
 	poolRank // which makes no embedding
 )
 
-// Latent are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
-type Latent struct {
-	NLoraQ, NLoraKV int // widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not compressed
-	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's mscale.
+// MLA are the hyper-parameters of latent attention (DeepSeek-V2, arXiv:2405.04434), 0 elsewhere.
+type MLA struct {
+	// widths of the compressed queries, and of keys and values; NLoraQ is 0 where queries are not
+	// compressed
+	NLoraQ, NLoraKV int
+	// YarnLogMul is what the reference calls the log multiplier of YaRN: a tenth of the paper's
+	// mscale.
 	YarnLogMul float64
 }
 
-// Local reports whether layer i sees a window only: as the file says, or else all but the last of every period layers, where the model has a window at all.
-func (c Config) Local(i, period int) bool {
+// IsSWA reports whether layer i sees a window only: as the file says, or else all but the last of
+// every period layers, where the model has a window at all.
+func (c Config) IsSWA(i, period int) bool {
 	switch {
 	case c.Window == 0:
 		return false
@@ -130,18 +143,19 @@ func (c Config) Local(i, period int) bool {
 	return i%period < period-1
 }
 
-// Recurrent reports whether layer i is, as far as the file tells layers apart.
-func (c Config) Recurrent(i int) bool { return c.Recurs != nil && c.Recurs[i] }
+// IsRecurrent reports whether layer i is, as far as the file says.
+func (c Config) IsRecurrent(i int) bool { return c.RecurrentLayers != nil && c.RecurrentLayers[i] }
 
-// Turns reports whether the heads of layer i have positions, as far as the file tells layers apart.
-func (c Config) Turns(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
+// HasRope reports whether the heads of layer i have positions, as far as the file says.
+func (c Config) HasRope(i int) bool { return c.RopePattern == nil || c.RopePattern[i] }
 
 // HasExperts reports whether layer i has experts.
 func (c Config) HasExperts(i int) bool {
 	return c.NExpert > 0 && i >= c.NLeadDense && (i+1)%max(1, c.MoEStep) == 0
 }
 
-// Bounds on what a file may claim, far above any model. They keep products of two dimensions within an int.
+// Bounds on what a file may claim, far above any model. They keep products of two dimensions within
+// an int.
 const (
 	maxDim   = 1 << 24
 	maxLayer = 1 << 16
@@ -149,13 +163,15 @@ const (
 
 // Metadata is a file's key-value store.
 type Metadata interface {
-	// Uint returns the number under key; ok is false where the key is absent, err says that it holds something else.
+	// Uint returns the number under key; ok is false where the key is absent, err says that it
+	// holds something else.
 	Uint(key string) (v uint64, ok bool, err error)
 	Float(key string) (v float64, ok bool, err error)
 	// Floats returns an array of numbers, or a single number as an array of one.
 	Floats(key string) (v []float64, ok bool, err error)
 	Text(key string) (v string, ok bool, err error)
-	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0 and 1.
+	// Uints returns an array of numbers, or a single number as an array of one; flags count as 0
+	// and 1.
 	Uints(key string) (v []uint64, ok bool, err error)
 	// Len returns the length of an array of strings.
 	Len(key string) (n int, ok bool, err error)
@@ -175,11 +191,12 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NLayer = r.dim("block_count", 1, maxLayer, 0)
 	c.NEmbd = r.dim("embedding_length", 1, maxDim, 0)
 	c.NCtx = r.dim("context_length", 1, math.MaxInt32, 0)
-	c.Recurrence = r.recurrence(c.NLayer)
-	if c.SSMStates == 0 || !r.none("attention.head_count") { // Mamba has no attention, and no feed-forward block either
+	c.SSM = r.ssm(c.NLayer)
+	// Mamba has no attention, and no feed-forward block either
+	if c.DState == 0 || !r.none("attention.head_count") {
 		c.NHead = r.perLayer("attention.head_count", c.NLayer, 0)
 		c.NHeadKV = r.headsKV(&c)
-		c.NFF = r.perLayer("feed_forward_length", c.NLayer, 0)
+		c.NFF, c.LayerFF = r.feedForward(c.NLayer)
 	}
 	eps := "attention.layer_norm_rms_epsilon"
 	if !r.has(eps) && r.has("attention.layer_norm_epsilon") {
@@ -197,8 +214,9 @@ func ReadConfig(m Metadata) (Config, error) {
 	c.NNextN = r.count("nextn_predict_layers")
 	c.Parallel = r.flag("use_parallel_residual")
 	c.XIELU = r.xielu(c.NLayer)
-	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank { // rankers, and what has not been named yet
-		c.Pooling = PoolUnsaid
+	// rankers, and what has not been named yet
+	if c.Pooling = Pooling(r.count("pooling_type")); c.Pooling >= poolRank {
+		c.Pooling = PoolNone
 	}
 	c.NBuckets = r.count("attention.relative_buckets_count")
 	c.HiddenAct = r.text(r.prefix+"hidden_activation", "")
@@ -207,7 +225,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	}
 	var err error
 	if c.NVocab, c.HasVocab, err = m.Len(vocabPrefix + "tokens"); err != nil {
-		r.keep(err)
+		r.keepErr(err)
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
@@ -233,8 +251,8 @@ func ReadConfig(m Metadata) (Config, error) {
 	if c.NHead > 0 {
 		c.Rope = r.rope(&c)
 	}
-	if c.AttnTemper.Scale != 0 {
-		c.AttnTemper.Length = c.NCtxOrig
+	if c.AttnTemperature.Scale != 0 {
+		c.AttnTemperature.Length = c.NCtxOrig
 	}
 	return c, r.err
 }
@@ -245,7 +263,7 @@ func (r *reader) tokenTypes() int {
 	const key = vocabPrefix + "token_type_count"
 	types, _, err := r.m.Uint(key)
 	if err != nil {
-		r.keep(err)
+		r.keepErr(err)
 	} else if types > maxDim {
 		r.fail("key %s: want at most %d, found %d", quoted(key), maxDim, types)
 		return 0
@@ -268,45 +286,65 @@ func (r *reader) headDims(c *Config) {
 	}
 }
 
-// recurrence reads what recurrent layers are like, and which layers they are where a key says so.
-func (r *reader) recurrence(layers int) Recurrence {
-	c := Recurrence{
-		ConvTaps: r.count("ssm.conv_kernel"), SSMInner: r.count("ssm.inner_size"), SSMStates: r.count("ssm.state_size"),
-		SSMSteps: r.count("ssm.time_step_rank"), SSMGroups: r.count("ssm.group_count"),
-		Recurs: r.pattern("attention.recurrent_layers", layers),
+// ssm reads what recurrent layers are like, and which layers they are where a key says so.
+func (r *reader) ssm(layers int) SSM {
+	c := SSM{
+		DConv: r.count("ssm.conv_kernel"), DInner: r.count("ssm.inner_size"), DState: r.count("ssm.state_size"),
+		DTRank: r.count("ssm.time_step_rank"), NSSMGroup: r.count("ssm.group_count"),
+		RecurrentLayers: r.pattern("attention.recurrent_layers", layers),
 	}
-	if c.ConvTaps == 0 {
-		c.ConvTaps = r.count("shortconv.l_cache")
+	if c.DConv == 0 {
+		c.DConv = r.count("shortconv.l_cache")
 	}
-	if n := r.count("full_attention_interval"); n > 0 && c.Recurs == nil && r.err == nil {
-		c.Recurs = make([]bool, layers)
-		for i := range c.Recurs {
-			c.Recurs[i] = (i+1)%n != 0
+	if n := r.count("full_attention_interval"); n > 0 && c.RecurrentLayers == nil && r.err == nil {
+		c.RecurrentLayers = make([]bool, layers)
+		for i := range c.RecurrentLayers {
+			c.RecurrentLayers[i] = (i+1)%n != 0
 		}
 	}
 	return c
 }
 
-// headsKV reads the heads of keys and values. Where a model has recurrent layers too, those are the layers without any.
+// headsKV reads the heads of keys and values. Where a model has recurrent layers too, those are the
+// layers without any.
 func (r *reader) headsKV(c *Config) int {
 	const key = "attention.head_count_kv"
 	vs, _, err := r.m.Uints(r.prefix + key)
-	if err != nil || len(vs) < c.NLayer || !slices.Contains(vs, 0) || c.ConvTaps == 0 {
+	if err != nil || len(vs) < c.NLayer || !slices.Contains(vs, 0) || c.DConv == 0 {
 		if err == nil && len(vs) > 1 && len(vs) >= c.NLayer && slices.Min(vs) > 0 && slices.Max(vs) != slices.Min(vs) {
-			c.HeadsKV = r.varying(key, c, vs)
+			c.LayerKV = r.layerKV(key, c, vs)
 			return int(vs[0])
 		}
 		return r.perLayer(key, c.NLayer, c.NHead)
 	}
-	c.Recurs = make([]bool, c.NLayer)
-	for i := range c.Recurs {
-		c.Recurs[i] = vs[i] == 0
+	c.RecurrentLayers = make([]bool, c.NLayer)
+	for i := range c.RecurrentLayers {
+		c.RecurrentLayers[i] = vs[i] == 0
 	}
 	return r.same(key, slices.DeleteFunc(vs, func(v uint64) bool { return v == 0 }))
 }
 
-// varying are numbers of heads that layers share, which differ from layer to layer.
-func (r *reader) varying(key string, c *Config, vs []uint64) []int {
+// feedForward reads the inner width of the feed-forward blocks: one for all layers, or the largest
+// and one for each.
+func (r *reader) feedForward(layers int) (width int, each []int) {
+	const key = "feed_forward_length"
+	vs, _, err := r.m.Uints(r.prefix + key)
+	if err != nil || len(vs) < max(2, layers) || slices.Min(vs) == slices.Max(vs) {
+		return r.perLayer(key, layers, 0), nil
+	}
+	if slices.Max(vs) > maxDim {
+		r.fail("key %s: want at most %d, found %d", r.key(key), maxDim, slices.Max(vs))
+		return 0, nil
+	}
+	each = make([]int, layers)
+	for i := range each {
+		each[i] = int(vs[i])
+	}
+	return slices.Max(each), each
+}
+
+// layerKV are numbers of heads that layers share, which differ from layer to layer.
+func (r *reader) layerKV(key string, c *Config, vs []uint64) []int {
 	heads := make([]int, c.NLayer)
 	for i := range heads {
 		if vs[i] > uint64(c.NHead) || c.NHead%int(vs[i]) != 0 {
@@ -347,12 +385,13 @@ func (r *reader) scales() Scales {
 		EmbdScale: f("embedding_scale"), ResidualScale: f("residual_scale"), LogitScale: f("logit_scale"),
 		AttnScale: f("attention.scale"), AttnCap: f("attn_logit_softcapping"), LogitCap: f("final_logit_softcapping"),
 		ClampQKV: f("attention.clamp_kqv"), ALiBi: f("attention.max_alibi_bias"), ValueScale: f("attention.value_scale"),
-		AttnOutScale: f("attention.output_scale"),
-		AttnTemper:   nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
+		AttnOutScale:    f("attention.output_scale"),
+		AttnTemperature: nn.AttnTemperature{Scale: r.factor("attention.temperature_scale")},
 	}
 }
 
-// xielu reads the parameters of each layer's activation, whose keys have no prefix. What the file holds of the two factors goes through a softplus.
+// xielu reads the parameters of each layer's activation, whose keys have no prefix. What the file
+// holds of the two factors goes through a softplus.
 func (r *reader) xielu(layers int) []nn.XIELU {
 	if _, ok, err := r.m.Floats("xielu.alpha_p"); !ok && err == nil {
 		return nil
@@ -372,7 +411,7 @@ func (r *reader) xielu(layers int) []nn.XIELU {
 // floats reads a finite number for each layer, or one for all, under the full key.
 func (r *reader) floats(key string, layers int) []float64 {
 	vs, ok, err := r.m.Floats(key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 		return nil
@@ -390,12 +429,13 @@ func (r *reader) floats(key string, layers int) []float64 {
 	return vs[:layers]
 }
 
-// window reads the sliding window and which layers have it: a flag for each, or the number of layers of which the last sees everything.
+// window reads the sliding window and which layers have it: a flag for each, or the number of
+// layers of which the last sees everything.
 func (r *reader) window(layers int) (int, []bool) {
 	window := max(0, r.dim("attention.sliding_window", 0, math.MaxInt32, -1))
 	key := "attention.sliding_window_pattern"
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	if err != nil || !ok {
 		return window, nil
 	}
@@ -412,7 +452,7 @@ func (r *reader) window(layers int) (int, []bool) {
 // pattern reads a flag for each layer, nil where there are none.
 func (r *reader) pattern(key string, layers int) []bool {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil || !ok:
 		return nil
@@ -458,8 +498,9 @@ func (r *reader) rope(c *Config) nn.RopeConfig {
 			BetaSlow: r.positive("rope.scaling.yarn_beta_slow", 1),
 			Ext:      r.float("rope.scaling.yarn_ext_factor", 1, "a number from 0 to 1", func(v float64) bool { return v >= 0 && v <= 1 }),
 		}
-		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor. The log multiplier of later models divides it out again; those with latent
-		// attention have the scores grow instead.
+		// Section 3.4 of the paper: queries and keys grow with the logarithm of the factor. The log
+		// multiplier of later models divides it out again; those with latent attention have the
+		// scores grow instead.
 		grow := func(m float64) float64 {
 			if factor <= 1 {
 				return 1
@@ -487,14 +528,14 @@ type reader struct {
 }
 
 func (r *reader) fail(format string, args ...any) {
-	r.keep(fmt.Errorf(format, args...))
+	r.keepErr(fmt.Errorf(format, args...))
 }
 
 func (r *reader) failUnsupported(format string, args ...any) {
 	r.fail(format+": %w", append(args, ErrUnsupported)...)
 }
 
-func (r *reader) keep(err error) {
+func (r *reader) keepErr(err error) {
 	if r.err == nil && err != nil {
 		r.err = err
 	}
@@ -511,10 +552,11 @@ func quoted(name string) string {
 	return strconv.Quote(name)
 }
 
-// dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes the key required.
+// dim reads a number between lo and hi. Where the key is absent the result is def; a def of 0 makes
+// the key required.
 func (r *reader) dim(key string, lo, hi uint64, def int) int {
 	v, ok, err := r.m.Uint(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 	case !ok && def == 0:
@@ -547,14 +589,14 @@ func (r *reader) has(key string) bool {
 // flag reads a truth, false where the key is absent.
 func (r *reader) flag(key string) bool {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	return ok && len(vs) == 1 && vs[0] != 0
 }
 
 // perLayer reads a number that may also be given for every layer; all must be equal.
 func (r *reader) perLayer(key string, layers, def int) int {
 	vs, ok, err := r.m.Uints(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil || r.err != nil:
 		return 0
@@ -589,10 +631,11 @@ func (r *reader) same(key string, vs []uint64) int {
 	return 0
 }
 
-// float reads a number that is within bounds, which want describes. Where the key is absent the result is def; a def of -1 makes the key required.
+// float reads a number that is within bounds, which want describes. Where the key is absent the
+// result is def; a def of -1 makes the key required.
 func (r *reader) float(key string, def float64, want string, within func(float64) bool) float64 {
 	v, ok, err := r.m.Float(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case err != nil:
 	case !ok && def == -1:
@@ -618,7 +661,7 @@ func (r *reader) factor(key string) float64 {
 // text reads a string under the full key.
 func (r *reader) text(key, def string) string {
 	v, ok, err := r.m.Text(key)
-	r.keep(err)
+	r.keepErr(err)
 	if ok && err == nil {
 		return v
 	}

@@ -68,7 +68,7 @@ func TestConfig(t *testing.T) {
 		"a number per layer": {set{"llama.attention.head_count": []uint32{4, 4}, "llama.attention.head_count_kv": []int32{2, 2}, "llama.feed_forward_length": []uint16{96, 96}}, func(c Config) bool {
 			return c.NHead == 4 && c.NHeadKV == 2 && c.NFF == 96
 		}},
-		"key heads by layer": {set{"llama.attention.head_count_kv": []uint32{4, 2}}, func(c Config) bool { return c.NHeadKV == 4 && slices.Equal(c.HeadsKV, []int{4, 2}) }},
+		"key heads by layer": {set{"llama.attention.head_count_kv": []uint32{4, 2}}, func(c Config) bool { return c.NHeadKV == 4 && slices.Equal(c.LayerKV, []int{4, 2}) }},
 		"a list of one":      {set{"llama.attention.head_count": []uint32{4}}, func(c Config) bool { return c.NHead == 4 }},
 		"length of keys":     {set{"llama.attention.key_length": uint32(32), "llama.attention.value_length": uint32(32)}, func(c Config) bool { return c.HeadDim == 32 && c.Rope.HeadDim == 32 }},
 		"heads beyond":       {set{"llama.attention.head_count": uint32(128), "llama.attention.key_length": uint32(8)}, func(c Config) bool { return c.HeadDim == 8 }},
@@ -95,9 +95,9 @@ func TestConfig(t *testing.T) {
 		"next tokens":        {set{"llama.nextn_predict_layers": uint32(1)}, func(c Config) bool { return c.NLayer == 1 && c.NNextN == 1 }},
 		"epsilon of Layer":   {set{"llama.attention.layer_norm_rms_epsilon": nil, "llama.attention.layer_norm_epsilon": float32(0.5)}, func(c Config) bool { return c.NormEps == 0.5 }},
 		"tempered": {set{"llama.attention.temperature_scale": float32(0.5), "llama.rope.scaling.original_context_length": uint32(64)}, func(c Config) bool {
-			return c.AttnTemper == nn.AttnTemperature{Scale: 0.5, Length: 64}
+			return c.AttnTemperature == nn.AttnTemperature{Scale: 0.5, Length: 64}
 		}},
-		"layers that turn": {set{"llama.attention.rope_pattern": []bool{true, false}}, func(c Config) bool { return c.Turns(0) && !c.Turns(1) }},
+		"layers that turn": {set{"llama.attention.rope_pattern": []bool{true, false}}, func(c Config) bool { return c.HasRope(0) && !c.HasRope(1) }},
 		"xIELU": {set{"xielu.alpha_p": float32(0), "xielu.alpha_n": []float32{0, 1}, "xielu.beta": float32(0.5), "xielu.eps": float32(-1e-6)}, func(c Config) bool {
 			x := c.XIELU
 			return near(float64(x[0].Positive), float64(float32(math.Ln2))) && x[0].Negative == x[1].Positive+0.5 && x[1].Negative > 1.8 && x[1].Beta == 0.5

@@ -10,16 +10,16 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// TestCount: active parameters are those of the chosen experts and all others, what a token reads is
-// one row of an embedding that is no head, and a head is read and multiplied whole.
+// TestCount: active parameters are those of the chosen experts and all others, what a token reads
+// is one row of an embedding that is no head, and a head is read and multiplied whole.
 func TestCount(t *testing.T) {
-	tied := Declare(tiny(t, nil), func(string) bool { return false })
+	tied := BindShapes(tiny(t, nil), func(string) bool { return false })
 	tied.Embedding("token_embd", 100, 8)
 	tied.Head(8, 100)
 	require.Equal(t, []Tensor{{Name: "token_embd.weight", Shape: []int{8, 100}, Type: quant.F32, Used: 1, Of: 1, Use: OutputHead}}, tied.Tensors())
 	require.Equal(t, Counts{Params: 800, Bytes: 3200, Active: 800, Read: 800, ReadBytes: 3200}, Count(tied.Tensors()))
 
-	untied := Declare(tiny(t, nil), func(name string) bool { return name == "output.weight" })
+	untied := BindShapes(tiny(t, nil), func(name string) bool { return name == "output.weight" })
 	untied.Embedding("token_embd", 100, 8)
 	untied.Head(8, 100)
 	ts := untied.Tensors()

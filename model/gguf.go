@@ -6,13 +6,13 @@ import (
 	"github.com/goinfer/goinfer/gguf"
 )
 
-// File is a GGUF file as Metadata and Source.
+// File is a GGUF file as Metadata and TensorSource.
 type File struct{ f *gguf.File }
 
 // maxText bounds what is copied of a string.
 const maxText = 1 << 20
 
-// GGUF returns f as Metadata and Source.
+// GGUF returns f as Metadata and TensorSource.
 func GGUF(f *gguf.File) File { return File{f} }
 
 // Uint implements Metadata.
@@ -143,7 +143,7 @@ func (g File) Len(key string) (int, bool, error) {
 	return v.Len(), true, nil
 }
 
-// Tensor implements Source.
+// Tensor implements TensorSource.
 func (g File) Tensor(name string) (SourceTensor, bool) {
 	t, ok := g.f.Tensor(name)
 	if !ok {
@@ -152,7 +152,7 @@ func (g File) Tensor(name string) (SourceTensor, bool) {
 	return SourceTensor{Type: t.Type, Shape: t.Shape}, true
 }
 
-// Rows implements Source.
+// Rows implements TensorSource.
 func (g File) Rows(name string, first, n int) []byte {
 	t, ok := g.f.Tensor(name)
 	if !ok {
@@ -161,7 +161,7 @@ func (g File) Rows(name string, first, n int) []byte {
 	return g.f.Rows(t, first, n)
 }
 
-// Names implements Source.
+// Names implements TensorSource.
 func (g File) Names() []string {
 	ts := g.f.Tensors()
 	names := make([]string, len(ts))

@@ -10,25 +10,27 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// LatentRopes are the position embeddings of latent attention.
-type LatentRopes struct{ q, k *nn.Rope }
+// MLARopes are the position embeddings of latent attention.
+type MLARopes struct{ q, k *nn.Rope }
 
-// LatentRopes makes them: of a query's head the last n_rot elements turn, and of a key a part that has only these.
-func (w *Weights) LatentRopes(layout nn.RopeLayout) LatentRopes {
+// MLARopes makes them: of a query's head the last n_rot elements rotate, and of a key a part that
+// has only these.
+func (w *Weights) MLARopes(layout nn.RopeLayout) MLARopes {
 	n := w.cfg.Rope.Dim
 	if n < 1 || n >= w.cfg.HeadDim || w.cfg.NLoraKV < 1 {
-		w.fail(fmt.Errorf("latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
-		return LatentRopes{}
+		w.Fail(fmt.Errorf("latent attention of %d over heads of %d, of which %d turn: want a part that turns and one that does not", w.cfg.NLoraKV, w.cfg.HeadDim, n))
+		return MLARopes{}
 	}
 	q, k := w.cfg.Rope, w.cfg.Rope
 	q.Offset = w.cfg.HeadDim - n
 	k.HeadDim = n
-	return LatentRopes{w.ropeOf(layout, q), w.ropeOf(layout, k)}
+	return MLARopes{w.ropeOf(layout, q), w.ropeOf(layout, k)}
 }
 
-// Latent makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of
-// the older layout attn_kv_b, which has both.
-func (w *Weights) Latent(r LatentRopes, scale float32) *nn.MLA {
+// MLA makes a block of latent attention from attn_q, or attn_q_a and attn_q_b where queries are
+// compressed, attn_kv_a_mqa, and attn_k_b and attn_v_b, or in files of the older layout attn_kv_b,
+// which has both.
+func (w *Weights) MLA(r MLARopes, scale float32) *nn.MLA {
 	c := w.cfg
 	rope := c.Rope.Dim
 	nope := c.HeadDim - rope
@@ -42,36 +44,37 @@ func (w *Weights) Latent(r LatentRopes, scale float32) *nn.MLA {
 	kv := w.Split("attn_kv_a_mqa", c.NEmbd, Part{"attn_kv_a", c.NLoraKV}, Part{"attn_k_rope", rope})
 	l.C, l.KR, l.CNorm = kv[0], kv[1], w.Norm("attn_kv_a_norm", c.NLoraKV)
 	if w.Has("attn_k_b") {
-		l.KB, l.VB = w.perHead("attn_k_b", nope, c.NLoraKV), w.perHead("attn_v_b", c.NLoraKV, c.HeadDimV)
+		l.KB, l.VB = w.headMatrices("attn_k_b", nope, c.NLoraKV), w.headMatrices("attn_v_b", c.NLoraKV, c.HeadDimV)
 	} else {
-		l.KB, l.VB = w.keysAndValues("attn_kv_b", nope)
+		l.KB, l.VB = w.splitKVB("attn_kv_b", nope)
 		l.KV = w.prefix + "attn_kv_b.weight"
 	}
 	l.O = w.Linear("attn_output", c.NHead*c.HeadDimV, c.NEmbd)
-	if w.err != nil || w.declaring() {
+	if w.err != nil || w.shapesOnly() {
 		return nil
 	}
 	latent, err := nn.NewMLA(l)
-	w.fail(err)
+	w.Fail(err)
 	return latent
 }
 
-// perHead makes a matrix for each head of NAME.weight, [n_head][out][in].
-func (w *Weights) perHead(name string, in, out int) []*nn.Linear {
+// headMatrices makes a matrix for each head of NAME.weight, [n_head][out][in].
+func (w *Weights) headMatrices(name string, in, out int) []*nn.Linear {
 	t, ok := w.find(name+".weight", true, w.cfg.NHead, out, in)
 	if !ok {
 		return nil
 	}
 	ls := make([]*nn.Linear, w.cfg.NHead)
 	for h := range ls {
-		ls[h] = w.linear(name, w.nth(name, t, h, in, out), nil, nil)
+		ls[h] = w.linear(name, w.matrixAt(name, t, h, in, out), nil, nil)
 	}
 	return ls
 }
 
-// keysAndValues makes the matrices of each head of NAME.weight, whose rows are for each head those of the key, then those of the value. The keys' part is turned over, since
-// products take rows: a copy, as wide as the file's weights where they are floats, and F16 where they are blocks.
-func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linear) {
+// splitKVB makes the matrices of each head of NAME.weight, whose rows are for each head those of
+// the key, then those of the value. The keys' part is transposed, since products take rows: a copy,
+// as wide as the file's weights where they are floats, and F16 where they are blocks.
+func (w *Weights) splitKVB(name string, nope int) (keys, values []*nn.Linear) {
 	heads, lora, v := w.cfg.NHead, w.cfg.NLoraKV, w.cfg.HeadDimV
 	t, ok := w.matrix(name+".weight", heads*(nope+v), lora)
 	if !ok {
@@ -84,7 +87,7 @@ func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linea
 			p.Rows, p.Data = rows, t.Data[(h*(nope+v)+at)*size:][:rows*size]
 			return p
 		}
-		turned := turn(part(0, nope))
+		turned := transpose(part(0, nope))
 		w.copied += int64(len(turned.Data))
 		keys = append(keys, w.linear("attn_k_b", turned, nil, nil))
 		values = append(values, w.linear("attn_v_b", part(nope, v), nil, nil))
@@ -92,8 +95,8 @@ func (w *Weights) keysAndValues(name string, nope int) (keys, values []*nn.Linea
 	return keys, values
 }
 
-// turn turns a matrix over.
-func turn(t tensor.Weight) tensor.Weight {
+// transpose exchanges the rows and columns of a matrix.
+func transpose(t tensor.Weight) tensor.Weight {
 	values := make([]float32, t.Rows*t.Cols)
 	for i := range t.Rows {
 		quant.Dequantize(t.Type, values[i*t.Cols:(i+1)*t.Cols], t.Row(i))

@@ -10,7 +10,7 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// TestTurn: a matrix that is turned over keeps its values, in no more bytes than they need.
+// TestTurn: a matrix that is transposed keeps its values, in no more bytes than they need.
 func TestTurn(t *testing.T) {
 	const rows, cols = 3, 32
 	values := make([]float32, rows*cols)
@@ -22,7 +22,7 @@ func TestTurn(t *testing.T) {
 		require.NoError(t, quant.Quantize(typ, data, values))
 		stored := make([]float32, rows*cols)
 		quant.Dequantize(typ, stored, data)
-		got := turn(tensor.Weight{Type: typ, Rows: rows, Cols: cols, Data: data})
+		got := transpose(tensor.Weight{Type: typ, Rows: rows, Cols: cols, Data: data})
 		require.Equal(t, want, got.Type)
 		require.Equal(t, []int{cols, rows, cols * want.RowBytes(rows)}, []int{got.Rows, got.Cols, len(got.Data)})
 		turned := make([]float32, rows*cols)
@@ -37,5 +37,6 @@ func TestTurn(t *testing.T) {
 	big[5] = 65504
 	data := make([]byte, quant.Q4_1.RowBytes(32))
 	require.NoError(t, quant.Quantize(quant.Q4_1, data, big))
-	_ = turn(tensor.Weight{Type: quant.Q4_1, Rows: 1, Cols: 32, Data: data}) // at the edge of F16
+	// at the edge of F16
+	_ = transpose(tensor.Weight{Type: quant.Q4_1, Rows: 1, Cols: 32, Data: data})
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer/hf"
 )
 
-// Vocabulary reads the tokenizer of a GGUF file of any architecture, from the keys tokenizer.ggml.*. Nothing in it refers to f afterwards.
+// Vocabulary reads the tokenizer of a GGUF file of any architecture, from the keys
+// tokenizer.ggml.*. Nothing in it refers to f afterwards.
 func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	r := vocabReader{reader{m: GGUF(f), prefix: vocabPrefix}, f}
 	if _, ok := f.Value(vocabPrefix + "model"); !ok {
@@ -39,9 +40,11 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 		id  *int32
 	}{
 		{"bos", &c.BOS}, {"eos", &c.EOS}, {"unknown", &c.UNK}, {"padding", &c.PAD}, {"cls", &c.CLS}, {"mask", &c.MASK}, {"eot", &c.EOT}, {"eom", &c.EOM},
-		{"seperator", &c.SEP}, {"separator", &c.SEP}, // the format's spelling, and that of its description
+		// the format's spelling, and that of its description
+		{"seperator", &c.SEP}, {"separator", &c.SEP},
 		{"fim_pre", &c.FIMPre}, {"fim_suf", &c.FIMSuf}, {"fim_mid", &c.FIMMid}, {"fim_pad", &c.FIMPad}, {"fim_rep", &c.FIMRep}, {"fim_sep", &c.FIMSep},
-		{"prefix", &c.FIMPre}, {"suffix", &c.FIMSuf}, {"middle", &c.FIMMid}, // the names before 2024-10
+		// the names before 2024-10
+		{"prefix", &c.FIMPre}, {"suffix", &c.FIMSuf}, {"middle", &c.FIMMid},
 	} {
 		r.id(p.key+"_token_id", n, p.id)
 	}
@@ -58,12 +61,12 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 	if v, ok := f.Value(hf.KeyPipeline); ok && r.err == nil {
 		text, ok := v.Text()
 		if !ok {
-			r.keep(wrong(hf.KeyPipeline, "a text", v))
+			r.keepErr(wrong(hf.KeyPipeline, "a text", v))
 			return nil, r.err
 		}
 		var err error
 		c.Pipeline, err = hf.ParsePipeline(text)
-		r.keep(err)
+		r.keepErr(err)
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -73,7 +76,8 @@ func Vocabulary(f *gguf.File) (*tokenizer.Tokenizer, error) {
 
 const vocabPrefix = "tokenizer.ggml."
 
-// vocabReader reads what is kept of the vocabulary without a copy in between: arrays are the largest part of a header.
+// vocabReader reads what is kept of the vocabulary without a copy in between: arrays are the
+// largest part of a header.
 type vocabReader struct {
 	reader
 	f *gguf.File
@@ -87,10 +91,11 @@ func (r *vocabReader) value(key string) (gguf.Value, bool) {
 	return r.f.Value(r.prefix + key)
 }
 
-// rows checks that the embedding has a row for every token, before a vocabulary is built that may be far larger than the model.
+// rows checks that the embedding has a row for every token, before a vocabulary is built that may
+// be far larger than the model.
 func (r *vocabReader) rows() {
 	n, ok, err := r.m.Len(r.prefix + "tokens")
-	r.keep(err)
+	r.keepErr(err)
 	t, has := r.f.Tensor("token_embd.weight")
 	if ok && has && (len(t.Shape) < 2 || t.Shape[1] != n) {
 		r.fail("%d tokens, but tensor %q has the shape %v: want a row for each", n, t.Name, t.Shape)
@@ -104,7 +109,7 @@ func (r *vocabReader) strings(key string) []string {
 	}
 	s, ok := v.Strings()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "an array of strings", v))
+		r.keepErr(wrong(r.prefix+key, "an array of strings", v))
 	}
 	return s
 }
@@ -115,12 +120,12 @@ func (r *vocabReader) bytes(key string) []byte {
 		return nil
 	}
 	if v.Len() > maxText {
-		r.keep(wrong(r.prefix+key, fmt.Sprintf("at most %d bytes", maxText), v))
+		r.keepErr(wrong(r.prefix+key, fmt.Sprintf("at most %d bytes", maxText), v))
 		return nil
 	}
 	b, ok := v.Bytes()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "an array of bytes", v))
+		r.keepErr(wrong(r.prefix+key, "an array of bytes", v))
 	}
 	return b
 }
@@ -144,15 +149,16 @@ func vocabArray[T any](r *vocabReader, key string, tokens int, want string, deco
 		return ok
 	})
 	if v.Kind() != gguf.Array || len(out) < n {
-		r.keep(wrong(r.prefix+key, "an array of "+want, v))
+		r.keepErr(wrong(r.prefix+key, "an array of "+want, v))
 	}
 	return out
 }
 
-// id reads the number of a token, unless it is known already. What no vocabulary can hold means none, except for the three that a text is made with.
+// id reads the number of a token, unless it is known already. What no vocabulary can hold means
+// none, except for the three that a text is made with.
 func (r *vocabReader) id(key string, tokens int, id *int32) {
 	n, ok, err := r.m.Uint(r.prefix + key)
-	r.keep(err)
+	r.keepErr(err)
 	switch {
 	case !ok || err != nil || *id >= 0:
 	case n <= math.MaxInt32:
@@ -169,7 +175,7 @@ func (r *vocabReader) flag(key string, flag **bool) {
 	}
 	b, ok := v.Bool()
 	if !ok {
-		r.keep(wrong(r.prefix+key, "true or false", v))
+		r.keepErr(wrong(r.prefix+key, "true or false", v))
 		return
 	}
 	*flag = &b

@@ -172,7 +172,8 @@ func TestVocabularyFaults(t *testing.T) {
 		require.Nil(t, v)
 		require.ErrorContains(t, err, c.want, name)
 		require.NotContains(t, err.Error(), "\n", name)
-		require.Less(t, len(err.Error()), 1200, name) // an unknown name is answered with all that are known
+		// an unknown name is answered with all that are known
+		require.Less(t, len(err.Error()), 1200, name)
 	}
 }
 
@@ -196,7 +197,8 @@ func TestVocabularyMemory(t *testing.T) {
 // TestVocabularyRows: a vocabulary that does not fit the embedding is refused before it is built.
 func TestVocabularyRows(t *testing.T) {
 	meta := words()
-	meta["tokenizer.ggml.tokens"] = make([]string, 1<<20) // all empty: 8 bytes each in the file, many times that once built
+	// all empty: 8 bytes each in the file, many times that once built
+	meta["tokenizer.ggml.tokens"] = make([]string, 1<<20)
 	w := gguf.NewWriter()
 	for key, value := range meta {
 		require.NoError(t, w.Set(key, value))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/nn"
 	"github.com/goinfer/goinfer/quant"
@@ -56,7 +57,7 @@ type SourceTensor struct {
 	Data  []byte
 }
 
-// rows is the number of stretches of Shape[0] elements.
+// rows is the number of rows, of Shape[0] elements each.
 func (t SourceTensor) rows() int {
 	n := 1
 	for _, s := range t.Shape[1:] {
@@ -65,10 +66,10 @@ func (t SourceTensor) rows() int {
 	return n
 }
 
-// Source is where weights come from: a file, or a generator.
-type Source interface {
+// TensorSource is where weights come from: a file, or a generator.
+type TensorSource interface {
 	Tensor(name string) (SourceTensor, bool)
-	// Rows is n rows from first on of the tensor NAME, which exists: stretches of Shape[0]
+	// Rows is n rows from first on of the tensor NAME, which exists: each of Shape[0]
 	// elements, counted over all other dimensions.
 	Rows(name string, first, n int) []byte
 	// Names lists all tensors.
@@ -119,7 +120,7 @@ type Weights struct {
 
 // binding is what all blocks of a model share.
 type binding struct {
-	src  Source
+	src  TensorSource
 	opt  Options
 	used map[string]bool
 	err  error
@@ -129,41 +130,41 @@ type binding struct {
 	tensors  []Tensor       // taken so far
 	numbers  map[string]int // of tensors, by name
 	optional func(name string) bool
-	whole    bool // optional knows required tensors too
+	strict   bool // optional knows required tensors too
 }
 
 // NewWeights returns a builder over the tensors of src.
-func NewWeights(c Config, src Source, o Options) *Weights {
+func NewWeights(c Config, src TensorSource, o Options) *Weights {
 	return &Weights{cfg: c, binding: &binding{src: src, opt: o, used: map[string]bool{}, numbers: map[string]int{}}}
 }
 
-// Declare returns a builder without weights, which an architecture is given to learn what it takes:
-// every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a model
-// may have or not (output.weight, biases), it has those for whose full names has returns true. Of
-// the model that the architecture makes of it, State alone may be used.
-func Declare(c Config, has func(name string) bool) *Weights {
-	w := NewWeights(c, nothing{}, Options{})
+// BindShapes returns a builder without weights, which an architecture is given to learn what it
+// takes: every part is nil, and [Weights.Tensors] lists what was asked for. Of the tensors that a
+// model may have or not (output.weight, biases), it has those for whose full names has returns
+// true. Of the model that the architecture makes of it, State alone may be used.
+func BindShapes(c Config, has func(name string) bool) *Weights {
+	w := NewWeights(c, emptySource{}, Options{})
 	w.optional = has
 	return w
 }
 
-// Outline is Declare for a file whose tensors has knows: that one is missing which the model must
-// have is an error at once, before a false number of layers takes memory.
-func Outline(c Config, has func(name string) bool) *Weights {
-	w := Declare(c, has)
-	w.whole = true
+// BindHeader is Declare for a file whose tensors has knows: that one is missing which the model
+// must have is an error at once, before a false number of layers takes memory.
+func BindHeader(c Config, has func(name string) bool) *Weights {
+	w := BindShapes(c, has)
+	w.strict = true
 	return w
 }
 
-// nothing is the source of a declaration.
-type nothing struct{}
+// emptySource is the source of a declaration.
+type emptySource struct{}
 
-func (nothing) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
-func (nothing) Rows(string, int, int) []byte       { return nil }
-func (nothing) Names() []string                    { return nil }
+func (emptySource) Tensor(string) (SourceTensor, bool) { return SourceTensor{}, false }
+func (emptySource) Rows(string, int, int) []byte       { return nil }
+func (emptySource) Names() []string                    { return nil }
 
-// declaring reports whether there are no weights.
-func (b *binding) declaring() bool { return b.optional != nil }
+// shapesOnly reports whether there are no weights.
+func (b *binding) shapesOnly() bool { return b.optional != nil }
 
 // Tensors lists the tensors taken so far, in the order in which they were first asked for.
 func (w *Weights) Tensors() []Tensor { return slices.Clone(w.tensors) }
@@ -176,16 +177,16 @@ func (w *Weights) Views() [][]byte { return slices.Clone(w.views) }
 // has them the other way round.
 func (w *Weights) Copied() int64 { return w.copied }
 
-// note enters a tensor that is taken, all of which a token needs unless share says otherwise.
-func (w *Weights) note(name string, t SourceTensor) {
+// record enters a tensor that is taken, all of which a token needs unless share says otherwise.
+func (w *Weights) record(name string, t SourceTensor) {
 	if _, ok := w.numbers[name]; !ok {
 		w.numbers[name] = len(w.tensors)
 		w.tensors = append(w.tensors, Tensor{Name: name, Shape: slices.Clone(t.Shape), Type: t.Type, Used: 1, Of: 1})
 	}
 }
 
-// share says that a token needs only used of so many parts of a tensor that was taken.
-func (w *Weights) share(name string, used, of int) {
+// usePart says that a token needs only used of so many parts of a tensor that was taken.
+func (w *Weights) usePart(name string, used, of int) {
 	if i, ok := w.numbers[w.prefix+name]; ok {
 		w.tensors[i].Used, w.tensors[i].Of = used, of
 	}
@@ -203,15 +204,18 @@ func (w *Weights) Config() Config { return w.cfg }
 
 // Block returns the builder of layer i, whose names begin with "blk.i.".
 func (w *Weights) Block(i int) *Weights {
-	b := w.Under(fmt.Sprintf("blk.%d.", i))
-	if w.cfg.HeadsKV != nil {
-		b.cfg.NHeadKV = w.cfg.HeadsKV[i]
+	b := w.WithPrefix(names.Layer(i))
+	if w.cfg.LayerKV != nil {
+		b.cfg.NHeadKV = w.cfg.LayerKV[i]
+	}
+	if w.cfg.LayerFF != nil {
+		b.cfg.NFF = w.cfg.LayerFF[i]
 	}
 	return b
 }
 
-// Under returns the builder of the tensors whose names begin with prefix.
-func (w *Weights) Under(prefix string) *Weights {
+// WithPrefix returns the builder of the tensors whose names begin with prefix.
+func (w *Weights) WithPrefix(prefix string) *Weights {
 	return &Weights{binding: w.binding, cfg: w.cfg, prefix: w.prefix + prefix}
 }
 
@@ -223,7 +227,7 @@ func (w *Weights) Has(name string) bool { return w.hasFull(name + ".weight") }
 
 func (w *Weights) hasFull(name string) bool {
 	name = w.prefix + name
-	if w.declaring() {
+	if w.shapesOnly() {
 		return w.optional(name)
 	}
 	_, ok := w.src.Tensor(name)
@@ -242,7 +246,7 @@ func (w *Weights) Ignore(prefix string) {
 // IgnoreNext leaves the layers alone that predict further tokens.
 func (w *Weights) IgnoreNext() {
 	for i := range w.cfg.NNextN {
-		w.Ignore(fmt.Sprintf("blk.%d.", w.cfg.NLayer+i))
+		w.Ignore(names.Layer(w.cfg.NLayer + i))
 	}
 }
 
@@ -251,7 +255,8 @@ func (w *Weights) Unused() []string {
 	return slices.DeleteFunc(slices.Clone(w.src.Names()), func(name string) bool { return w.used[name] })
 }
 
-func (w *Weights) fail(err error) {
+// Fail keeps err as the fault of the model, unless there was one before.
+func (w *Weights) Fail(err error) {
 	if w.err == nil && err != nil {
 		w.err = err
 	}
@@ -279,33 +284,33 @@ func (w *Weights) find(name string, required bool, shape ...int) (SourceTensor, 
 	name = w.prefix + name
 	want := slices.Clone(shape)
 	slices.Reverse(want)
-	if w.declaring() {
+	if w.shapesOnly() {
 		switch has := w.optional(name); {
-		case has || required && !w.whole:
-			w.note(name, SourceTensor{Type: quant.F32, Shape: want})
+		case has || required && !w.strict:
+			w.record(name, SourceTensor{Type: quant.F32, Shape: want})
 		case required:
-			w.fail(fmt.Errorf("no tensor %q", name))
+			w.Fail(fmt.Errorf("no tensor %q", name))
 		}
 		return SourceTensor{}, false
 	}
 	t, ok := w.src.Tensor(name)
 	if !ok {
 		if required {
-			w.fail(fmt.Errorf("no tensor %q", name))
+			w.Fail(fmt.Errorf("no tensor %q", name))
 		}
 		return t, false
 	}
 	w.used[name] = true
 	// Dimensions of 1 at the end may be written or not.
 	if !slices.Equal(trimOnes(t.Shape), trimOnes(want)) {
-		w.fail(fmt.Errorf("tensor %q: want shape %v, found %v", name, want, t.Shape))
+		w.Fail(fmt.Errorf("tensor %q: want shape %v, found %v", name, want, t.Shape))
 		return t, false
 	}
 	if !t.Type.IsWeight() {
-		w.fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
+		w.Fail(fmt.Errorf("tensor %q: type %s holds no weights", name, t.Type))
 		return t, false
 	}
-	w.note(name, t)
+	w.record(name, t)
 	return t, true
 }
 
@@ -333,24 +338,24 @@ func (w *Weights) Embedding(name string, vocab, embd int) *nn.Embedding {
 	_, head := w.numbers[w.prefix+name+".weight"] // taken before, as a matrix
 	t, ok := w.matrix(name+".weight", vocab, embd)
 	if !head {
-		w.share(name+".weight", 1, vocab)
+		w.usePart(name+".weight", 1, vocab)
 		w.use(name+".weight", LookedUp)
 	}
 	if !ok {
 		return nil
 	}
 	e, err := nn.NewEmbedding(t)
-	w.fail(err)
+	w.Fail(err)
 	return e
 }
 
-// Norm makes a root-mean-square norm of stretches of n, with the weights NAME.weight, [n], and the
+// Norm makes a root-mean-square norm of rows of n, with the weights NAME.weight, [n], and the
 // bias NAME.bias where the file has it.
 func (w *Weights) Norm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n})
 }
 
-// LayerNorm makes a LayerNorm of stretches of n, with the weights NAME.weight, [n], and the bias
+// LayerNorm makes a LayerNorm of rows of n, with the weights NAME.weight, [n], and the bias
 // NAME.bias where the file has it.
 func (w *Weights) LayerNorm(name string, n int) *nn.Norm {
 	return w.norm(name, n, nn.NormConfig{N: n, Layer: true})
@@ -368,10 +373,10 @@ func (w *Weights) GroupNorm(name string, groups, n int) *nn.Norm {
 	return w.norm(name, groups*n, nn.NormConfig{N: n})
 }
 
-// PlainNorm makes a norm of stretches of n without weights.
+// PlainNorm makes a norm of rows of n without weights.
 func (w *Weights) PlainNorm(name string, n int, layer bool) *nn.Norm {
 	norm, err := nn.NewNorm(name, nn.NormConfig{N: n, Layer: layer, Eps: w.cfg.NormEps})
-	w.fail(err)
+	w.Fail(err)
 	return norm
 }
 
@@ -391,7 +396,7 @@ func (w *Weights) norm(name string, weights int, c nn.NormConfig) *nn.Norm {
 	}
 	c.Weight, c.Bias, c.Eps = &tensor.Weight{Name: w.prefix + full, Type: t.Type, Rows: 1, Cols: weights, Data: t.Data}, bias, w.cfg.NormEps
 	norm, err := nn.NewNorm(name, c)
-	w.fail(err)
+	w.Fail(err)
 	return norm
 }
 
@@ -442,7 +447,7 @@ func (w *Weights) slice(v *tensor.Weight, at, n int) *tensor.Weight {
 		return nil
 	}
 	if block := v.Type.BlockSize(); at%block != 0 || n%block != 0 {
-		w.fail(fmt.Errorf("tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
+		w.Fail(fmt.Errorf("tensor %q: want a type that can be cut at %d, found %s: %w", v.Name, at+n, v.Type, ErrUnsupported))
 		return nil
 	}
 	return &tensor.Weight{Name: v.Name, Type: v.Type, Rows: 1, Cols: n, Data: v.Data[v.Type.RowBytes(at):v.Type.RowBytes(at+n)]}
@@ -454,7 +459,7 @@ func (w *Weights) linear(name string, t tensor.Weight, bias *tensor.Weight, fact
 		o.Scale = factor[0]
 	}
 	l, err := nn.NewLinear(name, t, o)
-	w.fail(err)
+	w.Fail(err)
 	return l
 }
 
@@ -477,7 +482,7 @@ func (w *Weights) factors(name string, n int) []float32 {
 	quant.Dequantize(t.Type, f, t.Data)
 	for _, v := range f {
 		if v == 0 || math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			w.fail(fmt.Errorf("tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
+			w.Fail(fmt.Errorf("tensor %q: want factors that are finite and not 0, found %v", t.Name, v))
 		}
 	}
 	return f
@@ -490,7 +495,7 @@ func (w *Weights) Head(embd, vocab int) *nn.Linear {
 		return w.Linear("output", embd, vocab)
 	}
 	t, ok := w.matrix("token_embd.weight", vocab, embd)
-	w.share("token_embd.weight", 1, 1)
+	w.usePart("token_embd.weight", 1, 1)
 	w.use("token_embd.weight", OutputHead)
 	if !ok {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// tensors is a Source in memory.
+// tensors is a TensorSource in memory.
 type tensors map[string]SourceTensor
 
 func (s tensors) Tensor(name string) (SourceTensor, bool) { t, ok := s[name]; return t, ok }
@@ -222,7 +222,7 @@ func TestUnused(t *testing.T) {
 	w.Ignore("mtp.")
 	require.Equal(t, []string{"a.weight", "zz"}, w.Unused())
 	require.Equal(t, src.Names(), src.Names(), "the source's list is left as it was")
-	// A tensor of the wrong shape counts as known: its error is told already.
+	// A tensor of the wrong shape counts as known: its error is reported already.
 	require.Nil(t, w.Norm("a", 4))
 	require.Equal(t, []string{"zz"}, w.Unused())
 }

@@ -16,7 +16,7 @@ var _ = [1]struct{}{}[kv.PageLen-kernels.Tile]
 // AttentionConfig describes attention with grouped queries (Ainslie et al. 2023, arXiv:2305.13245),
 // causal unless stated otherwise.
 type AttentionConfig struct {
-	NHead, NHeadKV int     // Heads is a multiple of HeadsKV
+	NHead, NHeadKV int     // NHead is a multiple of NHeadKV
 	HeadDim        int     // length of a head of queries and keys
 	HeadDimV       int     // length of a head of values; 0 means Dim
 	Scale          float32 // of the scores; 0 means 1/√Dim

@@ -12,7 +12,6 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/probe"
-	"github.com/goinfer/goinfer/study/size"
 )
 
 // benchFlags are the flags of bench.
@@ -198,10 +197,10 @@ func (f *benchFlags) tests() []bench.Test {
 }
 
 // sources finds the models and makes sure that every case can be measured on each, before any is.
-func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.Source, error) {
-	var sources []*bench.Source
+func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.Subject, error) {
+	var sources []*bench.Subject
 	for _, name := range f.models {
-		s, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
+		s, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(name) })
 		if err != nil {
 			return nil, err
 		}
@@ -222,32 +221,16 @@ func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.S
 }
 
 // benchSource is what MODEL names: a file or a built-in model, or else a shape.
-func benchSource(name string) (*bench.Source, error) {
+func benchSource(name string) (*bench.Subject, error) {
 	s, err := find(name)
-	switch {
-	case err == nil && s.data != nil:
-		return bench.Bytes(s.name, s.data)
-	case err == nil:
-		return bench.File(s.name)
-	case isPath(name):
+	if err != nil {
 		return nil, err
 	}
-	if _, unknown := size.FindShape(name); unknown != nil {
-		return nil, fmt.Errorf("%w, or a shape (goinfer synth --list)%s", err, nearNames(name))
-	}
-	return bench.Shape(name)
-}
-
-// nearNames offers the known names that are like one that there is not.
-func nearNames(name string) string {
-	if near := size.NearNames(name); len(near) > 0 {
-		return "; did you mean " + strings.Join(near, ", ") + "?"
-	}
-	return ""
+	return bench.Open(s.Source)
 }
 
 // measure runs all cases and writes each result when it is there.
-func (f *benchFlags) measure(cmd *cobra.Command, r *bench.Runner, sources []*bench.Source, cases []bench.Case, outputs []benchOutput) error {
+func (f *benchFlags) measure(cmd *cobra.Command, r *bench.Runner, sources []*bench.Subject, cases []bench.Case, outputs []benchOutput) error {
 	levels := f.levels
 	if len(levels) == 0 {
 		levels = []string{""}
@@ -278,7 +261,7 @@ func (f *benchFlags) measure(cmd *cobra.Command, r *bench.Runner, sources []*ben
 }
 
 // benchModel makes a model.
-func benchModel(cmd *cobra.Command, s *bench.Source, level string) (*bench.Model, error) {
+func benchModel(cmd *cobra.Command, s *bench.Subject, level string) (*bench.Model, error) {
 	bar := startProgress(cmd, strings.TrimSpace("making "+s.Name+" "+level), -1)
 	defer bar.end()
 	return s.Load(cmd.Context(), level, func(done, total int64) { bar.set(int(done>>20), int(total>>20)) })

@@ -125,7 +125,7 @@ func TestBenchWrong(t *testing.T) {
 	fault(t, command(t, "", quick("-n", "600")...), "tiny-dense: tg600 takes 600 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-d", "510")...), "tiny-dense: pp6 @ d510 takes 516 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-m", "tiny-moe", "-n", "600", "stories15m")...), "tiny-moe: tg600 takes 600 positions")
-	fault(t, command(t, "", quick("nothing")...), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe, or a shape`)
+	fault(t, command(t, "", quick("nothing")...), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe), a known shape (goinfer synth --list)`)
 	fault(t, command(t, "", quick(filepath.Join(dir, "no.gguf"))...), "no.gguf: ")
 	wrong(t, command(t, "", quick("-t", "2000")...), "goinfer: -t, --threads: want 1 to 1024, found 2000\n")
 	fault(t, command(t, "", quick("--against", filepath.Join(dir, "no"))...), filepath.Join(dir, "no")+": ")

@@ -132,14 +132,14 @@ func (f *claimsFlags) run(cmd *cobra.Command) error {
 func (f *claimsFlags) options(cmd *cobra.Command) (o claims.Options, err error) {
 	const dense, moe = "tiny-dense", "tiny-moe"
 	o = claims.Options{DenseName: dense, MoEName: moe, Text: embedded.Text, Threads: f.threads, Quick: f.quick, Only: f.only.values}
-	if o.Dense, err = bench.Bytes(dense, embedded.Model(dense)); err != nil {
+	if o.Dense, err = benchSource(dense); err != nil {
 		return o, err
 	}
-	if o.MoE, err = bench.Bytes(moe, embedded.Model(moe)); err != nil {
+	if o.MoE, err = benchSource(moe); err != nil {
 		return o, err
 	}
 	if f.model != "" {
-		s, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(f.model) })
+		s, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(f.model) })
 		if err != nil {
 			return o, err
 		}

@@ -98,9 +98,9 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 			m.Close() // the error that there is already says more
 		}
 	}()
-	s = &subject{m: m, name: from.name, argument: argument}
+	s = &subject{m: m, name: from.Name(), argument: argument}
 	if s.moe, err = explain.MoEOf(m); err != nil {
-		return nil, fmt.Errorf("%s: %w", from.name, err)
+		return nil, fmt.Errorf("%s: %w", from.Name(), err)
 	}
 	if s.hook, err = f.routing.hook(m); err != nil {
 		return nil, err
@@ -110,11 +110,11 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 	}
 	v := m.Tokenizer()
 	if v == nil {
-		return nil, fmt.Errorf("%s: the file has no vocabulary: %w", from.name, goinfer.ErrUnsupported)
+		return nil, fmt.Errorf("%s: the file has no vocabulary: %w", from.Name(), goinfer.ErrUnsupported)
 	}
 	s.tokens = v.Encode(nil, text, true, true)
 	if len(s.tokens) == 0 {
-		return nil, fmt.Errorf("%s: the text is empty, and the model has no token to begin one with", from.name)
+		return nil, fmt.Errorf("%s: the text is empty, and the model has no token to begin one with", from.Name())
 	}
 	return s, f.cut(cmd, s, opts, room)
 }

@@ -96,7 +96,7 @@ func (f *explainFlags) run(cmd *cobra.Command, args []string) error {
 		return withHint(err)
 	}
 	if f.out != "" {
-		p, err := r.Page(s.name)
+		p, err := r.Page(s.Name())
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func (f *grammarCheckFlags) run(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return err
 		}
-		if v, err = s.tokenizer(); err != nil {
+		if v, err = s.tokenizer(cmd.Context()); err != nil {
 			return err
 		}
 		if g, err = c.Grammar(grammar.NewVocabulary(v)); err != nil {
@@ -260,7 +260,7 @@ func (f *grammarBenchFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.tokenizer()
+	v, err := s.tokenizer(cmd.Context())
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	"github.com/goinfer/goinfer/source"
 )
 
 const personSchema = `{"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 1}}, "required": ["name"], "additionalProperties": false}`
@@ -84,7 +85,7 @@ func TestGrammarBench(t *testing.T) {
 
 // TestConstraintFlags binds what the flags ask for to a vocabulary.
 func TestConstraintFlags(t *testing.T) {
-	v, err := goinfer.OpenTokenizerBytes("tiny-dense", embedded.Model("tiny-dense"))
+	v, err := goinfer.OpenTokenizer(t.Context(), source.Bytes("tiny-dense", embedded.Model("tiny-dense")))
 	require.NoError(t, err)
 	var f constraintFlags
 	cmd := &cobra.Command{}

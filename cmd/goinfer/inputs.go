@@ -5,8 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/internal/disk"
 )
 
@@ -23,8 +21,9 @@ func (t *texts) inputs() []string { return []string{t.file, t.binary} }
 func (in inputs) refuse(cmd *cobra.Command, path string) error {
 	const want = "%s: want a file that the command does not read, found %s"
 	for _, model := range in.models {
+		s, err := find(model)
 		switch {
-		case model == "" || embedded.Model(model) != nil || !goinfer.IsPart(path, model):
+		case err != nil || !s.Holds(path): // what is not found is not read
 		case disk.Same(path, model):
 			return usagef(want, path, "the model "+model)
 		default:

@@ -35,7 +35,7 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "inspect [flags] [MODEL]",
 		Short:      "Show what is in a model file",
-		SuggestFor: []string{"show", "info", "dump"},
+		SuggestFor: []string{"info", "dump"},
 		Long: `Shows the metadata and the tensors of a GGUF file of any architecture, or those that the folder of
 a checkpoint would have as one. Only headers are read, no weights. Long values are cut, but for --json.`,
 		Example: `  goinfer inspect model.gguf
@@ -56,12 +56,12 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := find(model)
+	s, err := findHeader(cmd.Context(), model)
 	if err != nil {
 		return err
 	}
 	if f.card {
-		if s.data == nil {
+		if embedded.Model(model) == nil {
 			return usagef("--card: only built-in models have a card here: %s", strings.Join(embedded.Names(), ", "))
 		}
 		_, err := io.WriteString(cmd.OutOrStdout(), embedded.Card)
@@ -71,7 +71,7 @@ func (f *inspectFlags) run(cmd *cobra.Command, args []string) error {
 	if f.json {
 		maxArray = -1
 	}
-	info, err := await(cmd.Context(), func() (*goinfer.FileInfo, error) { return s.inspect(maxArray) })
+	info, err := await(cmd.Context(), func() (*goinfer.FileInfo, error) { return s.inspect(cmd.Context(), maxArray) })
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (r *report) value(key string) string {
 	return ""
 }
 
-func writeInspect(out io.Writer, s source, r *report) {
+func writeInspect(out io.Writer, s modelSource, r *report) {
 	arch := r.value("general.architecture")
 	w := table(out)
 	row := func(name string, values ...string) {

@@ -90,7 +90,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		o.TextName = f.file
 	}
-	s, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(model) })
+	s, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(model) })
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (f *labFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // measure runs the comparison and shows its progress.
-func (f *labFlags) measure(cmd *cobra.Command, s *bench.Source) (*eval.TypesReport, error) {
+func (f *labFlags) measure(cmd *cobra.Command, s *bench.Subject) (*eval.TypesReport, error) {
 	var bar *progress
 	at := ""
 	f.options.Step = func(typ, what string, done, total int) {

@@ -87,7 +87,20 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	cobra.EnableCommandSorting = false // as main does
-	os.Exit(m.Run())
+	os.Exit(withoutStores(m))
+}
+
+// withoutStores runs the tests where no program has stored a model.
+func withoutStores(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "goinfer-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"HF_HUB_CACHE", "OLLAMA_MODELS", "LLAMA_CACHE", "GOINFER_CACHE", "HOME", "USERPROFILE"} {
+		os.Setenv(name, filepath.Join(dir, name))
+	}
+	return m.Run()
 }
 
 // The first command of the README, shortened, is the first thing that a newcomer sees.
@@ -110,7 +123,7 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
 	wrong(t, command(t, "", "--frob"), "there is no flag --frob; those of a command go behind it")
 	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; those of a command go behind it")
-	wrong(t, command(t, "", "show", "tiny-moe"), "did you mean inspect?")
+	wrong(t, command(t, "", "dump", "tiny-moe"), "did you mean inspect?")
 	wrong(t, command(t, "", "tokenize", "tiny-moe"), "did you mean tokens?")
 	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
 	wrong(t, command(t, "", "completion"), "want one shell")
@@ -194,7 +207,7 @@ func TestModelOrText(t *testing.T) {
 	}
 	fault(t, command(t, "", "run", ".", "-p", "Hello"), ".: want a GGUF file, or the folder of a checkpoint with a config.json")
 	fault(t, command(t, "", "inspect", t.TempDir()), ": want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without")
-	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": want the path of a file, or one of tiny-dense, tiny-moe`)
+	fault(t, command(t, "", "run", "nothing", "Hello"), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe)`)
 	fault(t, command(t, "", "run", "-p", "Hello", "nothing"), `no model "nothing"`)
 
 	require.NoError(t, os.WriteFile("x.safetensors", []byte("{}"), 0o644))
@@ -202,21 +215,63 @@ func TestModelOrText(t *testing.T) {
 	require.NoError(t, os.WriteFile("config.json", []byte("{}"), 0o644))
 	fault(t, command(t, "", "run", "."+sep+"config.json", "Hello"), "config.json: a configuration alone is no model: want the folder that it is in")
 
-	// A file without an ending is found where only a model can be meant; alone it is a prompt, which is said.
+	// A file without an ending is a model if it begins as one.
 	require.NoError(t, os.WriteFile("bare", embedded.Model("tiny-moe"), 0o644))
 	want := ok(t, command(t, "", "run", "tiny-moe", "The sun", "--temp", "0", "-n", "3"))
 	require.Equal(t, want, ok(t, command(t, "", "run", "bare", "The sun", "--temp", "0", "-n", "3")))
 	require.Equal(t, want, ok(t, command(t, "", "run", "bare", "-p", "The sun", "--temp", "0", "-n", "3")))
 	require.Equal(t, want, ok(t, command(t, "", "run", "-m", "bare", "The sun", "--temp", "0", "-n", "3")))
-	r := command(t, "", "tokens", "bare")
-	require.Equal(t, 0, r.code)
-	require.Contains(t, r.err, "taken for a text; the file of that name is ."+sep+"bare")
+	require.Equal(t, want, ok(t, command(t, "The sun", "run", "bare", "--temp", "0", "-n", "3")))
 
 	wrong(t, command(t, "", "run", "tiny-dense", "two", "words"), "1 argument too many")
 	wrong(t, command(t, "", "run", "-m", "tiny-dense", "tiny-dense", "word"), "1 argument too many")
 	wrong(t, command(t, "", "run", "-p", "a", "-m", "tiny-dense", "word"), "1 argument too many")
 	wrong(t, command(t, "", "inspect", "tiny-dense", "tiny-moe"), "want one model, found 2")
 	wrong(t, command(t, "", "inspect", "-m", "tiny-dense", "tiny-moe"), "want one model, found 2")
+}
+
+// TestOneWord: a word that could be the name of a model is no prompt unless -p says so, and neither is
+// the name of something that is there; standard input is never dropped for it.
+func TestOneWord(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("story", []byte("Once upon a time"), 0o644))
+	require.NoError(t, os.Mkdir("folder", 0o755))
+	require.NoError(t, os.Mkdir("checkpoint", 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join("checkpoint", "config.json"), []byte("{}"), 0o644))
+	for word, want := range map[string]string{
+		"llama3.2": `there is no model "llama3.2": looked for `, "qwen3:0.6b": `there is no model "qwen3:0.6b"`, "Hello": "a PROMPT of one word goes after -p",
+		"llama3": "llama-3-8b, ", "story": "story is a file, and no model: -f story reads the PROMPT from it", "folder": "folder: want a GGUF file, or the folder of a checkpoint", ".": ".: want a GGUF file",
+	} {
+		require.False(t, isModel(word), word)
+		wrong(t, command(t, "The sun", "run", word), want)
+		require.Equal(t, 0, command(t, "", "run", "-p", word, "-n", "1").code, word)
+	}
+	require.True(t, isModel("checkpoint"))
+	fault(t, command(t, "The sun", "run", "checkpoint"), filepath.Join("checkpoint", "config.json")+": ")
+	fault(t, command(t, "The sun", "run", "llama-2-7b"), "llama-2-7b: a known shape, without weights")
+	for _, text := range []string{"Hello world", "Hello!", "x", "你好。", "-5"} {
+		require.Equal(t, 0, command(t, "", "run", "-n", "1", "--", text).code, text)
+	}
+}
+
+// TestOverrides: --override-kv changes what the file says, and is checked.
+func TestOverrides(t *testing.T) {
+	run := func(args ...string) result {
+		return command(t, "", append([]string{"run", "--temp", "0", "-n", "3", "The sun rises in the"}, args...)...)
+	}
+	require.Equal(t, " east and sets", ok(t, run()))
+	require.NotEqual(t, " east and sets", ok(t, run("--override-kv", "llama.rope.freq_base=float:3")))
+	require.Equal(t, " east and sets", ok(t, run("--override-kv", "general.name=str:a,b,llama.block_count=int:6")))
+	r := run("--override-kv", "llama.nonsense=bool:true")
+	require.Equal(t, result{0, " east and sets", "goinfer: note: the override of \"llama.nonsense\" adds a key: the file has none of that name\n"}, r)
+	wrong(t, run("--override-kv", "x"), "--override-kv: want KEY=TYPE:VALUE, such as llama.rope.freq_base=float:1e6, found \"x\"")
+	wrong(t, run("--override-kv", "x=int:1.5"), `--override-kv: x: want a whole number of 64 bits, found "1.5"`)
+	fault(t, run("--override-kv", "llama.block_count=str:8"), `tiny-dense: key "llama.block_count": the file has a uint32 here, which 8 (string) cannot replace`)
+	fault(t, run("--override-kv", "llama.block_count=int:-1"), `-1 does not fit the uint32 that the file has here`)
+	fault(t, run("--override-kv", "llama.block_count=int:80"), "want tensors of 80 layers")
+	typed := run("--type", "q4_0", "--override-kv", "llama.rope.freq_base=float:3")
+	require.Equal(t, 0, typed.code)
+	require.NotEqual(t, run("--type", "q4_0").out, typed.out)
 }
 
 // Files that are no models are refused in one line.

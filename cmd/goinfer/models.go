@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,56 +15,49 @@ import (
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/internal/remote"
+	"github.com/goinfer/goinfer/hub"
+	"github.com/goinfer/goinfer/source"
 )
 
-// source is where a model is: built in, a file, or a folder.
-type source struct {
-	name string
-	data []byte // nil for a file
-}
+// modelSource is the model that a user has named.
+type modelSource struct{ *source.Source }
 
 // find returns the model that is meant by MODEL.
-func find(model string) (source, error) {
-	if info, err := os.Stat(model); err == nil && info.IsDir() && embedded.Model(model) == nil {
-		if _, err := os.Stat(filepath.Join(model, "config.json")); err != nil {
-			return source{}, fmt.Errorf("%s: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without", model)
-		}
-	}
-	return findVocabulary(model)
+func find(model string) (modelSource, error) {
+	s, err := source.Resolve(model)
+	return modelSource{s}, err
 }
 
-// findVocabulary is find for those who need the vocabulary alone: a folder need not have a config.json.
-func findVocabulary(model string) (source, error) {
-	if data := embedded.Model(model); data != nil {
-		return source{model, data}, nil
-	}
-	switch info, err := os.Stat(model); {
-	case remote.IsURL(model):
-		return source{}, fmt.Errorf("%s: want a file, found an address: fetch it first; goinfer params alone reads files on web servers", remote.Shown(model))
-	case err != nil && os.IsNotExist(err) && !isPath(model):
-		return source{}, fmt.Errorf("there is no model %q: want the path of a file, or one of %s", model, strings.Join(embedded.Names(), ", "))
-	case err != nil:
-		return source{}, fileError(err)
-	case info.IsDir():
-	case filepath.Base(model) == "config.json":
-		return source{}, fmt.Errorf("%s: a configuration alone is no model: want the folder that it is in", model)
-	case strings.EqualFold(filepath.Ext(model), ".safetensors"):
-		return source{}, fmt.Errorf("%s: weights alone are no model: want the folder that they are in, with its config.json", model)
-	}
-	return source{name: model}, nil
-}
-
-// isModel reports whether an argument that may be a model or a text is a model.
-func isModel(arg string) bool { return embedded.Model(arg) != nil || isPath(arg) }
-
-// isPath reports whether an argument is the path of a file: it ends as model files do, or holds a separator and no white space.
-func isPath(arg string) bool {
-	switch strings.ToLower(filepath.Ext(arg)) {
-	case ".gguf", ".safetensors":
+// isModel reports whether an argument that may be a model or a text is a model for certain: there is
+// one of that name, or it has the look of a path.
+func isModel(arg string) bool {
+	if source.IsPath(arg) {
 		return true
 	}
-	return strings.ContainsFunc(arg, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(byte(r)) }) && !strings.ContainsAny(arg, " \t\n\r\v\f")
+	s, err := source.Resolve(arg)
+	if errors.As(err, new(*hub.AbsentError)) {
+		return true
+	}
+	return err == nil && !(s.Kind() == source.KindFile && !source.HasMagic(s.Path()))
+}
+
+// couldBeName reports whether an argument could be the name of a model: one word of two characters or
+// more, of those that names have.
+var couldBeName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._:@/+-]+$`).MatchString
+
+// checkText returns an error for a single argument that is to be a text, and might have been meant
+// for a model: a word that could be the name of one, or the name of a file or a folder that is
+// there. It would be surprising to have standard input or a mistyped name ignored for it.
+func checkText(arg, what string) error {
+	instead := fmt.Sprintf("; a %s of one word goes after -p", what)
+	_, err := source.Resolve(arg)
+	if err == nil {
+		return usagef("%s is a file, and no model: -f %s reads the %s from it%s", arg, arg, what, instead)
+	}
+	if unknown := new(source.UnknownError); arg == "" || errors.As(err, &unknown) && !couldBeName(arg) {
+		return nil
+	}
+	return usagef("%w%s", err, instead)
 }
 
 // fileError is an error of the system with the path first.
@@ -75,25 +68,12 @@ func fileError(err error) error {
 	return err
 }
 
-func (s source) String() string {
-	if s.data != nil {
-		return s.name + " (built in)"
-	}
-	return s.name
+func (n modelSource) tokenizer(ctx context.Context) (*goinfer.Tokenizer, error) {
+	return goinfer.OpenTokenizer(ctx, n.Source)
 }
 
-func (s source) tokenizer() (*goinfer.Tokenizer, error) {
-	if s.data != nil {
-		return goinfer.OpenTokenizerBytes(s.name, s.data)
-	}
-	return goinfer.OpenTokenizer(s.name)
-}
-
-func (s source) inspect(maxArray int) (*goinfer.FileInfo, error) {
-	if s.data != nil {
-		return goinfer.InspectBytes(s.name, s.data, maxArray)
-	}
-	return goinfer.Inspect(s.name, maxArray)
+func (n modelSource) inspect(ctx context.Context, maxArray int) (*goinfer.FileInfo, error) {
+	return goinfer.Inspect(ctx, n.Source, maxArray)
 }
 
 // modelAndText tells the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag gives the text; what is the command's name of it. text is nil where there is none.
@@ -128,8 +108,8 @@ func modelAndTextOr(cmd *cobra.Command, usual, flag string, given bool, what str
 	case given || isModel(args[0]):
 		return args[0], nil, nil
 	}
-	if info, err := os.Stat(args[0]); err == nil && info.Mode().IsRegular() {
-		note(cmd, "%q is taken for a %s; the file of that name is %s", args[0], strings.ToLower(what), "."+string(filepath.Separator)+args[0])
+	if err := checkText(args[0], what); err != nil {
+		return "", nil, err
 	}
 	return usual, &args[0], nil
 }
@@ -150,6 +130,7 @@ func modelOnly(flag string, args []string) (string, error) {
 // addModel adds -m.
 func addModel(fs *pflag.FlagSet, model *string) {
 	fs.VarP((*modelName)(model), "model", "m", "the same as `MODEL`")
+	fs.Var((*repoName)(model), "hf-repo", "the same as MODEL hf.co/`REPO`, a repository of Hugging Face (-hf)")
 }
 
 // modelName is a flag that is not empty: a variable of the shell that is not set does not stand for the model that is built in.
@@ -171,7 +152,8 @@ type opening struct {
 	context, threads, threadsBatch, batch, ubatch, parallel int
 	gpuLayers, loadMode, typ                                string
 	k, v                                                    cacheType
-	exact, noMmap, mlock, overcommit                        bool
+	overrides                                               []string
+	exact, noMmap, mlock, overcommit, pull                  bool
 }
 
 func (o *opening) add(fs *pflag.FlagSet) {
@@ -181,6 +163,8 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	fs.Var(&o.k, "cache-type-k", "format of cached keys: "+cacheTypeNames()+" (-ctk)")
 	fs.Var(&o.v, "cache-type-v", "format of cached values: "+cacheTypeNames()+" (-ctv)")
 	fs.StringVar(&o.typ, "type", "", "quantise the weights as they are loaded, to a recipe or a format: `T`, such as q8_0 or q4_k_m")
+	fs.StringArrayVar(&o.overrides, "override-kv", nil, "give a key of the metadata another value: `KEY=TYPE:VALUE`, TYPE one of int, float, bool, str;\nmay be repeated, or several with commas between")
+	addPull(fs, &o.pull)
 	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")
 	fs.BoolVar(&o.noMmap, "no-mmap", false, "read the file instead of mapping it")
 	fs.BoolVar(&o.mlock, "mlock", false, "keep the mapped file in memory")
@@ -232,6 +216,10 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	case o.threadsBatch > goinfer.MaxThreads:
 		return modelOptions{}, usagef("--threads-batch: want at most %d, found %d", goinfer.MaxThreads, o.threadsBatch)
 	}
+	overrides, err := parseOverrides(o.overrides)
+	if err != nil {
+		return modelOptions{}, err
+	}
 	switch o.loadMode {
 	case "", "mmap":
 	case "none", "dio":
@@ -262,15 +250,28 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	return modelOptions{goinfer.Options{
 		Context: o.context, Threads: max(0, o.threads), Batch: batch, CacheK: goinfer.CacheType(o.k), CacheV: goinfer.CacheType(o.v),
 		Exact: o.exact, NoMmap: o.noMmap, Mlock: o.mlock, Overcommit: o.overcommit,
+		Overrides: overrides,
 	}, o.typ}, nil
 }
 
+// parseOverrides reads the values of --override-kv.
+func parseOverrides(flags []string) (all []source.Override, err error) {
+	for _, text := range flags {
+		list, err := source.ParseOverrides(text)
+		if err != nil {
+			return nil, usagef("--override-kv: %w", err)
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
 // withText finds a model and reads the text for it, the flags being right.
-func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument *string) (s source, opts modelOptions, text string, err error) {
+func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument *string) (s modelSource, opts modelOptions, text string, err error) {
 	if opts, err = o.options(cmd); err != nil {
 		return s, opts, "", err
 	}
-	if s, err = find(model); err != nil {
+	if s, err = findOrPull(cmd, model, o.pull); err != nil {
 		return s, opts, "", err
 	}
 	text, err = t.read(cmd, argument, false)
@@ -278,20 +279,15 @@ func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument 
 }
 
 // open opens a model, says what there is to say about it, and can be interrupted.
-func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error) {
+func (n modelSource) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error) {
 	if o.typ != "" {
 		var err error
-		if s, err = s.as(cmd, o); err != nil {
+		if n, err = n.as(cmd, o); err != nil {
 			return nil, err
 		}
 	}
 	p := startProgress(cmd, "loading", -1)
-	m, err := await(cmd.Context(), func() (*goinfer.Model, error) {
-		if s.data != nil {
-			return goinfer.OpenBytes(s.name, s.data, o.Options)
-		}
-		return goinfer.Open(s.name, o.Options)
-	})
+	m, err := await(cmd.Context(), func() (*goinfer.Model, error) { return goinfer.OpenSource(n.Source, o.Options) })
 	p.end()
 	if err != nil {
 		return nil, err
@@ -303,27 +299,26 @@ func (s source) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, error)
 }
 
 // toConvert opens the file or the folder of a model to be written in other types, and can be interrupted.
-func (s source) toConvert(cmd *cobra.Command) (*gguf.File, error) {
-	return await(cmd.Context(), func() (*gguf.File, error) { return convert.Open(s.name, s.data) })
+func (n modelSource) toConvert(cmd *cobra.Command) (*gguf.File, error) {
+	return await(cmd.Context(), func() (*gguf.File, error) { return n.Open(cmd.Context(), gguf.Options{}) })
 }
 
 // as makes the model in memory, in other types.
-func (s source) as(cmd *cobra.Command, o modelOptions) (source, error) {
-	f, err := s.toConvert(cmd)
+func (n modelSource) as(cmd *cobra.Command, o modelOptions) (modelSource, error) {
+	f, err := modelSource{n.With(o.Overrides...)}.toConvert(cmd)
 	if err != nil {
-		return s, err
+		return n, err
 	}
 	defer f.Close()
-	for _, n := range f.Notes() {
-		note(cmd, "%s", n)
+	for _, line := range f.Notes() {
+		note(cmd, "%s", line)
 	}
 	p := startProgress(cmd, "quantising", -1)
 	defer p.end()
-	s.data, err = convert.InMemory(cmd.Context(), f, convert.Options{
+	data, err := convert.InMemory(cmd.Context(), f, convert.Options{
 		Type: o.typ, Threads: o.Threads, Done: func(done, total int64) { p.set(int(done>>10), int(total>>10)) },
 	})
-	s.name += " as " + strings.ToUpper(o.typ)
-	return s, err
+	return modelSource{source.Bytes(n.Name()+" as "+strings.ToUpper(o.typ), data)}, err
 }
 
 // note says something on the side.
@@ -362,7 +357,7 @@ func cacheTypeNames() string {
 func completeModel(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	if len(args) == 0 {
-		for _, n := range embedded.Names() {
+		for _, n := range append(embedded.Names(), hub.ShortNames()...) {
 			if strings.HasPrefix(n, prefix) {
 				names = append(names, n)
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,8 +13,6 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
-	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/internal/remote"
 	"github.com/goinfer/goinfer/study/size"
 )
 
@@ -82,68 +79,12 @@ func (f *paramsFlags) run(cmd *cobra.Command, args []string) error {
 
 // findParams is what MODEL names, of which no weight is needed.
 func findParams(ctx context.Context, name string) (*size.Layout, error) {
-	if remote.IsURL(name) {
-		return fetchParams(ctx, name)
-	}
-	if strings.EqualFold(path.Ext(name), ".json") {
-		return await(ctx, func() (*size.Layout, error) { return size.Open(name) })
-	}
-	s, err := find(name)
-	switch {
-	case err == nil && s.data != nil:
-		return size.OpenBytes(s.name, s.data)
-	case err == nil:
-		return await(ctx, func() (*size.Layout, error) { return size.Open(s.name) })
-	case isPath(name):
-		return nil, err
-	}
-	m, shapeErr := size.Known(name)
-	if shapeErr != nil {
-		return nil, fmt.Errorf("%w, or a known one (goinfer params --help)%s", err, nearNames(name))
-	}
-	return m, nil
-}
-
-// fetchParams reads the header of a model on a web server.
-func fetchParams(ctx context.Context, name string) (*size.Layout, error) {
-	address, err := remote.Address(name)
+	s, err := findHeader(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	shown := remote.Shown(address)
-	if strings.HasSuffix(shown, ".json") {
-		f, err := remote.Open(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		if f.Size() > size.MaxConfig {
-			return nil, fmt.Errorf("%s: %d bytes: want at most %d", shown, f.Size(), size.MaxConfig)
-		}
-		data, err := f.Front(f.Size())
-		if err != nil {
-			return nil, err
-		}
-		return await(ctx, func() (*size.Layout, error) { return size.ParseConfig(shown, data) })
-	}
-	parts := 0
-	head, err := gguf.OpenHeader(shown, func(part string) (io.ReaderAt, int64, error) {
-		if parts++; parts > maxRemoteParts {
-			return nil, 0, fmt.Errorf("%s: more than %d files of one model", shown, maxRemoteParts)
-		}
-		f, err := remote.Open(ctx, remote.Sibling(address, path.Base(part)))
-		if err != nil {
-			return nil, 0, err
-		}
-		return f, f.Size(), nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return size.FromGGUF(head)
+	return await(ctx, func() (*size.Layout, error) { return size.Open(ctx, s.Source) })
 }
-
-// maxRemoteParts bounds the files of a model on a server, which are asked for one after the other.
-const maxRemoteParts = 512
 
 // completeNamed completes MODEL where names of known models will do.
 func completeNamed(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {

@@ -131,7 +131,7 @@ func openChunks(cmd *cobra.Command, model string, opts modelOptions, from *texts
 
 // openNamed opens the model that is meant by MODEL.
 func openNamed(cmd *cobra.Command, model string, o modelOptions) (*goinfer.Model, error) {
-	s, err := find(model)
+	s, err := findOrPull(cmd, model, false)
 	if err != nil {
 		return nil, err
 	}

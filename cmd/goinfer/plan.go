@@ -204,7 +204,7 @@ func (f *planFlags) estimateSpeed(cmd *cobra.Command, name string, m *size.Layou
 
 // compare runs the model alternately with its slices.
 func (f *planFlags) compare(cmd *cobra.Command, name string, m *size.Layout, p *size.Estimate, o bench.CalibrateOptions) (*size.Speed, *bench.PredictionCheck, error) {
-	src, err := await(cmd.Context(), func() (*bench.Source, error) { return benchSource(name) })
+	src, err := await(cmd.Context(), func() (*bench.Subject, error) { return benchSource(name) })
 	if err != nil {
 		return nil, nil, err
 	}

@@ -85,7 +85,7 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // writeModel writes a model to the file out as o says; what is the word for it. dry says how large it would be in place of that.
-func writeModel(cmd *cobra.Command, s source, out, what string, dry bool, o convert.Options) error {
+func writeModel(cmd *cobra.Command, s modelSource, out, what string, dry bool, o convert.Options) error {
 	src, err := s.toConvert(cmd)
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func writeModel(cmd *cobra.Command, s source, out, what string, dry bool, o conv
 	if dry {
 		return writePlan(cmd.OutOrStdout(), convert.Tally(src.Tensors()), convert.Tally(w.Tensors()), w.Size())
 	}
-	name := s.name
+	name := s.Name()
 	if o.Type != "" {
 		name += " as " + strings.ToUpper(o.Type)
 	}

@@ -36,8 +36,9 @@ func newRun() *cobra.Command {
 		SuggestFor: []string{"generate", "complete", "chat"},
 		Long: `Continues PROMPT and writes what follows it, as it is made, to standard output.
 
-A single argument is MODEL if it is the name of a built-in model, ends in .gguf or .safetensors,
-or holds a path separator and no white space; otherwise it is PROMPT. The prompt comes from the
+A single argument is MODEL if there is a model of that name, or if it has the look of a path: it
+ends in .gguf or .safetensors, or holds a path separator and no white space. Otherwise it is
+PROMPT, unless it is a word that could be a name: that wants -p. The prompt comes from the
 argument, from -p, from -f FILE or from standard input, which is read only if there is none of
 the others; one line break at the end of a file or of standard input is left out. Special tokens
 that are spelled in it, such as </s>, are recognised.
@@ -220,7 +221,7 @@ func withHint(err error) error {
 }
 
 // describe tells what is about to run.
-func (f *runFlags) describe(cmd *cobra.Command, s source, m *goinfer.Model, q goinfer.Request, took time.Duration) {
+func (f *runFlags) describe(cmd *cobra.Command, s modelSource, m *goinfer.Model, q goinfer.Request, took time.Duration) {
 	machine, err := probe.Machine()
 	kernels := machine.ISA
 	switch {

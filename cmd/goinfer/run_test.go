@@ -120,7 +120,7 @@ func TestRunWrong(t *testing.T) {
 		"no flag -x;":                                               {"-x", "a"},
 		"no flag -x (in -xyz);":                                     {"-xyz", "a"},
 		"no flag -x; a text":                                        {"-ex", "a"},
-		"no flag --hf-repo (-hf)":                                   {"-hf", "a", "b"},
+		"--hf-repo: want OWNER/REPO":                                {"-hf", "a", "b"},
 		"--load-mode: want mmap, mlock or none":                     {"-lm", "fast", "a"},
 		"--threads: want at most 1024, found 5000":                  {"-t", "5000", "a"},
 		"-m, --model: want a model, found nothing":                  {"-m", "", "a"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,7 @@ type templateOf struct {
 }
 
 // load finds the template in MODEL or FILE.
-func (f *templateFlags) load(arg string) (*templateOf, error) {
+func (f *templateFlags) load(ctx context.Context, arg string) (*templateOf, error) {
 	t := &templateOf{}
 	if isTemplateFile(arg) {
 		text, err := chat.ReadFile(arg)
@@ -63,11 +64,11 @@ func (f *templateFlags) load(arg string) (*templateOf, error) {
 		if err != nil {
 			return nil, err
 		}
-		info, err := s.inspect(0)
+		info, err := s.inspect(ctx, 0)
 		if err != nil {
 			return nil, err
 		}
-		if t.vocab, err = s.tokenizer(); err != nil {
+		if t.vocab, err = s.tokenizer(ctx); err != nil {
 			return nil, err
 		}
 		texts := map[string]string{}
@@ -109,7 +110,7 @@ func newTemplateShow() *cobra.Command {
   goinfer template show --chat-template llama3 model.gguf`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.load(args[0])
+			t, err := f.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -155,7 +156,7 @@ the template's own text is in colour, control tokens brighter.`,
 					return usagef("--now: want a time such as 2026-11-23T14:05:09, found %q", now)
 				}
 			}
-			t, err := f.load(args[0])
+			t, err := f.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -290,7 +291,7 @@ is found to know. The exit status is 1 if a plain conversation does not work.`,
   goinfer template check --all chat_template.jinja`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.load(args[0])
+			t, err := f.load(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -101,7 +101,7 @@ func TestTerminal(t *testing.T) {
 		{[]string{"run", "--temp", "0", "-n", "8", sun}, exitOK, " east and sets in the west.\n"},
 		{[]string{"run", "--temp", "0", "-n", "0", sun}, exitOK, ""},
 		{[]string{"run", "--temp", "0", "-c", "9", sun}, exitOK, " east and\ngoinfer: note: the context is full: 7 tokens of the prompt and 2 generated; -c makes it larger\n"},
-		{[]string{"tokens", "--ids", "hi"}, exitOK, "[1,3125]\n"},
+		{[]string{"tokens", "--ids", "-p", "hi"}, exitOK, "[1,3125]\n"},
 	} {
 		x := newTerminal(t)
 		require.Equal(t, c.code, run(t.Context(), c.args, x, x, x), c.args)

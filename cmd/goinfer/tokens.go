@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/goinfer/goinfer"
 )
 
 // tokensFlags are the flags of tokens.
@@ -53,7 +55,7 @@ func (f *tokensFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := findVocabulary(model)
+	s, err := find(model)
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,7 @@ func (f *tokensFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	v, err := await(cmd.Context(), s.tokenizer)
+	v, err := await(cmd.Context(), func() (*goinfer.Tokenizer, error) { return s.tokenizer(cmd.Context()) })
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 )
 
 func TestTokens(t *testing.T) {
@@ -38,7 +39,7 @@ func TestTokens(t *testing.T) {
 
 // Standard input counts byte for byte.
 func TestTokensRoundTrip(t *testing.T) {
-	v, err := goinfer.OpenTokenizerBytes("tiny-dense", embedded.Model("tiny-dense"))
+	v, err := goinfer.OpenTokenizer(t.Context(), source.Bytes("tiny-dense", embedded.Model("tiny-dense")))
 	require.NoError(t, err)
 	for _, text := range []string{"One\ntwo\n", "\n", "\r\n\r\n", " a  b ", "\xff\x00\xc3", "naïve – “quoted” 你好 🙂", strings.Repeat("word ", 1000)} {
 		var ids []int32

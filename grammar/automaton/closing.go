@@ -43,7 +43,7 @@ func (c *closing) all(lo, hi int32) {
 	for i := lo; i < hi; i++ {
 		if n := &c.t.nodes[i]; n.token >= 0 {
 			c.f(n.token)
-			for _, id := range c.t.more[i] {
+			for _, id := range c.t.same[i] {
 				c.f(id)
 			}
 		}

@@ -140,12 +140,12 @@ func (p Partial) hex(b byte) (Partial, rune) {
 	return Partial{}, p.Bits
 }
 
-// A Span is the code points from Lo to Hi.
-type Span struct{ Lo, Hi rune }
+// A Range is the code points from Lo to Hi.
+type Range struct{ Lo, Hi rune }
 
 // Spans returns the code points that p can become, without surrogates; none where p is the
 // beginning of nothing.
-func (p Partial) Spans() []Span {
+func (p Partial) Spans() []Range {
 	low := p.Bits
 	switch p.Kind {
 	case UTF8:
@@ -156,18 +156,18 @@ func (p Partial) Spans() []Span {
 		high := low | (1<<(4*p.N) - 1)
 		out := scalars(low, high)
 		if lo, hi := max(low, 0xd800), min(high, 0xdbff); lo <= hi { // the first half of a pair
-			out = append(out, Span{pair(lo, 0xdc00), pair(hi, 0xdfff)})
+			out = append(out, Range{pair(lo, 0xdc00), pair(hi, 0xdfff)})
 		}
 		return out
 	case LowSlash, LowU:
-		return []Span{{pair(p.High, 0xdc00), pair(p.High, 0xdfff)}}
+		return []Range{{pair(p.High, 0xdc00), pair(p.High, 0xdfff)}}
 	case LowHex:
 		low <<= 4 * p.N
 		lo, hi := max(low, 0xdc00), min(low|(1<<(4*p.N)-1), 0xdfff)
 		if lo > hi {
 			return nil
 		}
-		return []Span{{pair(p.High, lo), pair(p.High, hi)}}
+		return []Range{{pair(p.High, lo), pair(p.High, hi)}}
 	case Escape:
 		return scalars(0, 0x10ffff)
 	}
@@ -177,13 +177,13 @@ func (p Partial) Spans() []Span {
 func pair(high, low rune) rune { return 0x10000 + (high-0xd800)<<10 + (low - 0xdc00) }
 
 // scalars returns the code points from lo to hi that are no surrogates.
-func scalars(lo, hi rune) []Span {
-	var out []Span
+func scalars(lo, hi rune) []Range {
+	var out []Range
 	if a, b := lo, min(hi, 0xd7ff); a <= b {
-		out = append(out, Span{a, b})
+		out = append(out, Range{a, b})
 	}
 	if a, b := max(lo, 0xe000), hi; a <= b {
-		out = append(out, Span{a, b})
+		out = append(out, Range{a, b})
 	}
 	return out
 }

@@ -43,9 +43,9 @@ type State struct {
 	Final  bool     // the text may end here if the stack is empty
 	End    *Outcome // if not nil, the part may end before this state, with this outcome
 
-	// Free says that the state is inside of a JSON string in which any text of up to Limit characters
-	// (-1: of any length) leads to a live state. Plain says besides that the string may end where it
-	// has Least to Limit characters more, and nothing else matters about it.
+	// Free says that the state is inside of a JSON string in which any text of up to Limit
+	// characters (-1: of any length) leads to a live state. Plain says besides that the string may
+	// end where it has Least to Limit characters more, and nothing else matters about it.
 	Free, Plain  bool
 	Least, Limit int
 
@@ -69,8 +69,9 @@ func (t Tokens) Has(id int32) bool { return slices.Contains(t.IDs, id) != t.Othe
 // A TokenSource computes edges for whole tokens besides.
 type TokenSource interface {
 	Source
-	// Token returns the state after a token with that text, or nil.
-	Token(id int32, text []byte) *State
+	// Token reads a token with that text from a state of the source, with that stack. It returns
+	// false if it may not follow.
+	Token(id int32, text []byte, stack *Frame) (Config, bool)
 }
 
 const deadIndex = 1
@@ -166,14 +167,18 @@ func (c Config) Done() bool {
 // Token reads a token with that text. It returns false, and what it was given, if none such may
 // follow.
 func (c Config) Token(id int32, text []byte) (Config, bool) {
-	if len(c.Top.Tokens) > 0 {
-		if src, ok := c.Top.Source.(TokenSource); ok {
-			if st := src.Token(id, text); st != nil {
-				return Config{st, c.Stack}, true
-			}
-			return c, false
+	if src, ok := c.Top.Source.(TokenSource); ok && len(c.Top.Tokens) > 0 {
+		if next, ok := src.Token(id, text, c.Stack); ok {
+			return next, true
 		}
+		return c, false
 	}
+	return c.Text(text)
+}
+
+// Text reads a text of at least one byte. It returns false, and what it was given, if no such text
+// may follow.
+func (c Config) Text(text []byte) (Config, bool) {
 	at, ok := c, len(text) > 0
 	for i := 0; i < len(text) && ok; i++ {
 		at, ok = at.Step(text[i])

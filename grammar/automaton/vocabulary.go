@@ -39,7 +39,7 @@ type counted struct {
 // A trie is the texts of tokens: nodes in depth-first order.
 type trie struct {
 	nodes []node
-	more  map[int32][]int32 // the other tokens of a node that has several
+	same  map[int32][]int32 // the other tokens of a node that has several
 	root  []int32           // tokens without text
 }
 
@@ -161,6 +161,9 @@ func (v *Vocabulary) Text(id int32) []byte {
 	return v.text[id]
 }
 
+// Control returns the tokens that are no text, but for those that end generation.
+func (v *Vocabulary) Control() []int32 { return v.control }
+
 // NewBits returns an empty set of tokens.
 func (v *Vocabulary) NewBits() Bits { return make(Bits, (len(v.text)+63)/64) }
 
@@ -180,7 +183,7 @@ func newTrie(tokens []tokenText) trie {
 	slices.SortStableFunc(tokens, func(a, b tokenText) int {
 		return cmp.Or(slices.Compare(a.text, b.text), cmp.Compare(a.id, b.id))
 	})
-	t := trie{more: map[int32][]int32{}}
+	t := trie{same: map[int32][]int32{}}
 	var path []int32 // the node of each depth
 	var last []byte
 	for _, tok := range tokens {
@@ -205,7 +208,7 @@ func newTrie(tokens []tokenText) trie {
 			t.nodes[n].token = tok.id
 		} else {
 			t.nodes[n].many = true
-			t.more[n] = append(t.more[n], tok.id)
+			t.same[n] = append(t.same[n], tok.id)
 		}
 		last = tok.text
 	}

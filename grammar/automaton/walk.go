@@ -9,7 +9,7 @@ type Walker struct {
 	frames []Frame // scratch
 	used   int
 	exits  *[]exit // where pops below bottom are noted
-	kept   []*State
+	cached []*State
 	bytes  int // of what is kept
 }
 
@@ -193,15 +193,15 @@ func (w *Walker) base(st *State) *base {
 func (w *Walker) keep(st *State, b *base) {
 	size := 64 + 8*len(b.bits) + 4*len(b.ids) + 56*len(b.exits)
 	if w.bytes+size > keepBytes {
-		for _, k := range w.kept {
+		for _, k := range w.cached {
 			if k.base != nil && k.base.owner == w {
 				k.base = nil
 			}
 		}
-		w.kept, w.bytes = nil, 0
+		w.cached, w.bytes = nil, 0
 	}
 	w.bytes += size
-	w.kept = append(w.kept, st)
+	w.cached = append(w.cached, st)
 	st.base = b
 }
 
@@ -283,7 +283,7 @@ func (w *Walker) mark(t *trie, i int32) {
 	}
 	w.out.set(n.token)
 	if n.many {
-		for _, id := range t.more[i] {
+		for _, id := range t.same[i] {
 			w.out.set(id)
 		}
 	}

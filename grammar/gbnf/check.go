@@ -26,7 +26,7 @@ type node struct {
 	live bool // the end of the rule can be reached
 }
 
-// check turns the rules into nodes, and refuses grammars that cannot be walked.
+// check makes nodes of the rules, and refuses grammars that cannot be walked.
 func (g *Grammar) check() error {
 	root := g.byName["root"]
 	if root == nil || root.line == 0 {

@@ -14,9 +14,16 @@ type Machine struct {
 	g      *Grammar
 	ids    map[*tokenRef]int32
 	states map[string]*automaton.State
-	frames map[string]*frame
-	nFrame int32
-	root   *frame // below the whole text
+	// States within a character.
+	partial map[partialKey]*automaton.State
+	frames  map[string]*frame
+	nFrame  int32
+	root    *frame // below the whole text
+}
+
+type partialKey struct {
+	at   string
+	part automaton.Partial
 }
 
 // A frame is what waits for the end of a rule: places after its calls, with what waits below them.
@@ -32,8 +39,8 @@ type place struct {
 	f *frame
 }
 
-// NewMachine makes the automaton of g. lookup finds the ids of tokens by their spelling; size is the
-// number of ids.
+// NewMachine makes the automaton of g. lookup finds the ids of tokens by their spelling; size is
+// the number of ids.
 func NewMachine(g *Grammar, lookup func(spelling string) (int32, bool), size int) (*Machine, error) {
 	m := &Machine{g: g, ids: map[*tokenRef]int32{}}
 	for _, t := range g.tokens {
@@ -48,17 +55,20 @@ func NewMachine(g *Grammar, lookup func(spelling string) (int32, bool), size int
 		}
 		m.ids[t] = id
 	}
-	m.forget()
+	m.Forget()
 	return m, nil
 }
 
 // Tokens reports whether the grammar names tokens.
 func (g *Grammar) Tokens() bool { return len(g.tokens) > 0 }
 
-func (m *Machine) forget() {
+// Forget drops the states made so far. Those in use go on as they are.
+func (m *Machine) Forget() {
 	m.states, m.frames = map[string]*automaton.State{}, map[string]*frame{}
-	m.root = &frame{}
-	m.nFrame = 0
+	m.partial = map[partialKey]*automaton.State{}
+	if m.root == nil { // states that are still in use keep their frames, and those their numbers
+		m.root = &frame{}
+	}
 }
 
 // keepStates bounds the number of states that are remembered.
@@ -66,8 +76,8 @@ const keepStates = 200_000
 
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
-	if len(m.states) > keepStates {
-		m.forget()
+	if len(m.states)+len(m.partial)+len(m.frames) > keepStates {
+		m.Forget()
 	}
 	st := m.closure([]place{{m.g.byName["root"].start, m.root}})
 	return automaton.Config{Top: st}
@@ -273,42 +283,40 @@ func (s *textState) within(part automaton.Partial) automaton.Edge {
 	if at == nil {
 		return automaton.Edge{}
 	}
-	key := fmt.Sprint(s.key, part)
-	st, ok := s.m.states[key]
+	key := partialKey{s.key, part}
+	st, ok := s.m.partial[key]
 	if !ok {
 		st = (&automaton.State{}).New(&textState{m: s.m, at: at, key: s.key, part: part})
-		s.m.states[key] = st
+		s.m.partial[key] = st
 	}
 	return automaton.Edge{Kind: automaton.Go, To: st}
 }
 
 // Token reads a whole token: as what a rule names, and as its text.
-func (s *textState) Token(id int32, text []byte) *automaton.State {
+func (s *textState) Token(id int32, text []byte, stack *automaton.Frame) (automaton.Config, bool) {
+	st := s.token(id, text)
+	return automaton.Config{Top: st, Stack: stack}, st != nil
+}
+
+func (s *textState) token(id int32, text []byte) *automaton.State {
 	var next []place
 	for _, p := range s.at {
 		if p.n.kind == nToken && (s.m.ids[p.n.expr.token] == id) != p.n.expr.token.not {
 			next = append(next, place{p.n.next, p.f})
 		}
 	}
-	c := automaton.Config{Top: s.m.state(s.chars(), false)}
-	ok := len(text) > 0
-	for i := 0; i < len(text) && ok; i++ {
-		c, ok = c.Step(text[i])
-	}
+	c, ok := automaton.Config{Top: s.m.state(s.chars(), false)}.Text(text)
 	if !ok {
 		return s.m.closure(next)
 	}
 	last := c.Top.Source.(*textState)
-	if len(next) == 0 {
-		return c.Top
-	}
-	if last.part.Kind != automaton.Between {
-		// Half a character of the one reading cannot stand beside the other.
-		return s.m.closure(next)
-	}
 	st := s.m.closure(next)
-	if st == nil {
+	switch {
+	case st == nil:
 		return c.Top
+	case last.part.Kind != automaton.Between:
+		// Half a character of the one reading cannot stand beside the other.
+		return st
 	}
 	return s.m.state(append(slices.Clone(last.at), st.Source.(*textState).at...), c.Top.Final || st.Final)
 }

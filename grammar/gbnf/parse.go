@@ -69,6 +69,8 @@ type parser struct {
 	src  string
 	pos  int
 	line int
+	// Items that were read.
+	parts int
 }
 
 // Parse reads a grammar.
@@ -220,7 +222,10 @@ func (p *parser) sequence(depth int) (*expr, error) {
 			break
 		}
 		p.space(depth > 0)
-		for {
+		for n := 0; ; n++ {
+			if n > maxDepth {
+				return nil, p.errorf("more than %d repetitions of one thing", maxDepth)
+			}
 			y, err := p.repeated(x)
 			if err != nil {
 				return nil, err
@@ -238,6 +243,9 @@ func (p *parser) sequence(depth int) (*expr, error) {
 
 // item reads one item, nil where a sequence ends.
 func (p *parser) item(depth int) (*expr, error) {
+	if p.parts++; p.parts > maxNodes {
+		return nil, p.errorf("the grammar has more than %d parts", maxNodes)
+	}
 	switch c := p.src[p.pos]; {
 	case c == '"':
 		p.pos++
@@ -302,6 +310,9 @@ func (p *parser) literal() (*expr, error) {
 		r, err := p.char()
 		if err != nil {
 			return nil, err
+		}
+		if p.parts++; p.parts > maxNodes {
+			return nil, p.errorf("the grammar has more than %d parts", maxNodes)
 		}
 		e.subs = append(e.subs, &expr{kind: eChars, set: regex.NewSet(regex.Range{Lo: r, Hi: r})})
 	}

@@ -14,16 +14,22 @@ type Options struct {
 	NoFormat   bool       // format is an annotation
 	AnyOrder   bool       // keys may come in any order, not only that of properties
 	Whitespace Whitespace // between the parts of the text
-	GoNumbers  bool       // no numbers but those that int64 and float64 hold, integers written without point and exponent
-	Draft      int        // of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older spellings are read
+
+	// GoNumbers allows no numbers but those that int64 and float64 hold, and integers without point
+	// and exponent.
+	GoNumbers bool
+	// Draft is that of a schema that does not say: 4, 6, 7, 2019 or 2020; 0 means 2020, and older
+	// spellings are read.
+	Draft int
 }
 
 // Whitespace says what may stand between the parts of a JSON text.
 type Whitespace uint8
 
 const (
-	// Usual allows nothing, one space, or a line break or two and indentation: after a bracket, brace,
-	// comma or colon, and before a closing bracket or brace. It is what models write, and ends.
+	// Usual allows nothing, one space, or a line break or two and indentation: after a bracket,
+	// brace, comma or colon, and before a closing bracket or brace. It is what models write, and
+	// ends.
 	Usual Whitespace = iota
 	// None allows nothing.
 	None
@@ -57,15 +63,17 @@ type limits struct {
 	classes int // kinds of keys
 	depth   int // of sets within sets
 	steps   int // units of work
+	names   int // keys in all sets of objects
 	derived int // derivatives of regular expressions
 }
 
-var usualLimits = limits{bytes: 16 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, derived: 1_000_000}
+var usualLimits = limits{bytes: 4 << 20, exprs: 200_000, shapes: 1000, classes: 64, depth: 2000, steps: 300_000, names: 1_500_000, derived: 1_000_000}
 
 type compiler struct {
 	opts   Options
 	limits limits
 	steps  int
+	names  int
 	depth  int
 	at     *schema
 
@@ -110,7 +118,7 @@ func newCompiler(opts Options) *compiler {
 func (c *compiler) refuse(keyword, format string, args ...any) {
 	e := &Error{Keyword: keyword, Reason: fmt.Sprintf(format, args...)}
 	if c.at != nil {
-		e.Pointer = c.at.v.pointer
+		e.Pointer = c.at.v.pointer()
 	}
 	panic(e)
 }
@@ -128,7 +136,15 @@ func (c *compiler) count(n int) {
 	}
 }
 
-// guard turns what refuse has thrown into an error.
+// countNames bounds the memory for keys.
+func (c *compiler) countNames(n int) {
+	c.names += n
+	if c.limits.names > 0 && c.names > c.limits.names {
+		c.refuse("", "the schema is too complex: its parts have more than %d keys in all", c.limits.names)
+	}
+}
+
+// guard makes an error of what refuse has thrown.
 func guard(f func()) (err error) {
 	defer func() {
 		switch r := recover().(type) {

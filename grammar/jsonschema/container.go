@@ -115,7 +115,6 @@ type colonState struct {
 	place
 	then *member
 	vec  []*expr
-	key  string
 }
 
 func (m *Machine) colon(nexts []memberNext, vec []*expr, ws uint8) *automaton.State {
@@ -130,7 +129,7 @@ func (m *Machine) colon(nexts []memberNext, vec []*expr, ws uint8) *automaton.St
 		m.pending[key] = then
 	}
 	return m.state(key+string(rune(ws)), func() *automaton.State {
-		return (&automaton.State{}).New(&colonState{place{m, ws}, then.(*member), vec, key})
+		return (&automaton.State{}).New(&colonState{place{m, ws}, then.(*member), vec})
 	})
 }
 

@@ -36,8 +36,8 @@ var refusedFormats = map[string]string{
 	"idn-email":    "is not supported",
 }
 
-// Grammars of RFC 3339, 3986, 3987, 4291, 5321, 6570 and 6901 as regular expressions. They are written from
-// parts, which stand in braces with a name; see assemble.
+// Grammars of RFC 3339, 3986, 3987, 4291, 5321, 6570 and 6901 as regular expressions. They are
+// written from parts, which stand in braces with a name; see assemble.
 var parts = map[string]string{
 	"month31": `(?:0[13578]|1[02])`,
 	"date": `(?:\d{4}-(?:{month31}-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))` +
@@ -90,11 +90,11 @@ func assemble(src string, iri bool) string {
 		for name, text := range parts {
 			src = strings.ReplaceAll(src, "{"+name+"}", text)
 		}
-		more, query := "", ""
+		extra, query := "", ""
 		if iri {
-			more, query = parts["ucs"], parts["private"]
+			extra, query = parts["ucs"], parts["private"]
 		}
-		src = strings.ReplaceAll(strings.ReplaceAll(src, "{more}", more), "{query}", query)
+		src = strings.ReplaceAll(strings.ReplaceAll(src, "{more}", extra), "{query}", query)
 		if src == before {
 			return src
 		}
@@ -157,10 +157,10 @@ func leap(usual string) string {
 			if minute > 0 {
 				b.WriteString("|")
 			}
-			ahead := (60*hour + minute + 1) % 1440 // local time is as much ahead of 23:59
-			behind := (1440 - ahead) % 1440
-			fmt.Fprintf(&b, `%02d:60(?:\.\d+)?(?:\+%02d:%02d|-%02d:%02d`, minute, ahead/60, ahead%60, behind/60, behind%60)
-			if ahead == 0 {
+			lead := (60*hour + minute + 1) % 1440 // local time is as much lead of 23:59
+			behind := (1440 - lead) % 1440
+			fmt.Fprintf(&b, `%02d:60(?:\.\d+)?(?:\+%02d:%02d|-%02d:%02d`, minute, lead/60, lead%60, behind/60, behind%60)
+			if lead == 0 {
 				b.WriteString("|[zZ]")
 			}
 			b.WriteString(")")

@@ -29,10 +29,11 @@ type Machine struct {
 
 func newMachine(c *compiler, root *expr) *Machine {
 	// What is left to do was done before in one way or another.
-	c.limits.exprs, c.limits.steps, c.limits.depth = 0, 0, 1<<30
+	c.limits.exprs, c.limits.steps, c.limits.names, c.limits.depth = 0, 0, 0, 1<<30
 	c.space.Exceeded = nil
 	c.at = nil
 	m := &Machine{c: c, root: root}
+	c.space.Mark()
 	m.forget()
 	for _, o := range c.objs {
 		for _, x := range o.rest {
@@ -41,6 +42,13 @@ func newMachine(c *compiler, root *expr) *Machine {
 		}
 	}
 	return m
+}
+
+// Forget drops the states made so far. Those in use go on as they are.
+func (m *Machine) Forget() {
+	m.forget()
+	m.c.threads = map[threadKey]*thread{}
+	m.c.space.Forget()
 }
 
 func (m *Machine) forget() {
@@ -57,8 +65,8 @@ const keepStates = 200_000
 
 // Start returns the state before the text.
 func (m *Machine) Start() automaton.Config {
-	if len(m.states) > keepStates {
-		m.forget()
+	if len(m.states)+len(m.numbers1)+m.c.space.States() > keepStates {
+		m.Forget()
 	}
 	space := uint8(wsClosed)
 	if m.c.opts.Whitespace == Flexible {
@@ -221,12 +229,11 @@ func exprIDs(vec []*expr) []int32 {
 type valueState struct {
 	place
 	vec []*expr
-	key string
 }
 
 func (m *Machine) valueState(vec []*expr, ws uint8) *automaton.State {
 	key := m.key('v', append(exprIDs(vec), int32(ws))...)
-	return m.state(key, func() *automaton.State { return (&automaton.State{}).New(&valueState{place{m, ws}, vec, key}) })
+	return m.state(key, func() *automaton.State { return (&automaton.State{}).New(&valueState{place{m, ws}, vec}) })
 }
 
 func (s *valueState) Edge(b byte) automaton.Edge {

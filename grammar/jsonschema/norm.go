@@ -78,7 +78,7 @@ func (c *compiler) normal(e *expr) *node {
 	case xOr:
 		n := c.must(e.subs[0])
 		for _, s := range e.subs[1:] {
-			n = c.join(n, c.must(s))
+			n = c.union(n, c.must(s))
 		}
 		return n
 	case xOne:
@@ -202,7 +202,7 @@ func (c *compiler) meet(m, n *node) *node {
 	return c.tidied(out)
 }
 
-func (c *compiler) join(m, n *node) *node {
+func (c *compiler) union(m, n *node) *node {
 	out := &node{types: m.types | n.types, str: c.space.Or(m.str, n.str)}
 	out.nums = c.uniqueNumbers(append(slices.Clone(m.nums), n.nums...))
 	out.arrs = append(slices.Clone(m.arrs), n.arrs...)
@@ -527,6 +527,10 @@ const fewKeys = 256
 // nameFew makes the keys of small classes names, so that states remember which of them were read.
 func (c *compiler) nameFew(o *object) {
 	var rest []class
+	has := map[string]bool{}
+	for _, n := range o.names {
+		has[n.text] = true
+	}
 	for _, x := range o.rest {
 		if _, _, all := x.lang.Lengths(); all {
 			rest = append(rest, x)
@@ -538,7 +542,8 @@ func (c *compiler) nameFew(o *object) {
 			continue
 		}
 		for _, k := range keys {
-			if !slices.ContainsFunc(o.names, func(n name) bool { return n.text == k }) {
+			if !has[k] {
+				has[k] = true
 				o.names = append(o.names, name{text: k, value: x.value})
 			}
 		}

@@ -135,12 +135,29 @@ func (n *numbers) side(neg bool) *magnitudes {
 	if m.hi != nil && m.hi.sign() <= 0 {
 		return nil
 	}
-	// The least multiple above zero may lie beyond the upper bound: bounds are multiples, so hi is one.
+	// The least multiple above zero may be beyond the upper bound: bounds are multiples, so hi is
+	// one.
 	return m
 }
 
 // errNotMultiple is why a set of numbers has no complement here.
 var errNotMultiple = fmt.Errorf("numbers that are no multiples of another")
+
+// maxDigits bounds the numbers that multiples are computed with.
+const maxDigits = 400
+
+// computable reports an error if multiples and bounds are too long to be computed with.
+func (n *numbers) computable() error {
+	if n.multiple == nil || n.multiple.digits == "1" && n.multiple.exp <= 1 && n.multiple.exp > -maxDigits {
+		return nil
+	}
+	for _, d := range []*decimal{n.multiple, n.lo, n.hi} {
+		if d != nil && (len(d.digits) > maxDigits || d.exp > maxDigits || d.exp < -maxDigits) {
+			return fmt.Errorf("multiples, and bounds of them, of more than %d digits", maxDigits)
+		}
+	}
+	return nil
+}
 
 func (n *numbers) meet(o *numbers) (*numbers, error) {
 	out := &numbers{lo: n.lo, hi: n.hi, loOpen: n.loOpen, hiOpen: n.hiOpen, multiple: n.multiple,
@@ -179,6 +196,9 @@ func (n *numbers) meet(o *numbers) (*numbers, error) {
 	}
 	if out.fractional && out.multiple != nil && !out.multiple.integer() {
 		return nil, errNotMultiple
+	}
+	if err := out.computable(); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -54,8 +54,8 @@ func (n *numbers) side1(neg bool) *magnitudes {
 	return n.pos
 }
 
-// unit reports whether multiples are all numbers of so many places, or anything.
-func (n *numbers) unit() bool { return n.step == nil || n.step.IsInt64() && n.step.Int64() == 1 }
+// unitStep reports whether multiples are all numbers of so many places, or anything.
+func (n *numbers) unitStep() bool { return n.step == nil || n.step.IsInt64() && n.step.Int64() == 1 }
 
 // exponents reports whether numbers may be written with an exponent. Multiples are written
 // without: to which of them an exponent leads, no finite automaton knows.
@@ -75,7 +75,7 @@ func (n *numbers) next(p point, c byte) (point, bool) {
 		}
 		if p.ph = phInt; c == '0' {
 			p.ph = phZero
-			if !n.unit() {
+			if !n.unitStep() {
 				p.x = "0"
 			}
 			return p, n.alive(p)
@@ -121,7 +121,7 @@ func (n *numbers) digit(p point, c byte) (point, bool) {
 	if p.nonzero && m == nil {
 		return p, false
 	}
-	if !n.unit() {
+	if !n.unitStep() {
 		p.x += string(c)
 		p.x = strings.TrimLeft(p.x, "0")
 		if p.x == "" {
@@ -169,7 +169,7 @@ func (n *numbers) settled(p point) (point, bool) {
 		p.exp = 0
 		return p, n.alive(p)
 	}
-	if !n.unit() {
+	if !n.unitStep() {
 		return n.settledMultiple(p, m)
 	}
 	if m.lo == nil && m.hi == nil {
@@ -220,7 +220,7 @@ func (n *numbers) alive(p point) bool {
 	if m == nil {
 		return false
 	}
-	if !n.unit() {
+	if !n.unitStep() {
 		return n.aliveMultiple(p, m)
 	}
 	if !p.nonzero {
@@ -250,8 +250,8 @@ func (n *numbers) aliveMultiple(p point, m *magnitudes) bool {
 	if m.lo != nil {
 		least = m.lo.scaled(n.places)
 	}
-	for more := 0; ; more++ {
-		width := pow10(more + n.places - p.frac)
+	for digits := 0; ; digits++ {
+		width := pow10(digits + n.places - p.frac)
 		from := new(big.Int).Mul(x, width)
 		to := new(big.Int).Add(from, width)
 		to.Sub(to, big.NewInt(1))
@@ -411,7 +411,7 @@ func (n *numbers) ends(p point) bool {
 		return n.zero
 	}
 	m := n.side1(p.neg)
-	if !n.unit() {
+	if !n.unitStep() {
 		q := p
 		q.ph = phFrac // no more digits of the integer
 		for q.frac < n.places {

@@ -121,14 +121,24 @@ func (c *compiler) annotations(s *schema) {
 	for _, k := range s.v.keys {
 		if !known[k] {
 			c.notes[k]++
+		} else if since[k] > s.scope.draft {
+			c.notes[fmt.Sprintf("%s in draft %d", k, s.scope.draft)]++
 		}
 	}
+	if f := s.v.get("format"); f != nil && f.kind != kString {
+		c.notes["format that is no string"]++
+	}
 }
+
+// since is the draft from which on a keyword says something, if it is not the first.
+var since = map[string]draft{"const": draft6, "contains": draft6, "propertyNames": draft6, "if": draft7, "then": draft7, "else": draft7,
+	"minContains": draft2019, "maxContains": draft2019, "dependentRequired": draft2019, "dependentSchemas": draft2019, "unevaluatedProperties": draft2019,
+	"unevaluatedItems": draft2019, "$recursiveRef": draft2019, "$dynamicRef": draft2019, "prefixItems": draft2020}
 
 // ignoredBeside notes what stands beside $ref in drafts where it does not count.
 func (c *compiler) ignoredBeside(s *schema) {
 	for _, k := range s.v.keys {
-		if k != "$ref" && k != "description" && k != "title" && k != "definitions" && k != "$comment" {
+		if k != "$ref" && k != "$schema" && k != "description" && k != "title" && k != "definitions" && k != "$comment" {
 			c.notes[k+" beside $ref"]++
 		}
 	}
@@ -291,7 +301,7 @@ func (c *compiler) numberKeywords(s *schema) *expr {
 			if upper {
 				open = &numbers{hi: d, hiOpen: true}
 			}
-			n, _ = n.meet(open)
+			n, _ = n.meet(open) // without multiples there is no error
 		}
 	}
 	if d := bound("multipleOf"); d != nil {
@@ -299,6 +309,9 @@ func (c *compiler) numberKeywords(s *schema) *expr {
 			c.refuse("multipleOf", "want a number above 0, found %s", d)
 		}
 		n.multiple = d
+		if err := n.computable(); err != nil {
+			c.refuse("multipleOf", "%v are not supported", err)
+		}
 	}
 	if n.lo == nil && n.hi == nil && n.multiple == nil {
 		return c.yes
@@ -332,7 +345,7 @@ func (c *compiler) arrayKeywords(s *schema) *expr {
 	}
 	if u := s.v.get("uniqueItems"); u != nil {
 		c.want("uniqueItems", u, kBool)
-		a.unique, a.at = u.boolean, s.v.pointer
+		a.unique, a.at = u.boolean, s.v.pointer()
 	}
 	if m := s.v.get("contains"); m != nil && sc.draft >= draft6 {
 		x := contain{0, c.sub(s, m), 1, unlimited}

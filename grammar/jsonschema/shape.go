@@ -51,9 +51,10 @@ type object struct {
 	key      string
 
 	index   map[string]int
-	ordered int // so many of names come in this order, before others
+	must    []int // the required names
+	ordered int   // so many of names come in this order, before others
 	trie    *nameNode
-	deps    [][]int // which names each name implies, all told
+	deps    [][]int // which names each name implies, directly or not
 	tracked bool
 }
 
@@ -102,6 +103,7 @@ func (c *compiler) internArray(a *array) *array {
 
 func (c *compiler) internObject(o *object) *object {
 	c.count(1)
+	c.countNames(len(o.names))
 	// Names that nothing distinguishes from the other keys are none.
 	o.implies = slices.Clone(o.implies)
 	need := map[string]bool{}
@@ -159,6 +161,9 @@ func (o *object) prepare() {
 	o.index = make(map[string]int, len(o.names))
 	for i, n := range o.names {
 		o.index[n.text] = i
+		if n.required {
+			o.must = append(o.must, i)
+		}
 		if n.ordered {
 			o.ordered = i + 1
 		}
@@ -340,6 +345,9 @@ func (c *compiler) notArrays(a *array) []*array {
 	if a.unique && a.max > 1 {
 		c.refuseAt(a.at, "uniqueItems", "its negation is not supported")
 	}
+	if len(a.prefix) > c.limits.shapes {
+		c.refuse("", "the schema is too complex: the complement of arrays with more than %d items", c.limits.shapes)
+	}
 	var out []*array
 	add := func(x *array) {
 		if x = c.internArray(x); !c.noArrays(x) {
@@ -376,6 +384,9 @@ func (c *compiler) notArrays(a *array) []*array {
 
 // notObjects returns the objects outside of o, as a union.
 func (c *compiler) notObjects(o *object) []*object {
+	if len(o.names) > c.limits.shapes {
+		c.refuse("", "the schema is too complex: the complement of objects with more than %d keys", c.limits.shapes)
+	}
 	var out []*object
 	add := func(x *object) {
 		if x.rest == nil {

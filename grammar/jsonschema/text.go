@@ -15,7 +15,7 @@ type textState struct {
 	sts  []*regex.State // nil: none of them begins so
 	part automaton.Partial
 	// The character being read does the same whatever it becomes, and sts are the states after it.
-	ahead bool
+	settled bool
 }
 
 func (m *Machine) beginString(vec []*expr) automaton.Edge {
@@ -39,9 +39,9 @@ func partialKey(b []byte, p automaton.Partial) []byte {
 	return binary.AppendVarint(b, int64(p.High))
 }
 
-func (m *Machine) text(sts []*regex.State, part automaton.Partial, ahead bool) *automaton.State {
+func (m *Machine) text(sts []*regex.State, part automaton.Partial, settled bool) *automaton.State {
 	m.buf = append(m.buf[:0], 's')
-	if ahead {
+	if settled {
 		part = part.Plain()
 		m.buf[0] = 'S'
 	}
@@ -57,7 +57,7 @@ func (m *Machine) text(sts []*regex.State, part automaton.Partial, ahead bool) *
 		return st
 	}
 	key := string(m.buf)
-	st := (&automaton.State{}).New(&textState{m, sts, part, ahead})
+	st := (&automaton.State{}).New(&textState{m, sts, part, settled})
 	if part.Kind == automaton.Between {
 		free := freedom{limit: -2}
 		for _, s := range sts {
@@ -118,12 +118,12 @@ func (s *textState) Edge(b byte) automaton.Edge {
 		return automaton.Edge{}
 	case r == automaton.Close:
 		return pop(m.outcome(len(s.sts), func(i int) bool { return s.sts[i] != nil && s.sts[i].Accept }))
-	case s.ahead && r == automaton.More:
+	case s.settled && r == automaton.More:
 		return goTo(m.text(s.sts, part, true))
-	case s.ahead:
+	case s.settled:
 		return goTo(m.text(s.sts, automaton.Partial{}, false))
 	case r == automaton.More:
-		return s.more(part)
+		return s.inRune(part)
 	}
 	sts := make([]*regex.State, len(s.sts))
 	any := false
@@ -140,8 +140,8 @@ func (s *textState) Edge(b byte) automaton.Edge {
 	return goTo(m.text(sts, automaton.Partial{}, false))
 }
 
-// more goes on within a character.
-func (s *textState) more(part automaton.Partial) automaton.Edge {
+// inRune goes on within a character.
+func (s *textState) inRune(part automaton.Partial) automaton.Edge {
 	spans := part.Spans()
 	sts := make([]*regex.State, len(s.sts))
 	any, same := false, true
@@ -166,7 +166,7 @@ func (s *textState) more(part automaton.Partial) automaton.Edge {
 }
 
 // onlyClass returns the class of all code points of spans, -1 if there are several.
-func onlyClass(st *regex.State, spans []automaton.Span) int {
+func onlyClass(st *regex.State, spans []automaton.Range) int {
 	only, same := -1, true
 	for _, sp := range spans {
 		st.DFA.Between(sp.Lo, sp.Hi, func(class int) bool {
@@ -182,7 +182,7 @@ func onlyClass(st *regex.State, spans []automaton.Span) int {
 }
 
 // reaches reports whether some code point of spans leads to a live state.
-func reaches(st *regex.State, spans []automaton.Span) bool {
+func reaches(st *regex.State, spans []automaton.Range) bool {
 	found := false
 	for _, sp := range spans {
 		st.DFA.Between(sp.Lo, sp.Hi, func(class int) bool {
@@ -202,7 +202,7 @@ type keyState struct {
 	cs   []keyPart
 	part automaton.Partial
 	// The character being read does the same whatever it becomes, and cs are what is after it.
-	ahead bool
+	settled bool
 }
 
 // A keyPart is how far a key has been read for one thread of an object.
@@ -285,20 +285,20 @@ func (m *Machine) live(p *keyPart) bool {
 		return false
 	}
 	opts := m.c.options(p.t)
-	if i := p.node.index; i >= 0 && opts.names[i] != nil {
+	if i := p.node.index; i >= 0 && opts.name(i) != nil {
 		return true
 	}
 	for _, i := range p.node.below {
-		if opts.names[i] != nil {
+		if opts.name(i) != nil {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *Machine) keyState(cs []keyPart, part automaton.Partial, ahead bool) *automaton.State {
+func (m *Machine) keyState(cs []keyPart, part automaton.Partial, settled bool) *automaton.State {
 	m.buf = append(m.buf[:0], 'K')
-	if ahead {
+	if settled {
 		part = part.Plain()
 		m.buf[0] = 'L'
 	}
@@ -323,7 +323,7 @@ func (m *Machine) keyState(cs []keyPart, part automaton.Partial, ahead bool) *au
 		return st
 	}
 	key := string(m.buf)
-	st := (&automaton.State{}).New(&keyState{m, cs, part, ahead})
+	st := (&automaton.State{}).New(&keyState{m, cs, part, settled})
 	if part.Kind == automaton.Between {
 		free := freedom{limit: -2}
 		for _, c := range cs {
@@ -353,12 +353,12 @@ func (s *keyState) Edge(b byte) automaton.Edge {
 		return automaton.Edge{}
 	case r == automaton.Close:
 		return s.closed()
-	case s.ahead && r == automaton.More:
+	case s.settled && r == automaton.More:
 		return goTo(m.keyState(s.cs, part, true))
-	case s.ahead:
+	case s.settled:
 		return goTo(m.keyState(s.cs, automaton.Partial{}, false))
 	case r == automaton.More:
-		return s.more(part)
+		return s.inRune(part)
 	}
 	var cs []keyPart
 	for _, c := range s.cs {
@@ -378,8 +378,8 @@ func (s *keyState) Edge(b byte) automaton.Edge {
 	return goTo(m.keyState(cs, automaton.Partial{}, false))
 }
 
-// more goes on within a character.
-func (s *keyState) more(part automaton.Partial) automaton.Edge {
+// inRune goes on within a character.
+func (s *keyState) inRune(part automaton.Partial) automaton.Edge {
 	var cs []keyPart
 	spans := part.Spans()
 	same := true
@@ -412,7 +412,7 @@ func (s *keyState) more(part automaton.Partial) automaton.Edge {
 }
 
 // within keeps the classes of which some key goes on with a code point of spans.
-func (s *keyState) within(c keyPart, spans []automaton.Span) keyPart {
+func (s *keyState) within(c keyPart, spans []automaton.Range) keyPart {
 	classes := make([]*regex.State, len(c.classes))
 	for i, st := range c.classes {
 		if st != nil && reaches(st, spans) {
@@ -426,13 +426,13 @@ func (s *keyState) within(c keyPart, spans []automaton.Span) keyPart {
 	return c
 }
 
-func inside(spans []automaton.Span, r rune) bool {
-	return slices.ContainsFunc(spans, func(sp automaton.Span) bool { return sp.Lo <= r && r <= sp.Hi })
+func inside(spans []automaton.Range, r rune) bool {
+	return slices.ContainsFunc(spans, func(sp automaton.Range) bool { return sp.Lo <= r && r <= sp.Hi })
 }
 
 // leads reports whether some key goes on with a code point of spans: exactly, where names are in
 // the way of classes.
-func (s *keyState) leads(c *keyPart, spans []automaton.Span) bool {
+func (s *keyState) leads(c *keyPart, spans []automaton.Range) bool {
 	if c.node == nil {
 		return true
 	}
@@ -478,7 +478,7 @@ func (s *keyState) closed() automaton.Edge {
 		opts := s.m.c.options(c.t)
 		var found []option
 		if c.node != nil && c.node.index >= 0 {
-			found = opts.names[c.node.index]
+			found = opts.name(c.node.index)
 		} else {
 			for i, st := range c.classes {
 				if st != nil && st.Accept {
@@ -497,10 +497,10 @@ func (s *keyState) closed() automaton.Edge {
 }
 
 // Room reports whether some key may still come of what was read if those that end with one of used
-// were read before. It asks for them only if there is an end of possible keys. Within a character it
-// does not look exactly.
+// were read before. It asks for them only if there is an end of possible keys. Within a character
+// it does not look exactly.
 func (s *keyState) Room(used func() []string) bool {
-	if s.part.Kind != automaton.Between || s.ahead {
+	if s.part.Kind != automaton.Between || s.settled {
 		return true
 	}
 	for _, c := range s.cs {

@@ -14,15 +14,19 @@ type thread struct {
 
 type threadKey struct {
 	o     *object
-	pos   int    // the next of the ordered names
-	count int    // members so far, as far as that matters
-	seen  string // bits: unordered names that were read (all names if tracked); existing keys that were found
+	pos   int // the next of the ordered names
+	count int // members so far, as far as that matters
+	// Bits: unordered names that were read (all names if tracked); existing keys that were found.
+	seen string
 }
 
 // options are the members that may follow: for each name and each class of other keys, the sets of
-// values with where they lead.
+// values with where they lead. Those of a name are found when it is asked for.
 type options struct {
-	names   [][]option
+	c       *compiler
+	t       *thread
+	first   int // no name after this one and no other key may come before it
+	found   map[int][]option
 	classes [][]option
 	none    bool // no member may follow
 }
@@ -87,40 +91,33 @@ func (t *threadKey) open(i int) bool {
 // needed returns the names that must still be read; ok is false if one of them cannot be.
 func (t *threadKey) needed() (need []int, ok bool) {
 	o := t.o
+	if !o.tracked {
+		for _, i := range o.must {
+			// Without a record an ordered name that was passed was read, as it had to be.
+			if t.open(i) {
+				need = append(need, i)
+			}
+		}
+		return need, true
+	}
 	mark := make([]bool, len(o.names))
 	var visit func(i int) bool
 	visit = func(i int) bool {
-		if mark[i] {
+		if mark[i] || t.has(i) {
 			return true
 		}
-		if o.tracked && t.has(i) {
-			return true
-		}
-		mark[i] = true
-		if !t.open(i) {
-			// Without a record an ordered name that was passed was read if it had to be.
-			return i < o.ordered && !o.tracked
+		if mark[i] = true; !t.open(i) {
+			return false
 		}
 		need = append(need, i)
-		if o.tracked {
-			for _, j := range o.deps[i] {
-				if !visit(j) {
-					return false
-				}
-			}
-		}
-		return true
+		return !slices.ContainsFunc(o.deps[i], func(j int) bool { return !visit(j) })
 	}
 	for i, n := range o.names {
-		if n.required && (o.tracked || t.open(i)) && !visit(i) {
+		if n.required && !visit(i) {
 			return nil, false
 		}
-		if o.tracked && t.has(i) {
-			for _, j := range o.deps[i] {
-				if !visit(j) {
-					return nil, false
-				}
-			}
+		if t.has(i) && slices.ContainsFunc(o.deps[i], func(j int) bool { return !visit(j) }) {
+			return nil, false
 		}
 	}
 	return need, true
@@ -253,38 +250,48 @@ func (c *compiler) options(t *thread) *options {
 		return t.opts
 	}
 	o := t.o
-	out := &options{names: make([][]option, len(o.names)), classes: make([][]option, len(o.rest)), none: true}
+	out := &options{c: c, t: t, first: len(o.names), found: map[int][]option{}, classes: make([][]option, len(o.rest))}
 	need, _ := t.needed()
-	first := len(o.names)
 	for _, i := range need {
 		if i < o.ordered {
-			first = min(first, i)
+			out.first = min(out.first, i)
 		}
 	}
-	for i, n := range o.names {
-		// An ordered name may not pass one that must come before it.
-		if !t.open(i) || n.value == c.no || i < o.ordered && i > first || i >= o.ordered && first < o.ordered {
-			continue
+	for i, x := range o.rest {
+		if out.first < o.ordered {
+			break
 		}
+		next := t.threadKey
+		next.pos, next.count = o.ordered, t.count+1
+		out.classes[i] = c.branches(next, x.value, func(y class) bool { return !c.space.Empty(c.space.And(x.lang, y.lang)) })
+	}
+	t.opts = out
+	out.none = !slices.ContainsFunc(out.classes, func(x []option) bool { return x != nil })
+	for i := 0; out.none && i < len(o.names); i++ {
+		out.none = out.name(i) == nil
+	}
+	return out
+}
+
+// name returns the options of a name.
+func (p *options) name(i int) []option {
+	t, o := p.t, p.t.o
+	n := &o.names[i]
+	// An ordered name may not pass one that must come before it.
+	if !t.open(i) || n.value == p.c.no || i < o.ordered && i > p.first || i >= o.ordered && p.first < o.ordered {
+		return nil
+	}
+	out, ok := p.found[i]
+	if !ok {
 		next := t.threadKey.with(o.bit(i))
 		next.pos = o.ordered
 		if i < o.ordered {
 			next.pos = i + 1
 		}
 		next.count++
-		out.names[i] = c.branches(next, n.value, func(x class) bool { return c.matches(x.lang, n.text) })
-		out.none = out.none && out.names[i] == nil
+		out = p.c.branches(next, n.value, func(x class) bool { return p.c.matches(x.lang, n.text) })
+		p.found[i] = out
 	}
-	for i, x := range o.rest {
-		if first < o.ordered {
-			break
-		}
-		next := t.threadKey
-		next.pos, next.count = o.ordered, t.count+1
-		out.classes[i] = c.branches(next, x.value, func(y class) bool { return !c.space.Empty(c.space.And(x.lang, y.lang)) })
-		out.none = out.none && out.classes[i] == nil
-	}
-	t.opts = out
 	return out
 }
 

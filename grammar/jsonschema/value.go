@@ -1,7 +1,10 @@
 package jsonschema
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -28,8 +31,31 @@ type value struct {
 	items   []*value
 	keys    []string // in order
 	members map[string]*value
-	pointer string // where it stands, as a JSON pointer
+	up      *value // the array or object that it is in
+	key     string // and its key or
+	index   int    // index there
 }
+
+// pointer returns where v stands, as a JSON pointer.
+func (v *value) pointer() string {
+	var parts []string
+	for ; v.up != nil; v = v.up {
+		part := strconv.Itoa(v.index)
+		if v.up.kind == kObject {
+			part = pointerEscaper.Replace(v.key)
+		}
+		parts = append(parts, "/"+part)
+	}
+	slices.Reverse(parts)
+	out := strings.Join(parts, "")
+	if len(out) > maxPointer {
+		out = strings.ToValidUTF8(out[:maxPointer], "") + "..."
+	}
+	return out
+}
+
+// maxPointer bounds what errors quote.
+const maxPointer = 1000
 
 func (v *value) get(key string) *value {
 	if v == nil || v.kind != kObject {
@@ -49,7 +75,7 @@ type reader struct {
 // parseValue reads a JSON text: RFC 8259, in UTF-8. Of a key that appears twice the last counts.
 func parseValue(src []byte) (*value, error) {
 	r := &reader{src: src}
-	v, err := r.value("", 0)
+	v, err := r.value(0)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +104,12 @@ func (r *reader) take(b byte) bool {
 	return false
 }
 
-func (r *reader) value(pointer string, depth int) (*value, error) {
+func (r *reader) value(depth int) (*value, error) {
 	if depth > maxNesting {
 		return nil, r.errorf("nested deeper than %d", maxNesting)
 	}
 	r.space()
-	v := &value{pointer: pointer}
+	v := &value{}
 	if r.pos == len(r.src) {
 		return nil, r.errorf("want a value, found the end")
 	}
@@ -101,15 +127,18 @@ func (r *reader) value(pointer string, depth int) (*value, error) {
 		v.kind = kNumber
 		return v, r.num(v)
 	}
-	for word, k := range map[string]value{"null": {kind: kNull}, "true": {kind: kBool, boolean: true}, "false": {kind: kBool}} {
-		if strings.HasPrefix(string(r.src[r.pos:min(len(r.src), r.pos+5)]), word) {
+	rest := r.src[r.pos:]
+	for word, k := range literals {
+		if bytes.HasPrefix(rest, []byte(word)) {
 			r.pos += len(word)
 			v.kind, v.boolean = k.kind, k.boolean
 			return v, nil
 		}
 	}
-	return nil, r.errorf("want a value, found %s", shorten(string(r.src[r.pos:])))
+	return nil, r.errorf("want a value, found %s", shorten(string(rest[:min(len(rest), 100)])))
 }
+
+var literals = map[string]value{"null": {kind: kNull}, "true": {kind: kBool, boolean: true}, "false": {kind: kBool}}
 
 var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
 
@@ -131,10 +160,11 @@ func (r *reader) object(v *value, depth int) error {
 		if !r.take(':') {
 			return r.errorf("want a colon")
 		}
-		m, err := r.value(v.pointer+"/"+pointerEscaper.Replace(key), depth+1)
+		m, err := r.value(depth + 1)
 		if err != nil {
 			return err
 		}
+		m.up, m.key = v, key
 		if v.members[key] == nil {
 			v.keys = append(v.keys, key)
 		}
@@ -155,10 +185,11 @@ func (r *reader) array(v *value, depth int) error {
 		return nil
 	}
 	for {
-		m, err := r.value(fmt.Sprintf("%s/%d", v.pointer, len(v.items)), depth+1)
+		m, err := r.value(depth + 1)
 		if err != nil {
 			return err
 		}
+		m.up, m.index = v, len(v.items)
 		v.items = append(v.items, m)
 		if r.take(']') {
 			return nil

@@ -30,6 +30,49 @@ type Pattern struct {
 	subs     []*Pattern
 	min, max int // of opRepeat; max is -1 without limit
 	neg      bool
+
+	// What settle derives.
+	settled bool
+	least   int  // no text is shorter, in code points; at most mostLeast
+	pure    bool // no assertions and no empty sets
+	asserts bool // an assertion that looks at what stands before
+}
+
+// settle fills in what is derived. Patterns that were parsed are settled, so that goroutines may
+// share them.
+func (p *Pattern) settle() *Pattern {
+	if p.settled {
+		return p
+	}
+	p.settled, p.pure = true, true
+	for _, s := range p.subs {
+		s.settle()
+		p.pure, p.asserts = p.pure && s.pure, p.asserts || s.asserts
+	}
+	switch p.op {
+	case opSet:
+		p.least = 1
+		p.pure = len(p.set) > 0
+	case opFail:
+		p.least, p.pure = mostLeast, false
+	case opLook:
+		p.pure = false
+	case opBegin, opEnd, opBeginLine, opEndLine, opBoundary:
+		p.pure, p.asserts = false, true
+	case opCat:
+		for _, s := range p.subs {
+			p.least += s.least
+		}
+	case opAlt:
+		p.least = mostLeast
+		for _, s := range p.subs {
+			p.least = min(p.least, s.least)
+		}
+	case opRepeat:
+		p.least = min(p.min, mostLeast) * p.subs[0].least
+	}
+	p.least = min(p.least, mostLeast)
+	return p
 }
 
 // maxPattern bounds the number of nodes of a pattern, maxRepeat the counts of its repetitions.
@@ -45,7 +88,11 @@ func ParseRE2(pattern string) (*Pattern, error) {
 		return nil, fmt.Errorf("regular expression: %w", err)
 	}
 	nodes := 0
-	return fromRE2(r, &nodes)
+	p, err := fromRE2(r, &nodes)
+	if err != nil {
+		return nil, err
+	}
+	return p.settle(), nil
 }
 
 func fromRE2(r *syntax.Regexp, nodes *int) (*Pattern, error) {
@@ -195,9 +242,9 @@ func Search(p *Pattern) *Pattern {
 		out = append(out, cat(whole))
 	}
 	if len(out) == 1 {
-		return out[0]
+		return out[0].settle()
 	}
-	return &Pattern{op: opAlt, subs: out}
+	return (&Pattern{op: opAlt, subs: out}).settle()
 }
 
 // property returns the set of \p{name} or \p{name=value}.

@@ -1,6 +1,7 @@
 package regex
 
 import (
+	"maps"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -13,17 +14,20 @@ type DFA struct {
 
 	space   *Space
 	states  map[stateKey]*State
-	ascii   [utf8.RuneSelf]uint16
+	ascii   [utf8.RuneSelf]uint32
 	ranges  []classRange // of the code points from 0x80, in rising order
 	reps    []rune       // one code point of each class
 	context bool         // what stands before a code point matters
-	void    uint16       // the class of surrogates, which no text holds
+	void    uint32       // the class of surrogates, which no text holds
 }
 
 type classRange struct {
 	hi    rune
-	class uint16
+	class uint32
 }
+
+// manyClasses is from how many classes on states keep only those that were looked at.
+const manyClasses = 256
 
 type stateKey struct {
 	id  int32
@@ -38,9 +42,30 @@ type State struct {
 
 	lang *Language
 	ctx  uint8
-	next []*State
-	live int8 // 1: some text leads to Accept, -1: none, 0: not known yet
-	size int  // of Count, plus 1
+	next []*State          // by class, or
+	far  map[uint32]*State // where there are many
+	live int8              // 1: some text leads to Accept, -1: none, 0: not known yet
+	size int               // of Count, plus 1
+}
+
+// States returns how many states of automata were made since the last [Space.Forget].
+func (s *Space) States() int { return int(s.states - s.forgotten) }
+
+// Mark has [Space.Forget] keep the languages that there are.
+func (s *Space) Mark() { s.marked = s.n }
+
+// Forget drops all automata, and the languages that came after [Space.Mark]. States that are in
+// use go on as they are; numbers of states and languages are not used again.
+func (s *Space) Forget() {
+	s.forgotten = s.states
+	clear(s.derived)
+	drop := func(l *Language) bool {
+		l.dfa = nil
+		return l.id >= s.marked
+	}
+	maps.DeleteFunc(s.terms, func(_ termKey, l *Language) bool { return drop(l) })
+	maps.DeleteFunc(s.lists, func(_ string, l *Language) bool { return drop(l) })
+	maps.DeleteFunc(s.words, func(_ string, l *Language) bool { return l.id >= s.marked })
 }
 
 // DFA returns the automaton of l.
@@ -61,7 +86,12 @@ func (d *DFA) state(l *Language, ctx uint8) *State {
 	k := stateKey{l.id, ctx}
 	st, ok := d.states[k]
 	if !ok {
-		st = &State{DFA: d, lang: l, ctx: ctx, Accept: d.space.nullable(l, ctx), next: make([]*State, len(d.reps))}
+		st = &State{DFA: d, lang: l, ctx: ctx, Accept: d.space.nullable(l, ctx)}
+		if len(d.reps) <= manyClasses {
+			st.next = make([]*State, len(d.reps))
+		} else {
+			st.far = map[uint32]*State{}
+		}
 		d.space.states++
 		st.ID = d.space.states
 		switch {
@@ -75,7 +105,7 @@ func (d *DFA) state(l *Language, ctx uint8) *State {
 	return st
 }
 
-// partition splits the code points into classes that no set of l tells apart.
+// partition splits the code points into classes that no set of l separates.
 func (d *DFA) partition(l *Language) {
 	var sets []Set
 	seenSet, seen, seenPat := map[int32]bool{}, map[*Language]bool{}, map[*Pattern]bool{}
@@ -129,7 +159,7 @@ func (d *DFA) partition(l *Language) {
 		sets = append(sets, wordSet, NewSet(Range{'\n', '\n'}))
 	}
 	d.classes(append(sets, Set{{0xd800, 0xdfff}}))
-	d.void = uint16(d.Class(0xd800))
+	d.void = uint32(d.Class(0xd800))
 }
 
 // classes numbers the atoms of the Boolean algebra that sets generate.
@@ -146,7 +176,7 @@ func (d *DFA) classes(sets []Set) {
 	}
 	slices.SortFunc(edges, func(a, b edge) int { return int(a.at - b.at) })
 	member := make([]byte, (len(sets)+7)/8)
-	ids := map[string]uint16{}
+	ids := map[string]uint32{}
 	at := rune(0)
 	emit := func(hi rune) {
 		if at > hi {
@@ -154,7 +184,7 @@ func (d *DFA) classes(sets []Set) {
 		}
 		class, ok := ids[string(member)]
 		if !ok {
-			class = uint16(len(d.reps))
+			class = uint32(len(d.reps))
 			ids[string(member)] = class
 			d.reps = append(d.reps, at)
 		}
@@ -220,7 +250,12 @@ func (d *DFA) Between(lo, hi rune, f func(class int) bool) {
 
 // Step returns the state after a code point of that class.
 func (st *State) Step(class int) *State {
-	n := st.next[class]
+	var n *State
+	if st.next != nil {
+		n = st.next[class]
+	} else {
+		n = st.far[uint32(class)]
+	}
 	if n == nil {
 		d := st.DFA
 		l, r := d.space.Fail, d.reps[class]
@@ -228,7 +263,11 @@ func (st *State) Step(class int) *State {
 			l = d.space.derive(st.lang, r, st.ctx)
 		}
 		n = d.state(l, contextAfter(r))
-		st.next[class] = n
+		if st.next != nil {
+			st.next[class] = n
+		} else {
+			st.far[uint32(class)] = n
+		}
 	}
 	return n
 }
@@ -277,25 +316,30 @@ func (st *State) Live() bool {
 }
 
 // maxSearch bounds the search for an end. Beyond it a state counts as live; a Space that checks its
-// languages first has been told.
+// languages first has been notified.
 const maxSearch = 20_000
 
-// search settles the liveness of st. A breadth-first search for an accepting or live state marks the
-// path to it; if there is none, all that was visited is dead.
+// search settles the liveness of st. It looks first where the least number of code points may be
+// missing, and marks the path to an accepting or live state; if there is none, all that was visited
+// is dead.
 func (st *State) search() {
 	from := map[*State]*State{st: nil}
-	todo := []*State{st}
-	for i := 0; i < len(todo); i++ {
-		if i > maxSearch {
+	var open frontier
+	open.add(visit{st, 0})
+	for steps := 0; ; steps++ {
+		v, ok := open.next()
+		if !ok {
+			break
+		}
+		if steps > maxSearch {
 			if f := st.DFA.space.Exceeded; f != nil {
 				f()
 			}
 			st.live = 1
 			return
 		}
-		at := todo[i]
-		for class := range at.next {
-			n := at.Step(class)
+		for at, nearer := v.at, false; v.class < len(at.DFA.reps) && !nearer; v.class++ {
+			n := at.Step(v.class)
 			if n.live > 0 {
 				for ; at != nil; at = from[at] {
 					at.live = 1
@@ -304,13 +348,51 @@ func (st *State) search() {
 			}
 			if _, seen := from[n]; n.live == 0 && !seen {
 				from[n] = at
-				todo = append(todo, n)
+				open.add(visit{n, 0})
+				// The other classes can wait.
+				nearer = n.lang.least < at.lang.least
 			}
 		}
+		if v.class < len(v.at.DFA.reps) {
+			open.add(v)
+		}
 	}
-	for _, dead := range todo {
+	for dead := range from {
 		dead.live = -1
 	}
+}
+
+// A visit is a state that a search has reached, and the class of code points that it looks at next.
+type visit struct {
+	at    *State
+	class int
+}
+
+// A frontier is what a search has still to look at, by how many code points may be missing to the
+// end.
+type frontier struct {
+	byLeast [][]visit
+	lowest  int
+}
+
+func (f *frontier) add(v visit) {
+	n := min(v.at.lang.least, 255)
+	for len(f.byLeast) <= n {
+		f.byLeast = append(f.byLeast, nil)
+	}
+	f.byLeast[n] = append(f.byLeast[n], v)
+	f.lowest = min(f.lowest, n)
+}
+
+// next takes a visit out.
+func (f *frontier) next() (visit, bool) {
+	for ; f.lowest < len(f.byLeast); f.lowest++ {
+		if b := f.byLeast[f.lowest]; len(b) > 0 {
+			f.byLeast[f.lowest] = b[:len(b)-1]
+			return b[len(b)-1], true
+		}
+	}
+	return visit{}, false
 }
 
 // Many is what Count returns for a number that is large or infinite.
@@ -344,7 +426,7 @@ func (st *State) count(open map[*State]bool) int {
 		n = 1
 	}
 	widths := st.DFA.widths()
-	for c := range st.next {
+	for c := range st.DFA.reps {
 		if n >= Many {
 			break
 		}
@@ -381,7 +463,7 @@ func (d *DFA) Scarce() bool {
 		if i > 200 {
 			return true
 		}
-		for class := range todo[i].next {
+		for class := range todo[i].DFA.reps {
 			if n := todo[i].Step(class); !seen[n] && n.Live() {
 				seen[n] = true
 				todo = append(todo, n)
@@ -418,7 +500,7 @@ func (st *State) Enumerate(limit int) ([]string, bool) {
 		if st.Accept {
 			out = append(out, string(text))
 		}
-		for c := range st.next {
+		for c := range st.DFA.reps {
 			if n := st.Step(c); n.Live() {
 				for _, r := range members[c] {
 					walk(n, utf8.AppendRune(text[:len(text):len(text)], r))

@@ -2,9 +2,9 @@
 // code point at a time.
 //
 // A [Pattern] is parsed from the syntax of Go's package regexp ([ParseRE2]) or of ECMA-262
-// ([ParseECMA]). A [Space] makes languages of patterns, words and lengths, and combines them: union,
-// intersection and complement are exact and cost nothing by themselves. The automaton of a language,
-// [Space.DFA], is made a state at a time as texts are read.
+// ([ParseECMA]). A [Space] makes languages of patterns, words and lengths, and combines them:
+// union, intersection and complement are exact and cost nothing by themselves. The automaton of a
+// language, [Space.DFA], is made a state at a time as texts are read.
 //
 //	s := regex.NewSpace()
 //	p, err := regex.ParseECMA(`^[a-z]+$`)

@@ -20,7 +20,7 @@ func ParseECMA(pattern string) (*Pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return out.settle(), nil
 }
 
 type ecma struct {
@@ -41,7 +41,7 @@ func shorten(s string) string {
 	return strconv.Quote(s)
 }
 
-func (p *ecma) more() bool { return p.pos < len(p.src) }
+func (p *ecma) left() bool { return p.pos < len(p.src) }
 
 func (p *ecma) take(s string) bool {
 	if strings.HasPrefix(p.src[p.pos:], s) {
@@ -83,7 +83,7 @@ func (p *ecma) alternation(depth int) (*Pattern, error) {
 
 func (p *ecma) sequence(depth int) (*Pattern, error) {
 	var parts []*Pattern
-	for p.more() && p.src[p.pos] != '|' && p.src[p.pos] != ')' {
+	for p.left() && p.src[p.pos] != '|' && p.src[p.pos] != ')' {
 		if p.nodes++; p.nodes > maxPattern {
 			return nil, p.errorf("more than %d parts", maxPattern)
 		}
@@ -213,7 +213,7 @@ func (p *ecma) group(depth int) (*Pattern, error) {
 
 // escape reads what follows a backslash outside of a class.
 func (p *ecma) escape() (*Pattern, error) {
-	if !p.more() {
+	if !p.left() {
 		return nil, p.errorf("nothing follows the backslash")
 	}
 	switch c := p.src[p.pos]; {
@@ -230,7 +230,7 @@ func (p *ecma) escape() (*Pattern, error) {
 // escaped reads an escape that stands for characters, inside or outside of a class; one reports
 // whether it stands for a single one.
 func (p *ecma) escaped() (s Set, one bool, err error) {
-	if !p.more() {
+	if !p.left() {
 		return nil, false, p.errorf("nothing follows the backslash")
 	}
 	single := func(r rune) (Set, bool, error) { return NewSet(Range{r, r}), true, nil }
@@ -263,7 +263,7 @@ func (p *ecma) escaped() (s Set, one bool, err error) {
 	case '0':
 		return single(0)
 	case 'c':
-		if p.more() && unicode.IsLetter(rune(p.src[p.pos])) && p.src[p.pos] < 0x80 {
+		if p.left() && unicode.IsLetter(rune(p.src[p.pos])) && p.src[p.pos] < 0x80 {
 			return single(p.next() & 31)
 		}
 		return nil, false, p.errorf("want a letter after \\c")
@@ -353,7 +353,7 @@ func (p *ecma) class() (Set, error) {
 	var all Set
 	var ranges []Range
 	for {
-		if !p.more() {
+		if !p.left() {
 			return nil, p.errorf("want the end of a class")
 		}
 		if p.take("]") {
@@ -366,7 +366,7 @@ func (p *ecma) class() (Set, error) {
 		if one && strings.HasPrefix(p.src[p.pos:], "-") && !strings.HasPrefix(p.src[p.pos:], "-]") {
 			at := p.pos
 			p.pos++
-			if !p.more() {
+			if !p.left() {
 				return nil, p.errorf("want the end of a class")
 			}
 			hi, oneHi, err := p.member()

@@ -43,7 +43,8 @@ func TestECMA(t *testing.T) {
 			m, err := want.MatchString(text)
 			require.NoError(t, err)
 			if text == "a\n" || text == "\n" || text == "\u2028" {
-				continue // regexp2 lets $ match before a line break at the end, and its dot matches U+2028
+				// regexp2 lets $ match before a line break at the end, and its dot U+2028.
+				continue
 			}
 			require.Equal(t, m, accepts(t, s, l, text), "%s on %q", src, text)
 			require.Equal(t, !m, accepts(t, s, s.Not(l), text), "not %s on %q", src, text)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -33,8 +32,8 @@ const (
 	afterRest = 3 // something else
 )
 
-// A Language is a set of texts, as a node of a formula over regular expressions. Languages belong to
-// a [Space], which makes equal ones identical; all operations are methods of the Space.
+// A Language is a set of texts, as a node of a formula over regular expressions. Languages belong
+// to a [Space], which makes equal ones identical; all operations are methods of the Space.
 type Language struct {
 	op       termOp
 	id       int32
@@ -46,6 +45,7 @@ type Language struct {
 	words    []string // sorted
 	lo, hi   int
 	depth    int
+	least    int  // no text is shorter, in code points; at most mostLeast
 	pure     bool // a formula without And, Not and assertions: only Fail is empty
 	assert   bool // holds an assertion that looks at what stands before
 	dfa      *DFA
@@ -61,7 +61,12 @@ type Space struct {
 	words  map[string]*Language
 	n      int32       // languages
 	states int32       // of all automata
+	marked int32       // languages from here on may be forgotten
 	active []*Language // loops whose derivative is being taken
+	// Derivatives of loops and alternations by their id, a code point and a context.
+	derived map[uint64]*Language
+
+	forgotten int32 // states that were
 
 	Fail, Eps, All *Language
 
@@ -84,7 +89,8 @@ type termKey struct {
 
 // NewSpace returns an empty space.
 func NewSpace() *Space {
-	s := &Space{terms: map[termKey]*Language{}, lists: map[string]*Language{}, setIDs: map[string]int32{}, words: map[string]*Language{}}
+	s := &Space{terms: map[termKey]*Language{}, lists: map[string]*Language{}, setIDs: map[string]int32{}, words: map[string]*Language{},
+		derived: map[uint64]*Language{}}
 	s.Fail = s.intern(termKey{op: tFail}, &Language{op: tFail, pure: true})
 	s.Eps = s.intern(termKey{op: tEps}, &Language{op: tEps, pure: true})
 	s.All = s.intern(termKey{op: tAll}, &Language{op: tAll, pure: true})
@@ -94,10 +100,48 @@ func NewSpace() *Space {
 // ID numbers the languages of a space.
 func (l *Language) ID() int32 { return l.id }
 
+// mostLeast bounds the lengths that are looked at.
+const mostLeast = 1 << 12
+
+// shortest returns a length that no text of l is shorter than.
+func (l *Language) shortest() int {
+	n := 0
+	switch l.op {
+	case tFail:
+		n = mostLeast
+	case tLength:
+		n = l.min
+	case tSet:
+		n = 1 + l.next.least
+	case tLoop:
+		n = l.next.least + min(l.min, mostLeast)*l.pat.least
+	case tLazy:
+		n = l.next.least + l.pat.least
+	case tAssert:
+		n = l.next.least
+	case tOr, tAnd:
+		n = l.subs[0].least
+		for _, x := range l.subs[1:] {
+			if l.op == tOr {
+				n = min(n, x.least)
+			} else {
+				n = max(n, x.least)
+			}
+		}
+	case tWords:
+		n = mostLeast
+		for _, w := range l.words[l.lo:l.hi] {
+			n = min(n, (len(w)-l.depth+utf8.UTFMax-1)/utf8.UTFMax)
+		}
+	}
+	return min(n, mostLeast)
+}
+
 func (s *Space) intern(k termKey, l *Language) *Language {
 	if old, ok := s.terms[k]; ok {
 		return old
 	}
+	l.least = l.shortest()
 	l.id = s.n
 	s.n++
 	s.terms[k] = l
@@ -299,6 +343,7 @@ func (s *Space) list(op termOp, ls []*Language) *Language {
 		return l
 	}
 	l := &Language{op: op, subs: ls, id: s.n, pure: pure, assert: assert}
+	l.least = l.shortest()
 	s.n++
 	s.lists[string(key)] = l
 	return l
@@ -353,7 +398,7 @@ func (s *Space) expand(p *Pattern, next *Language) *Language {
 	case opAlt:
 		if len(p.subs) > wide {
 			return s.intern(termKey{op: tLazy, pat: p, next: next.id},
-				&Language{op: tLazy, pat: p, next: next, pure: next.pure && p.pure(), assert: next.assert || p.asserts()})
+				&Language{op: tLazy, pat: p, next: next, pure: next.pure && p.pure, assert: next.assert || p.asserts})
 		}
 		return s.alternatives(p, next)
 	case opRepeat:
@@ -397,36 +442,7 @@ func (s *Space) loop(p *Pattern, lo, hi int, next *Language) *Language {
 		}
 	}
 	return s.intern(termKey{op: tLoop, pat: p, next: next.id, min: lo, max: hi},
-		&Language{op: tLoop, pat: p, next: next, min: lo, max: hi, pure: next.pure && p.pure(), assert: next.assert || p.asserts()})
-}
-
-// pure reports whether p has no assertions and no empty sets.
-func (p *Pattern) pure() bool {
-	switch p.op {
-	case opBegin, opEnd, opBeginLine, opEndLine, opBoundary, opLook, opFail:
-		return false
-	case opSet:
-		return len(p.set) > 0
-	}
-	for _, s := range p.subs {
-		if !s.pure() {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *Pattern) asserts() bool {
-	switch p.op {
-	case opBegin, opEnd, opBeginLine, opEndLine, opBoundary:
-		return true
-	}
-	for _, s := range p.subs {
-		if s.asserts() {
-			return true
-		}
-	}
-	return false
+		&Language{op: tLoop, pat: p, next: next, min: lo, max: hi, pure: next.pure && p.pure, assert: next.assert || p.asserts})
 }
 
 // nullable reports whether the empty text is in l, at the end of a text and after ctx.
@@ -481,90 +497,6 @@ func contextAfter(r rune) uint8 {
 		return afterWord
 	}
 	return afterRest
-}
-
-// derive returns what may follow r in the texts of l that stand after ctx.
-func (s *Space) derive(l *Language, r rune, ctx uint8) *Language {
-	if s.Steps++; s.Limit > 0 && s.Steps > s.Limit && s.Exceeded != nil {
-		s.Exceeded()
-	}
-	switch l.op {
-	case tAll:
-		return l
-	case tLength:
-		hi := l.max
-		if hi != noMax {
-			hi--
-		}
-		return s.Length(l.min-1, hi)
-	case tSet:
-		if s.sets[l.set].Has(r) {
-			return l.next
-		}
-	case tLoop:
-		return s.deriveLoop(l, r, ctx)
-	case tOr, tAnd:
-		subs := make([]*Language, len(l.subs))
-		for i, x := range l.subs {
-			subs[i] = s.derive(x, r, ctx)
-			if l.op == tAnd && subs[i] == s.Fail {
-				return s.Fail
-			}
-		}
-		if l.op == tOr {
-			return s.Or(subs...)
-		}
-		return s.And(subs...)
-	case tLazy:
-		return s.derive(s.alternatives(l.pat, l.next), r, ctx)
-	case tNot:
-		return s.Not(s.derive(l.subs[0], r, ctx))
-	case tWords:
-		return s.deriveWords(l, r)
-	case tAssert:
-		if l.pat.holds(ctx, r) {
-			return s.derive(l.next, r, ctx)
-		}
-	}
-	return s.Fail
-}
-
-func (s *Space) deriveLoop(l *Language, r rune, ctx uint8) *Language {
-	if slices.Contains(s.active, l) {
-		return s.Fail // an iteration that reads nothing leads nowhere new
-	}
-	lo, hi := max(l.min-1, 0), l.max
-	if hi != noMax {
-		hi--
-	}
-	var once *Language
-	if l.pat.op == opSet {
-		once = s.Fail
-		if l.pat.set.Has(r) {
-			once = s.loop(l.pat, lo, hi, l.next)
-		}
-	} else {
-		s.active = append(s.active, l)
-		once = s.derive(s.expand(l.pat, s.loop(l.pat, lo, hi, l.next)), r, ctx)
-		s.active = s.active[:len(s.active)-1]
-	}
-	if l.min > 0 {
-		return once
-	}
-	return s.Or(once, s.derive(l.next, r, ctx))
-}
-
-func (s *Space) deriveWords(l *Language, r rune) *Language {
-	var buf [utf8.UTFMax]byte
-	c := string(buf[:utf8.EncodeRune(buf[:], r)])
-	words := l.words[l.lo:l.hi]
-	rest := func(i int) string {
-		w := words[i]
-		return w[min(l.depth, len(w)):]
-	}
-	lo := sort.Search(len(words), func(i int) bool { return rest(i) >= c })
-	hi := lo + sort.Search(len(words)-lo, func(i int) bool { return !strings.HasPrefix(rest(lo+i), c) })
-	return s.window(l.words, l.lo+lo, l.lo+hi, l.depth+len(c))
 }
 
 // Match reports whether text is in l.

@@ -112,6 +112,9 @@ func Open(ctx context.Context, address string) (*File, error) {
 // Size is the number of bytes of the whole file.
 func (f *File) Size() int64 { return f.size }
 
+// Fetched is the number of bytes that were fetched so far.
+func (f *File) Fetched() int64 { return int64(len(f.head)) }
+
 // ReadAt implements io.ReaderAt.
 func (f *File) ReadAt(p []byte, at int64) (int, error) {
 	if at < 0 || at > f.size {

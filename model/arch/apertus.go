@@ -7,7 +7,13 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newApertus makes Apertus: normed heads, and the activation xIELU, whose parameters each layer has learnt, without a gate. Project Apertus 2025, arXiv:2509.14233.
+var apertusSheet = Sheet{
+	Name:  "apertus",
+	Build: newApertus,
+}
+
+// newApertus makes Apertus: normed heads, and the activation xIELU, whose parameters each layer has
+// learnt, without a gate. Project Apertus 2025, arXiv:2509.14233.
 func newApertus(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	if c.XIELU == nil {
@@ -17,7 +23,7 @@ func newApertus(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, i int) block {
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
+			attn:     b.AttnHeads(b.QKNorm(nn.AttnBlock{Rope: rope, Attn: attn})),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.ReLU),
 		}

@@ -170,7 +170,7 @@ func TestSameModel(t *testing.T) {
 	}
 }
 
-// TestUnused: a tensor that is neither bound nor ignored is told.
+// TestUnused: a tensor that is neither bound nor ignored is reported.
 func TestUnused(t *testing.T) {
 	cfg, src := load(t, "llama-dense")
 	src["blk.0.attn_q_norm.weight"] = f32(1, cfg.HeadDim)
@@ -182,7 +182,8 @@ func TestUnused(t *testing.T) {
 	require.Equal(t, []string{"blk.0.attn_q_norm.weight", fmt.Sprintf("blk.%d.attn_q.weight", cfg.NLayer)}, w.Unused())
 }
 
-// TestEveryTensor takes each tensor away, and spoils its shape and type: the fault is named, the model refused.
+// TestEveryTensor takes each tensor away, and spoils its shape and type: the fault is named, the
+// model refused.
 func TestEveryTensor(t *testing.T) {
 	for _, file := range []string{"llama-dense", "mixtral"} {
 		cfg, src := load(t, file)
@@ -231,7 +232,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestDeclare: what an architecture asks for without weights is what it takes from a file, and how much of it a token needs is known.
+// TestDeclare: what an architecture asks for without weights is what it takes from a file, and how
+// much of it a token needs is known.
 func TestDeclare(t *testing.T) {
 	for _, file := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
 		cfg, src := load(t, file)
@@ -242,7 +244,7 @@ func TestDeclare(t *testing.T) {
 		require.Len(t, bound.Tensors(), len(src))
 
 		declare := func() ([]model.Tensor, model.Model) {
-			w := model.Declare(cfg, func(name string) bool { _, ok := src[name]; return ok })
+			w := model.BindShapes(cfg, func(name string) bool { _, ok := src[name]; return ok })
 			m, err := Build(w)
 			require.NoError(t, err)
 			require.Empty(t, w.Unused())
@@ -272,10 +274,11 @@ func TestDeclare(t *testing.T) {
 	}
 }
 
-// TestVaried: a layer may have its own number of key heads, where an architecture says so. Each key head twice is the same model.
+// TestVaried: a layer may have its own number of key heads, where an architecture says so. Each key
+// head twice is the same model.
 func TestVaried(t *testing.T) {
 	cfg, src := loadFile(t, filepath.Join(shared.Dir(t), "conformance", "models", "mimo2", "model.gguf"))
-	require.Nil(t, cfg.HeadsKV)
+	require.Nil(t, cfg.LayerKV)
 	want := logits(t, cfg, src)
 	twice := maps.Clone(src)
 	for _, i := range []int{1, 3} {
@@ -291,11 +294,11 @@ func TestVaried(t *testing.T) {
 			twice[name] = model.SourceTensor{Type: x.Type, Shape: []int{x.Shape[0], 2 * x.Shape[1]}, Data: data}
 		}
 	}
-	cfg.HeadsKV = []int{cfg.NHeadKV, 2 * cfg.NHeadKV, cfg.NHeadKV, 2 * cfg.NHeadKV}
+	cfg.LayerKV = []int{cfg.NHeadKV, 2 * cfg.NHeadKV, cfg.NHeadKV, 2 * cfg.NHeadKV}
 	require.Equal(t, want, logits(t, cfg, twice))
 
 	cfg, src = load(t, "llama-dense")
-	cfg.HeadsKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
+	cfg.LayerKV = slices.Repeat([]int{cfg.NHeadKV}, cfg.NLayer)
 	_, err := Build(model.NewWeights(cfg, src, model.Options{}))
 	require.ErrorIs(t, err, model.ErrUnsupported)
 	require.ErrorContains(t, err, "llama with other numbers of key heads in other layers")

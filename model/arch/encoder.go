@@ -6,7 +6,8 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// encoder is a decoder whose layers see a text both ways, and which has no head: what it makes of a text is its hidden states.
+// encoder is a decoder whose layers see a text both ways, and which has no head: what it makes of a
+// text is its hidden states.
 type encoder struct{ *decoder }
 
 func (m encoder) Logits(f *nn.Pass, x *tensor.Tensor) *tensor.Tensor { return m.Hidden(f, x) }
@@ -22,11 +23,12 @@ func newEncoder(w *model.Weights, layer func(b *model.Weights, i int) block) enc
 	return encoder{m}
 }
 
-// postNormed is an encoder whose norms are applied to the stream itself, behind each sum (Vaswani et al. 2017, arXiv:1706.03762).
+// postNormed is an encoder whose norms are applied to the stream itself, after each sum (Vaswani et
+// al. 2017, arXiv:1706.03762).
 type postNormed struct {
 	encoder
 	types  *nn.Embedding // of sentences, of which every token belongs to the first; nil for none
-	second []*nn.Norm    // of layers that add the stream and norm once more behind attention
+	second []*nn.Norm    // of layers that add the stream and norm once more after attention
 }
 
 func (m *postNormed) Embed(f *nn.Pass) *tensor.Tensor {
@@ -37,7 +39,7 @@ func (m *postNormed) Embed(f *nn.Pass) *tensor.Tensor {
 	if m.pos != nil {
 		f.EmbedPositions(m.pos)
 	}
-	f.NormHeads(x, m.first)
+	f.NormHeads(x, m.embdNorm)
 	return x
 }
 
@@ -46,12 +48,12 @@ func (m *postNormed) Layer(f *nn.Pass, i int, x *tensor.Tensor) {
 	y := b.attend(f, x)
 	if again := m.second[i]; again != nil {
 		f.Add(y, x)
-		f.Add(x, f.Norm(y, b.attnPost))
+		f.Add(x, f.Norm(y, b.attnPostNorm))
 		f.NormHeads(x, again)
 	} else {
 		f.Add(x, y)
-		f.NormHeads(x, b.attnPost)
+		f.NormHeads(x, b.attnPostNorm)
 	}
 	f.Add(x, b.feed(f, x))
-	f.NormHeads(x, b.ffnPost)
+	f.NormHeads(x, b.ffnPostNorm)
 }

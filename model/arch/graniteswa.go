@@ -5,7 +5,13 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
+var graniteSwaSheet = Sheet{
+	Name:  "granite_swa",
+	Build: newGraniteSWA,
+}
+
+// newGraniteSWA makes the Granite whose layers see a window or everything as its file says, and
+// whose heads have sinks (OpenAI 2025, arXiv:2508.10925). IBM 2026.
 func newGraniteSWA(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	rope := w.Rope(model.RopeInterleaved)
@@ -14,13 +20,13 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 		if c.WindowPattern != nil && c.WindowPattern[i] {
 			a.Window = c.Window
 		}
-		if c.Turns(i) {
+		if c.HasRope(i) {
 			h.Rope = rope
 		}
 		h.Attn = b.AttentionOf(a)
 		l := block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 		}
 		if c.NExpert > 0 {
@@ -31,7 +37,7 @@ func newGraniteSWA(w *model.Weights) (model.Model, error) {
 		return l
 	})
 	if c.LogitScale != 0 {
-		m.logits = 1 / c.LogitScale
+		m.logitScale = 1 / c.LogitScale
 	}
 	return m, w.Err()
 }

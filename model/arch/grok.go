@@ -7,7 +7,13 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newGrok makes Grok-1 and 2: scaled embeddings, scores bounded by tanh, norms before and after each block, and gated GELU experts, in Grok-2 beside a dense block. xAI 2024,
+var grokSheet = Sheet{
+	Name:  "grok",
+	Build: newGrok,
+}
+
+// newGrok makes Grok-1 and 2: scaled embeddings, scores bounded by tanh, norms before and after
+// each block, and gated GELU experts, in Grok-2 beside a dense block. xAI 2024,
 // https://github.com/xai-org/grok-1. The factors of Grok-1 are no keys of its files.
 func newGrok(w *model.Weights) (model.Model, error) {
 	c := w.Config()
@@ -22,10 +28,10 @@ func newGrok(w *model.Weights) (model.Model, error) {
 	m := newDecoder(w, (*model.Weights).Norm, func(b *model.Weights, _ int) block {
 		moe := nn.MoEConfig{Act: nn.GELU, Renormalise: true}
 		l := block{
-			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(nn.AttnBlock{Rope: rope, Attn: attn}),
-			attnPost: b.Norm("attn_output_norm", c.NEmbd),
-			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
+			attnNorm:     b.Norm("attn_norm", c.NEmbd),
+			attn:         b.AttnHeads(nn.AttnBlock{Rope: rope, Attn: attn}),
+			attnPostNorm: b.Norm("attn_output_norm", c.NEmbd),
+			ffnNorm:      b.Norm("ffn_norm", c.NEmbd),
 		}
 		if b.Has("ffn_up") {
 			moe.Shared, l.ffnScale = b.FFN(nn.GELU), math.Sqrt2/2
@@ -35,9 +41,9 @@ func newGrok(w *model.Weights) (model.Model, error) {
 		if b.Has("layer_output_norm") {
 			post = "layer_output_norm"
 		}
-		l.ffnPost = b.Norm(post, c.NEmbd)
+		l.ffnPostNorm = b.Norm(post, c.NEmbd)
 		return l
 	})
-	m.scale, m.logits = or(c.EmbdScale, 78.38367176906169), or(c.LogitScale, 0.5773502691896257)
+	m.embdScale, m.logitScale = or(c.EmbdScale, 78.38367176906169), or(c.LogitScale, 0.5773502691896257)
 	return m, w.Err()
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/goinfer/goinfer/model"
 )
 
-// keys are what a configuration is read from, below the architecture's name, with the kinds of their values: a number, a fraction, a flag, or one of these for each layer.
+// keys are what a configuration is read from, below the architecture's name, with the kinds of
+// their values: a number, a fraction, a flag, or one of these for each layer.
 var keys = []struct{ name, kind string }{
 	{"block_count", "n"}, {"embedding_length", "n"}, {"context_length", "n"}, {"attention.head_count", "n"}, {"attention.head_count_kv", "n"}, {"attention.head_count_kv", "ns"},
 	{"feed_forward_length", "n"}, {"attention.layer_norm_rms_epsilon", "x"}, {"attention.layer_norm_epsilon", "x"}, {"vocab_size", "n"}, {"attention.key_length", "n"},
@@ -63,7 +64,8 @@ func hostileKeys(t testing.TB, name string, data []byte) *gguf.Writer {
 	return w
 }
 
-// hostileSeeds are configurations that can be built: a plain one, and one of experts, windows and states.
+// hostileSeeds are configurations that can be built: a plain one, and one of experts, windows and
+// states.
 func hostileSeeds() [][]byte {
 	plain := []byte{0, 4, 1, 10, 2, 11, 3, 4, 6, 11, 7, 1, 9, 11}
 	return [][]byte{
@@ -72,7 +74,8 @@ func hostileSeeds() [][]byte {
 	}
 }
 
-// FuzzBuild: whatever a configuration says, an architecture is built of it, and says what it keeps, or there is one error in a line.
+// FuzzBuild: whatever a configuration says, an architecture is built of it, and says what it keeps,
+// or there is one error in a line.
 func FuzzBuild(f *testing.F) {
 	for i := range Names() {
 		for _, seed := range hostileSeeds() {
@@ -90,7 +93,7 @@ func FuzzBuild(f *testing.F) {
 			return
 		}
 		for _, has := range []bool{false, true} {
-			m, err := Build(model.Declare(c, func(string) bool { return has }))
+			m, err := Build(model.BindShapes(c, func(string) bool { return has }))
 			if err != nil {
 				require.NotContains(t, err.Error(), "\n")
 				continue
@@ -122,7 +125,7 @@ func TestGatedValues(t *testing.T) {
 			require.NoError(t, err)
 			c, err := model.ReadConfig(model.GGUF(f))
 			require.NoError(t, err)
-			_, err = Build(model.Declare(c, func(string) bool { return false }))
+			_, err = Build(model.BindShapes(c, func(string) bool { return false }))
 			if fits {
 				require.NoError(t, err, name)
 				continue

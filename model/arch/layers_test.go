@@ -14,8 +14,9 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// TestLayerRanges: a model that is run in ranges of layers, each by a pass and a cache of its own as on
-// several machines, gives the bits of one pass. The architectures have a loop of their own kind each.
+// TestLayerRanges: a model that is run in ranges of layers, each by a pass and a cache of its own
+// as on several machines, gives the bits of one pass. The architectures have a loop of their own
+// kind each.
 func TestLayerRanges(t *testing.T) {
 	for _, name := range []string{"llama-dense", "gemma3", "mamba2", "deepseek2-lite-mla", "smallthinker", "gptneox", "bert"} {
 		t.Run(name, func(t *testing.T) {
@@ -23,8 +24,8 @@ func TestLayerRanges(t *testing.T) {
 			m, err := Build(model.NewWeights(cfg, src, model.Options{}))
 			require.NoError(t, err)
 			want := ranges(t, m, 0, m.NLayer())
-			for cut := 1; cut < m.NLayer(); cut++ {
-				require.Equal(t, want, ranges(t, m, 0, cut, m.NLayer()))
+			for split := 1; split < m.NLayer(); split++ {
+				require.Equal(t, want, ranges(t, m, 0, split, m.NLayer()))
 			}
 		})
 	}

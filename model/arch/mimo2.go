@@ -5,8 +5,15 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newMiMo2 makes MiMo-V2-Flash: most layers see a window and turn by another base, heads may have sinks, what attention reads is scaled, and experts are scored by sigmoids.
-// Xiaomi LLM-Core 2026, arXiv:2601.02780. The layers that predict further tokens are left alone.
+var mimo2Sheet = Sheet{
+	Name:    "mimo2",
+	Build:   newMiMo2,
+	LayerKV: true,
+}
+
+// newMiMo2 makes MiMo-V2-Flash: most layers see a window and rotate by another base, heads may have
+// sinks, what attention reads is scaled, and experts are scored by sigmoids. Xiaomi LLM-Core 2026,
+// arXiv:2601.02780. The layers that predict further tokens are left alone.
 func newMiMo2(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	w.IgnoreNext()
@@ -19,7 +26,7 @@ func newMiMo2(w *model.Weights) (model.Model, error) {
 		h.Attn = b.AttentionOf(a)
 		l := block{
 			attnNorm:  b.Norm("attn_norm", c.NEmbd),
-			attn:      b.Heads(h),
+			attn:      b.AttnHeads(h),
 			attnScale: c.ValueScale,
 			ffnNorm:   b.Norm("ffn_norm", c.NEmbd),
 		}

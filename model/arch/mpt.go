@@ -1,19 +1,42 @@
 package arch
 
 import (
+	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newMPT makes MPT and BLOOM, which norms its embeddings: distance lowers scores (ALiBi) instead of RoPE, LayerNorms, GELU. MosaicML 2023,
-// https://www.databricks.com/blog/mpt-7b; Le Scao et al. 2022, arXiv:2211.05100.
+var bloomSheet = Sheet{
+	Name:  "bloom",
+	Build: newBLOOM,
+	Folders: []hf.Family{{
+		Names: []string{"BloomForCausalLM", "BloomModel", "bloom"}, Activation: "gelu", Keys: ffn4x,
+		Tensors: hf.Merge(bloomNames, map[string]string{"word_embeddings_layernorm": "token_embd_norm"}),
+	}},
+}
+
+var mptSheet = Sheet{
+	Name:  "mpt",
+	Build: newMPT,
+}
+
+// newMPT makes MPT: ALiBi instead of RoPE, LayerNorms, GELU. MosaicML 2023,
+// https://www.databricks.com/blog/mpt-7b.
 func newMPT(w *model.Weights) (model.Model, error) {
+	return mptOf(w, w.Config().ALiBi), w.Err()
+}
+
+// newBLOOM makes BLOOM, which also norms its embeddings and whose largest bias is no key of its
+// files. Le Scao et al. 2022, arXiv:2211.05100.
+func newBLOOM(w *model.Weights) (model.Model, error) {
+	m := mptOf(w, usualALiBi)
+	m.embdNorm = w.LayerNorm("token_embd_norm", w.Config().NEmbd)
+	return m, w.Err()
+}
+
+func mptOf(w *model.Weights, maxBias float32) *decoder {
 	c := w.Config()
-	most := c.ALiBi
-	if c.Arch == "bloom" {
-		most = usualALiBi // which is no key of its file
-	}
-	attn := w.AttentionOf(nn.AttentionConfig{Slopes: alibi(c, most)})
+	attn := w.AttentionOf(nn.AttentionConfig{Slopes: alibi(c, maxBias)})
 	m := newDecoder(w, (*model.Weights).LayerNorm, func(b *model.Weights, _ int) block {
 		h := nn.AttnBlock{Attn: attn}
 		if b.Has("attn_q_norm") {
@@ -21,18 +44,15 @@ func newMPT(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.LayerNorm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.LayerNorm("ffn_norm", c.NEmbd),
 			ffn:      b.PlainFFN(nn.GELU),
 		}
 	})
-	if c.Arch == "bloom" {
-		m.first = w.LayerNorm("token_embd_norm", c.NEmbd)
-	}
 	if w.Has("position_embd") { // MPT without ALiBi
 		m.pos = w.Embedding("position_embd", c.NCtx, c.NEmbd)
 	}
-	return m, w.Err()
+	return m
 }
 
 // usualALiBi is the largest bias of the paper.

@@ -17,12 +17,14 @@ import (
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // small bounds the elements of all tensors of a model that is run.
 const small = 1 << 17
 
-// FuzzRun: what a configuration says is not only built but run, on tensors of just the shapes that are asked for: every model computes, or there is one error in a line.
+// FuzzRun: what a configuration says is not only built but run, on tensors of just the shapes that
+// are asked for: every model computes, or there is one error in a line.
 func FuzzRun(f *testing.F) {
 	for i := range arch.Names() {
 		for _, seed := range arch.HostileSeeds() {
@@ -33,11 +35,11 @@ func FuzzRun(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, number byte, data []byte, optional byte) {
 		name := arch.Names()[int(number)%len(arch.Names())]
-		file, c, ok := fitting(t, name, data, optional)
+		file, c, ok := matchingFile(t, name, data, optional)
 		if !ok {
 			return
 		}
-		m, err := goinfer.OpenBytes("x.gguf", file, goinfer.Options{Context: min(c.NCtx, 40), Batch: 5, Threads: 1})
+		m, err := goinfer.OpenSource(source.Bytes("x.gguf", file), goinfer.Options{Context: min(c.NCtx, 40), Batch: 5, Threads: 1})
 		if err != nil {
 			plainly(t, err)
 			return
@@ -56,9 +58,10 @@ func FuzzRun(f *testing.F) {
 	})
 }
 
-// fitting is a file with the metadata that data spells and the tensors that this asks for, of those that may be left out as many as optional says. ok is false where the metadata is
-// refused, or asks for too much to be run.
-func fitting(t *testing.T, name string, data []byte, optional byte) (file []byte, c model.Config, ok bool) {
+// matchingFile is a file with the metadata that data spells and the tensors that this asks for, of
+// those that may be left out as many as optional says. ok is false where the metadata is refused,
+// or asks for too much to be run.
+func matchingFile(t *testing.T, name string, data []byte, optional byte) (file []byte, c model.Config, ok bool) {
 	w := arch.HostileKeys(t, name, data)
 	var head bytes.Buffer
 	_, err := w.WriteTo(&head)
@@ -68,7 +71,7 @@ func fitting(t *testing.T, name string, data []byte, optional byte) (file []byte
 	if c, err = model.ReadConfig(model.GGUF(f)); err != nil || c.NLayer > 5 || c.NVocab > small {
 		return nil, c, false
 	}
-	wanted := model.Declare(c, func(name string) bool {
+	wanted := model.BindShapes(c, func(name string) bool {
 		h := fnv.New32a()
 		h.Write([]byte(name))
 		return optional == 1 || optional > 1 && (h.Sum32()>>(optional%24))&1 == 1
@@ -115,11 +118,11 @@ func TestFitting(t *testing.T) {
 	run := map[string]bool{}
 	for _, name := range arch.Names() {
 		for _, seed := range arch.HostileSeeds() {
-			file, c, ok := fitting(t, name, seed, 0)
+			file, c, ok := matchingFile(t, name, seed, 0)
 			if !ok {
 				continue
 			}
-			m, err := goinfer.OpenBytes("x.gguf", file, goinfer.Options{Context: 40, Threads: 1})
+			m, err := goinfer.OpenSource(source.Bytes("x.gguf", file), goinfer.Options{Context: 40, Threads: 1})
 			if err != nil {
 				t.Log(name, err)
 				continue

@@ -6,8 +6,14 @@ import (
 	"github.com/goinfer/goinfer/tensor"
 )
 
-// smallThinker is SmallThinker: the router reads the stream as it enters the layer, so that the experts may be fetched during attention; they are gated by ReLU, and where layers see a window every
-// fourth sees everything and has no positions. Song et al. 2025, arXiv:2507.20984.
+var smallthinkerSheet = Sheet{
+	Name:  "smallthinker",
+	Build: newSmallThinker,
+}
+
+// smallThinker is SmallThinker: the router reads the stream as it enters the layer, so that the
+// experts may be fetched during attention; they are gated by ReLU, and where layers see a window
+// every fourth sees everything and has no positions. Song et al. 2025, arXiv:2507.20984.
 type smallThinker struct{ *decoder }
 
 func newSmallThinker(w *model.Weights) (model.Model, error) {
@@ -25,7 +31,7 @@ func newSmallThinker(w *model.Weights) (model.Model, error) {
 		}
 		return block{
 			attnNorm: b.Norm("attn_norm", c.NEmbd),
-			attn:     b.Heads(h),
+			attn:     b.AttnHeads(h),
 			ffnNorm:  b.Norm("ffn_norm", c.NEmbd),
 			moe:      b.MoE(nn.MoEConfig{Act: nn.ReLU, Score: b.Scoring(nn.ScoreSoftmax), Renormalise: true}),
 		}

@@ -5,13 +5,20 @@ import (
 	"github.com/goinfer/goinfer/nn"
 )
 
-// newT5Encoder makes the encoder of T5 and Flan-T5: scores gain by the distance of a key, which the first layer's table says for all where the others have none, and are not scaled.
-// Raffel et al. 2019, arXiv:1910.10683; the gate: Shazeer 2020, arXiv:2002.05202.
+var t5encoderSheet = Sheet{
+	Name:    "t5encoder",
+	Build:   newT5Encoder,
+	Encoder: true,
+}
+
+// newT5Encoder makes the encoder of T5 and Flan-T5: scores gain by the distance of a key, which the
+// first layer's table says for all where the others have none, and are not scaled. Raffel et al.
+// 2019, arXiv:1910.10683; the gate: Shazeer 2020, arXiv:2002.05202.
 func newT5Encoder(w *model.Weights) (model.Model, error) {
 	c := w.Config()
 	nQ, nKV, nV := c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV
 	w.Ignore("output.") // which only the decoder reads
-	enc := w.Under("enc.")
+	enc := w.WithPrefix("enc.")
 	var first [][]float32
 	m := newEncoder(w, func(_ *model.Weights, i int) block {
 		b := enc.Block(i)

@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/size"
 )
 
 // load makes a small model with random weights.
 func load(t *testing.T, shape, fileType string) *Model {
 	t.Helper()
-	s, err := Shape(shape)
+	s, err := Open(source.Shape(shape))
 	require.NoError(t, err)
 	m, err := s.Load(t.Context(), fileType, nil)
 	require.NoError(t, err)
@@ -39,7 +40,7 @@ func TestName(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	s := &Source{Name: "m", NCtx: 100}
+	s := &Subject{Name: "m", NCtx: 100}
 	for _, c := range []struct {
 		test Test
 		want string
@@ -173,11 +174,9 @@ func TestRunFaults(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	_, err := Shape("nothing")
+	_, err := Open(source.Shape("nothing"))
 	require.ErrorContains(t, err, `no shape "nothing"`)
-	_, err = File(filepath.Join(t.TempDir(), "no.gguf"))
-	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = Bytes("rubbish", []byte("GGUF"))
+	_, err = Open(source.Bytes("rubbish", []byte("GGUF")))
 	require.ErrorIs(t, err, goinfer.ErrFormat)
 	require.ErrorContains(t, CheckType("q9"), `"q9"`)
 	require.NoError(t, CheckType("nvfp4"))
@@ -190,8 +189,10 @@ func TestSources(t *testing.T) {
 	require.NoError(t, w.WriteFile(path))
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
-	for _, open := range []func() (*Source, error){func() (*Source, error) { return File(path) }, func() (*Source, error) { return Bytes(path, data) }} {
-		s, err := open()
+	for _, open := range []func() (*source.Source, error){func() (*source.Source, error) { return source.Path(path) }, func() (*source.Source, error) { return source.Bytes(path, data), nil }} {
+		src, err := open()
+		require.NoError(t, err)
+		s, err := Open(src)
 		require.NoError(t, err)
 		require.Equal(t, 512, s.NCtx)
 		asIs, err := s.Load(t.Context(), "", nil)
@@ -214,7 +215,7 @@ func TestSources(t *testing.T) {
 		_, err = s.Load(t.Context(), "q9", nil)
 		require.ErrorContains(t, err, `"q9"`)
 	}
-	s, err := Shape("STORIES260K")
+	s, err := Open(source.Shape("STORIES260K"))
 	require.NoError(t, err)
 	m, err := s.Load(t.Context(), "", nil)
 	require.NoError(t, err)
@@ -247,7 +248,9 @@ echo "|-------|--------|------|--------|----------|----------|----------|-------
 echo "|     6 |      2 |    3 |     24 |    9.000 |     2.00 |   12.000 |     0.50 |   21.000 |     1.14 |" >&2
 `)
 	file := modelFile(t)
-	s, err := File(file)
+	src, err := source.Path(file)
+	require.NoError(t, err)
+	s, err := Open(src)
 	require.NoError(t, err)
 	m, err := s.Load(t.Context(), "", nil)
 	require.NoError(t, err)
@@ -304,7 +307,9 @@ func TestPeerFaults(t *testing.T) {
 	require.ErrorContains(t, err, "want the program llama-bench, found a directory")
 
 	file := modelFile(t)
-	s, err := File(file)
+	src, err := source.Path(file)
+	require.NoError(t, err)
+	s, err := Open(src)
 	require.NoError(t, err)
 	m, err := s.Load(t.Context(), "", nil)
 	require.NoError(t, err)

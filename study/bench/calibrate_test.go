@@ -3,6 +3,8 @@ package bench
 import (
 	"testing"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/study/size"
@@ -20,7 +22,7 @@ func layoutAs(t *testing.T, name, fileType string) *size.Layout {
 func TestScratch(t *testing.T) {
 	for _, name := range []string{"stories260k", "tiny-dense", "tiny-moe"} {
 		m := layoutAs(t, name, "Q8_0")
-		src, err := Shape(name)
+		src, err := Open(source.Shape(name))
 		require.NoError(t, err)
 		b, err := src.Load(t.Context(), "Q8_0", nil)
 		require.NoError(t, err)
@@ -99,7 +101,7 @@ func TestCalibrate(t *testing.T) {
 		t.Skip("measures")
 	}
 	m := layoutAs(t, "tiny-moe", "Q8_0")
-	src, err := Shape("tiny-moe")
+	src, err := Open(source.Shape("tiny-moe"))
 	require.NoError(t, err)
 	real, err := src.Load(t.Context(), "Q8_0", nil)
 	require.NoError(t, err)

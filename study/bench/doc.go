@@ -3,8 +3,8 @@
 //
 // In order of use:
 //
-//   - [File], [Bytes] and [Shape] name a [Source] of models; [Source.Load] makes a [Model] of it,
-//     quantised to another type if one is given.
+//   - [Open] makes a [Subject] of what package source finds by a name, [Of] of a shape;
+//     [Subject.Load] makes a [Model] of it, quantised to another type if one is given.
 //   - A [Case] is [Settings] and a [Test]: so many prompt tokens, then so many generated ones, at a
 //     depth, in so many sequences. [Case.Check] reports whether it can be measured at all.
 //   - [Runner.Run] measures one and returns a [Result], whose JSON has the keys of llama-bench's.

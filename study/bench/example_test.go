@@ -5,14 +5,20 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/size"
 )
 
-// A file is measured like a shape: bench.File("model.gguf") in place of bench.Shape.
+// A known shape is measured with random weights, a file with its own: source.Resolve("model.gguf").
 func Example() {
 	ctx := context.Background()
-	s, err := bench.Shape("stories260k")
+	src, err := source.Resolve("stories260k")
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := bench.Open(src)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (s sample) total() time.Duration { return s.prompt + s.gen }
 
 // Run measures a case of a model.
 func (r *Runner) Run(ctx context.Context, m *Model, c Case) (*Result, error) {
-	if err := c.Check(&m.source); err != nil {
+	if err := c.Check(&m.subject); err != nil {
 		return nil, err
 	}
 	if r.Repetitions < 1 {
@@ -178,7 +178,7 @@ type Session struct {
 // Session opens the model for a case and evaluates the tokens of its depth. warm has it begin with
 // a prompt and a token that do not count.
 func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error) {
-	if err := c.Check(&m.source); err != nil {
+	if err := c.Check(&m.subject); err != nil {
 		return nil, err
 	}
 	debug.FreeOSMemory() // what came before is none of this case's memory
@@ -187,7 +187,7 @@ func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error
 	// While some sequences go on, others may have ended and take a place each: no prompt must be
 	// evicted before it is continued.
 	retain := 2*c.sequences() - 1
-	open, err := m.source.open(goinfer.Options{
+	open, err := m.subject.open(goinfer.Options{
 		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ const (
 )
 
 // Check says why a case cannot be measured on models of the source, if it cannot.
-func (c Case) Check(s *Source) error {
+func (c Case) Check(s *Subject) error {
 	t := c.Test
 	var a fault.Arguments
 	a.Between("Prompt", t.Prompt, 0, MaxTokens)

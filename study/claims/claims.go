@@ -19,10 +19,10 @@ import (
 
 // Options are what a report is made with.
 type Options struct {
-	Reported   Reported      // nil means Reading()
-	Title      string        // of the file of statements that Reported comes from; empty means the article
-	Dense, MoE *bench.Source // trained models, the second of experts
-	DenseName  string        // what commands call them
+	Reported   Reported       // nil means Reading()
+	Title      string         // of the file of statements that Reported comes from; empty means the article
+	Dense, MoE *bench.Subject // trained models, the second of experts
+	DenseName  string         // what commands call them
 	MoEName    string
 	Text       string   // that they were not trained on
 	Training   string   // that they were trained on, to look for new sentences; empty where it is not at hand

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer/internal/browser"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/explain"
@@ -380,10 +381,10 @@ func TestLevelRows(t *testing.T) {
 	require.NotEqual(t, Holds, verdicts(c)["shrinks/q8_0"])
 }
 
-func source(t *testing.T, name string) *bench.Source {
+func subject(t *testing.T, name string) *bench.Subject {
 	data, err := os.ReadFile(filepath.Join(shared.Root(t), "cmd", "goinfer", "embedded", name+"-q8_0.gguf"))
 	require.NoError(t, err)
-	s, err := bench.Bytes(name, data)
+	s, err := bench.Open(source.Bytes(name, data))
 	require.NoError(t, err)
 	return s
 }
@@ -401,7 +402,7 @@ func TestRescaled(t *testing.T) {
 	}
 	r, _ := testRun(t)
 	for _, name := range []string{"tiny-dense", "tiny-moe"} {
-		s := source(t, name)
+		s := subject(t, name)
 		off, err := r.offGrid(s)
 		require.NoError(t, err)
 		rep, err := eval.CompareTypes(t.Context(), s, eval.TypesOptions{Types: []string{"q8_0"}, Text: text(t), Chunks: 1, Chunk: 128, Answer: 1, NoSpeed: true})
@@ -425,7 +426,7 @@ func TestTrainedAndRandom(t *testing.T) {
 	require.NoError(t, err)
 	data, err := random.Data(t.Context(), "Q8_0")
 	require.NoError(t, err)
-	untrained, err := bench.Bytes("random", data)
+	untrained, err := bench.Open(source.Bytes("random", data))
 	require.NoError(t, err)
 	for _, x := range []struct {
 		do            func(*run, *Claim) error
@@ -437,7 +438,7 @@ func TestTrainedAndRandom(t *testing.T) {
 		{(*run).invention, []string{"invented-entropy", "novel"}, []string{"invented-answered"}},
 		{(*run).weights, []string{"weights-finite", "weights-like", "weights-distinct"}, nil},
 	} {
-		for _, s := range []*bench.Source{source(t, "tiny-dense"), untrained} {
+		for _, s := range []*bench.Subject{subject(t, "tiny-dense"), untrained} {
 			r, c := testRun(t)
 			r.Text, r.Dense = text(t)[:20_000], s
 			require.NoError(t, x.do(r, c))

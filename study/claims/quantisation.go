@@ -7,9 +7,10 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/internal/cpu"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/eval"
 	"github.com/goinfer/goinfer/study/page"
@@ -21,7 +22,7 @@ import (
 func (r *run) quantisation(c *Claim) error {
 	levels := []string{"f16", "q8_0", "q4_k_m", "q4_0"}
 	sources := []struct {
-		s    *bench.Source
+		s    *bench.Subject
 		name string
 	}{{r.Dense, r.DenseName}, {r.MoE, r.MoEName}}
 	for i, m := range sources {
@@ -79,7 +80,7 @@ func levelRows(c *Claim, name string, rep *eval.TypesReport) {
 
 // offGrid is a model in float32 that computes what the source computes, with weights that are not those of a quantised file: each column of the matrices after a norm is divided by a
 // random factor that the norm's weight is multiplied with. Otherwise Q8_0 of a model that was stored in Q8_0 would lose nothing.
-func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
+func (r *run) offGrid(s *bench.Subject) (*bench.Subject, error) {
 	data, err := s.Data(r.ctx, "f32")
 	if err != nil {
 		return nil, err
@@ -87,20 +88,20 @@ func (r *run) offGrid(s *bench.Source) (*bench.Source, error) {
 	return rescaled(r.ctx, s.Name, data)
 }
 
-func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error) {
-	f, err := convert.Open(name, data)
+func rescaled(_ context.Context, name string, data []byte) (*bench.Subject, error) {
+	f, err := gguf.OpenBytes(name, data)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, t := range f.Tensors() {
-		block, kind, ok := strings.Cut(strings.TrimPrefix(t.Name, "blk."), ".")
-		if !ok || !strings.HasPrefix(t.Name, "blk.") || !strings.HasSuffix(kind, "_norm.weight") {
+		n := names.Parse(t.Name)
+		if n.Layer == names.None {
 			continue
 		}
 		var after []string
-		switch kind {
+		switch n.InLayer() {
 		case "attn_norm.weight":
 			after = []string{"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_qkv.weight"}
 		case "ffn_norm.weight":
@@ -116,7 +117,7 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error
 		}
 		putFloats(f, &t, norm)
 		for _, name := range after {
-			m, ok := f.Tensor("blk." + block + "." + name)
+			m, ok := f.Tensor(names.Layer(n.Layer) + name)
 			if !ok {
 				continue
 			}
@@ -130,7 +131,7 @@ func rescaled(_ context.Context, name string, data []byte) (*bench.Source, error
 			putFloats(f, m, w)
 		}
 	}
-	return bench.Bytes(name, data)
+	return bench.Open(source.Bytes(name, data))
 }
 
 // floats are the weights of a tensor in float32.

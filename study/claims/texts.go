@@ -22,7 +22,7 @@ import (
 // weights: claim 14.
 func (r *run) weights(c *Claim) error {
 	r.step("reading the weights of %s", r.DenseName)
-	f, err := r.Dense.Open()
+	f, err := r.Dense.File(r.ctx)
 	if err != nil {
 		return err
 	}

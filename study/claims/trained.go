@@ -20,7 +20,7 @@ const sunrise = "The sun rises in the"
 var directions = []string{"east", "west", "north", "south"}
 
 // open opens a source as it is. close gives all of it back.
-func (r *run) open(s *bench.Source) (m *goinfer.Model, close func() error, err error) {
+func (r *run) open(s *bench.Subject) (m *goinfer.Model, close func() error, err error) {
 	b, err := s.Load(r.ctx, "", nil)
 	if err != nil {
 		return nil, nil, err
@@ -229,7 +229,7 @@ func (t *tested) specific() bool { return t.hangs() && t.control >= 0.5 }
 func (r *run) neurons(c *Claim) error {
 	var all []tested
 	for _, m := range []struct {
-		s    *bench.Source
+		s    *bench.Subject
 		name string
 	}{{r.Dense, r.DenseName}, {r.MoE, r.MoEName}} {
 		if m.s == nil {
@@ -271,7 +271,7 @@ func (r *run) neurons(c *Claim) error {
 const draws = 60
 
 // testFacts removes neurons one at a time while a model completes facts.
-func (r *run) testFacts(s *bench.Source, name string) ([]tested, error) {
+func (r *run) testFacts(s *bench.Subject, name string) ([]tested, error) {
 	m, end, err := r.open(s)
 	if err != nil {
 		return nil, err

@@ -10,13 +10,16 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// Comparison is how far the predictions of a model are from those of a base model on the same text. Fields named after KL are Kullback–Leibler divergences
-// KL(base‖model) of the distribution of the next token, in nats; those after DP differences of the probability of the token that follows, the model's minus the base's.
+// Comparison is how far the predictions of a model are from those of a base model on the same text.
+// Fields named after KL are Kullback–Leibler divergences KL(base‖model) of the distribution of the
+// next token, in nats; those after DP differences of the probability of the token that follows, the
+// model's minus the base's.
 type Comparison struct {
 	Result
 	BasePPL float64 `json:"ppl_base"`
-	// LogRatio is the mean difference of the negative log-likelihoods, ln(PPL/BasePPL), and LogRatioError its standard error: since both models predict the same
-	// tokens, it is much smaller than what the errors of the two perplexities suggest.
+	// LogRatio is the mean difference of the negative log-likelihoods, ln(PPL/BasePPL), and
+	// LogRatioError its standard error: since both models predict the same tokens, it is much
+	// smaller than what the errors of the two perplexities suggest.
 	LogRatio      float64 `json:"ln_ppl_ratio"`
 	LogRatioError float64 `json:"ln_ppl_ratio_error"`
 	KLMean        float64 `json:"kl_mean"`
@@ -26,13 +29,15 @@ type Comparison struct {
 	KLP99         float64 `json:"kl_p99"`
 	KLP999        float64 `json:"kl_p999"`
 	KLMax         float64 `json:"kl_max"`
-	Top1          float64 `json:"top1"`       // share of places where both find the same token most probable
-	Top1Error     float64 `json:"top1_error"` // its standard error
-	DPMean        float64 `json:"dp_mean"`
-	DPRMS         float64 `json:"dp_rms"` // root of the mean square
+	// share of places where both find the same token most probable
+	Top1      float64 `json:"top1"`
+	Top1Error float64 `json:"top1_error"` // its standard error
+	DPMean    float64 `json:"dp_mean"`
+	DPRMS     float64 `json:"dp_rms"` // root of the mean square
 }
 
-// Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same vocabulary.
+// Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same
+// vocabulary.
 func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Options) (Comparison, error) {
 	if a, b := m.Info().Config.NVocab, base.Info().Config.NVocab; a != b {
 		return Comparison{}, fmt.Errorf("the base model has a vocabulary of %d tokens, the model one of %d", b, a)
@@ -92,19 +97,20 @@ func (c *comparer) model(row []float32, next int32) error {
 
 func (c *comparer) comparison(chunks []Chunk) Comparison {
 	slices.Sort(c.kls)
-	top, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
+	same, n := float64(c.same)/float64(c.kl.n), float64(c.kl.n)
 	r := result(&c.nll, chunks)
 	r.Bytes = c.bytes
 	return Comparison{
 		Result: r, BasePPL: math.Exp(c.nllOf.mean()), LogRatio: c.ratio.mean(), LogRatioError: c.ratio.error(),
 		KLMean: c.kl.mean(), KLError: c.kl.error(), KLMedian: percentile(c.kls, 0.5), KLP90: percentile(c.kls, 0.9), KLP99: percentile(c.kls, 0.99),
 		KLP999: percentile(c.kls, 0.999), KLMax: c.kls[len(c.kls)-1],
-		Top1: top, Top1Error: math.Sqrt(top * (1 - top) / max(1, n-1)),
+		Top1: same, Top1Error: math.Sqrt(same * (1 - same) / max(1, n-1)),
 		DPMean: c.dp.mean(), DPRMS: math.Sqrt(c.dp.squares / n),
 	}
 }
 
-// percentile is the number below which the share p of sorted numbers lies, between two of them in proportion.
+// percentile is the number below which the share p of sorted numbers is, between two of them in
+// proportion.
 func percentile(sorted []float64, p float64) float64 {
 	at := p * float64(len(sorted)-1)
 	i := int(at)

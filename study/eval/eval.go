@@ -1,15 +1,3 @@
-// Package eval measures what models make of a text.
-//
-// In order of use:
-//
-//   - [Chunks] cuts the tokens of a text into chunks as llama-perplexity does; [Spread] takes some of them, evenly spread.
-//   - [Perplexity] scores the second half of each chunk and returns a [Result].
-//   - [Compare] does so beside a base model, and tells how far the predictions of the two are apart: a [Comparison].
-//   - [Continuation] scores one text behind another, the form that evaluation harnesses need; [Continue] and [Continued.Score] are its two halves. [Rank] is a token's place
-//     among all.
-//
-// The numbers are those of llama-perplexity on the same file, text and format of the cache, up to rounding; Kullback–Leibler divergence is computed
-// from the logits themselves, where llama-perplexity rounds those of the base model to 16 bits.
 package eval
 
 import (
@@ -30,7 +18,8 @@ const DefaultChunk = 512
 type Options struct {
 	Chunks int                   // at most so many; 0 means all of the text
 	Done   func(done, total int) // called after each chunk, if not nil
-	Hook   goinfer.Hook          // works on the model, and not on the base it is compared with; nil for none
+	// works on the model, and not on the base it is compared with; nil for none
+	Hook goinfer.Hook
 }
 
 // Result is the perplexity of a text.
@@ -43,8 +32,9 @@ type Result struct {
 	Size   int     `json:"chunk_size"` // tokens of a chunk
 }
 
-// Chunk is a part of a text. The model is given Input, which begins with BOS in place of its first token where the model wants that; what is scored are the
-// tokens of Want behind the positions from First on.
+// Chunk is a part of a text. The model is given Input, which begins with BOS in place of its first
+// token where the model wants that; what is scored are the tokens of Want after the positions from
+// First on.
 type Chunk struct {
 	Input, Want []int32
 	First       int
@@ -73,7 +63,8 @@ func Chunks(v *goinfer.Tokenizer, text string, n int) ([]Chunk, error) {
 	return chunks, nil
 }
 
-// Spread takes n chunks at equal distances, from the first on; 0, or more than there are, takes all.
+// Spread takes n chunks at equal distances, from the first on; 0, or more than there are, takes
+// all.
 func Spread(chunks []Chunk, n int) []Chunk {
 	if n <= 0 || n >= len(chunks) {
 		return chunks
@@ -85,7 +76,8 @@ func Spread(chunks []Chunk, n int) []Chunk {
 	return some
 }
 
-// each calls f with the logits at every position of c that is scored, and the token that follows there.
+// each calls f with the logits at every position of c that is scored, and the token that follows
+// there.
 func (c *Chunk) each(ctx context.Context, m *goinfer.Model, hook goinfer.Hook, f func(row []float32, next int32) error) error {
 	last := len(c.Input) - 1 // what follows there is not known
 	return m.Score(ctx, goinfer.Request{Tokens: c.Input[:last], Hook: hook, From: c.First, Logits: func(pos int, row []float32) error {
@@ -133,7 +125,8 @@ func result(nll *moments, chunks []Chunk) Result {
 	return Result{PPL: ppl, Error: ppl * nll.error(), Tokens: nll.n, Chunks: len(chunks), Size: len(chunks[0].Input)}
 }
 
-// BitsPerByte is how many bits the scored text takes for each of its bytes where the model's predictions are entropy-coded; NaN where the bytes are not known.
+// BitsPerByte is how many bits the scored text takes for each of its bytes where the model's
+// predictions are entropy-coded; NaN where the bytes are not known.
 func (r Result) BitsPerByte() float64 {
 	if r.Bytes == 0 {
 		return math.NaN()
@@ -141,7 +134,7 @@ func (r Result) BitsPerByte() float64 {
 	return math.Log2(r.PPL) * float64(r.Tokens) / float64(r.Bytes)
 }
 
-// Score is how likely a model finds a text behind another.
+// Score is how likely a model finds a text after another.
 type Score struct {
 	LogProb float64 `json:"logprob"` // natural logarithm of the probability of all its tokens
 	Tokens  int     `json:"tokens"`
@@ -149,14 +142,17 @@ type Score struct {
 	Ranks   []int   `json:"-"`      // of each token in its place, 1 for the most probable
 }
 
-// Continued are the tokens of a text and of another behind it, the tokens from First on being those of the second.
+// Continued are the tokens of a text and of another after it, the tokens from First on being those
+// of the second.
 type Continued struct {
 	Tokens []int32
 	First  int
 }
 
-// Continue puts a text behind another; special recognises special tokens that are spelled in them. White space at the end of prefix counts as the beginning of text, since
-// vocabularies hold it together with the word behind; the tokens are those of both texts in one, less as many as prefix has.
+// Continue puts a text after another; special recognises special tokens that are spelled in them.
+// White space at the end of prefix counts as the beginning of text, since vocabularies hold it
+// together with the word after; the tokens are those of both texts in one, less as many as prefix
+// has.
 func Continue(v *goinfer.Tokenizer, prefix, text string, special bool) (Continued, error) {
 	if v == nil {
 		return Continued{}, fmt.Errorf("the model has no vocabulary: %w", goinfer.ErrUnsupported)
@@ -164,7 +160,7 @@ func Continue(v *goinfer.Tokenizer, prefix, text string, special bool) (Continue
 	ids := v.Encode(nil, prefix+text, true, special)
 	n := len(v.Encode(nil, strings.TrimRight(prefix, " \t\n\r"), true, special))
 	if n < 1 || n >= len(ids) {
-		return Continued{}, fmt.Errorf("want a continuation of at least one token behind at least one, found %d tokens behind %d", max(0, len(ids)-n), n)
+		return Continued{}, fmt.Errorf("want a continuation of at least one token after at least one, found %d tokens after %d", max(0, len(ids)-n), n)
 	}
 	return Continued{ids, n}, nil
 }
@@ -187,7 +183,7 @@ func (c Continued) Score(ctx context.Context, m *goinfer.Model, hook goinfer.Hoo
 	return s, err
 }
 
-// Continuation scores a text behind another, watched by a hook if that is not nil.
+// Continuation scores a text after another, watched by a hook if that is not nil.
 func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string, hook goinfer.Hook) (Score, error) {
 	c, err := Continue(m.Tokenizer(), prefix, text, false)
 	if err != nil {
@@ -196,7 +192,8 @@ func Continuation(ctx context.Context, m *goinfer.Model, prefix, text string, ho
 	return c.Score(ctx, m, hook)
 }
 
-// Rank is the place of id in the order of logits or probabilities, from 1 for the largest, the lower id first among equals.
+// Rank is the place of id in the order of logits or probabilities, from 1 for the largest, the
+// lower id first among equals.
 func Rank[T float32 | float64](row []T, id int32) int {
 	n := 1
 	for i, v := range row {
@@ -209,12 +206,12 @@ func Rank[T float32 | float64](row []T, id int32) int {
 
 // logSum is the logarithm of the sum of the exponentials.
 func logSum(row []float32) float64 {
-	top := row[best(row)]
+	most := row[best(row)]
 	var sum float64
 	for _, v := range row {
-		sum += math.Exp(float64(v - top))
+		sum += math.Exp(float64(v - most))
 	}
-	return float64(top) + math.Log(sum)
+	return float64(most) + math.Log(sum)
 }
 
 // best is the place of the largest number, the first of several.

@@ -26,7 +26,8 @@ func text(t *testing.T) string {
 	return string(data)
 }
 
-// TestPerplexity: the first chunks of the validation text score as in llama-perplexity. The numbers are what it prints for them with -c 512.
+// TestPerplexity: the first chunks of the validation text score as in llama-perplexity. The numbers
+// are what it prints for them with -c 512.
 func TestPerplexity(t *testing.T) {
 	if testing.Short() {
 		t.Skip("evaluates a thousand tokens")
@@ -53,7 +54,8 @@ func TestPerplexity(t *testing.T) {
 	require.Equal(t, Result{PPL: r.PPL, Error: r.Error, Tokens: 510, Bytes: r.Bytes, Chunks: 2, Size: 512}, r)
 }
 
-// TestCompare: a model is nothing apart from itself, and another is; the perplexities are those of each alone.
+// TestCompare: a model is nothing apart from itself, and another is; the perplexities are those of
+// each alone.
 func TestCompare(t *testing.T) {
 	if testing.Short() {
 		t.Skip("evaluates a thousand tokens")
@@ -117,7 +119,8 @@ func TestNumbers(t *testing.T) {
 	c.left = c.rows
 	require.ErrorContains(t, c.model([]float32{float32(math.NaN()), 0, 0}, 0), "no finite numbers after 3 scored tokens")
 
-	// A token that the base model rules out counts for nothing, one that only the model rules out makes the divergence infinite.
+	// A token that the base model rules out counts for nothing, one that only the model rules out
+	// makes the divergence infinite.
 	none := float32(math.Inf(-1))
 	c = comparer{left: []float32{none, 0, 0, none, 0, 0}}
 	require.NoError(t, c.model([]float32{none, 0, 0}, 1))

@@ -3,11 +3,11 @@ package eval
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 )
 
 // CollectImportance measures an importance matrix: it evaluates chunks of a text, sums the squares
@@ -20,7 +20,7 @@ func CollectImportance(ctx context.Context, m *goinfer.Model, chunks [][]int32, 
 	}
 	c := collector{}
 	for _, t := range m.Info().Tensors {
-		if len(t.Shape) > 1 && strings.HasPrefix(t.Name, "blk.") {
+		if len(t.Shape) > 1 && names.Parse(t.Name).Layer != names.None {
 			matrices := int(t.Elements()) / t.Shape[0] / t.Shape[1]
 			c[t.Name] = &convert.Squares{Sums: make([]float64, matrices*t.Shape[0]), Counts: make([]int, matrices)}
 		}

@@ -32,7 +32,8 @@ func (h *heads) Observe(e *goinfer.Event) {
 	}
 }
 
-// TestCollectImportance: rows are counted, each by the experts that see it, and what is added up is what a hook sees on its way into a matrix.
+// TestCollectImportance: rows are counted, each by the experts that see it, and what is added up is
+// what a hook sees on its way into a matrix.
 func TestCollectImportance(t *testing.T) {
 	m, err := goinfer.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), goinfer.Options{Batch: 24})
 	require.NoError(t, err)
@@ -89,7 +90,7 @@ func TestCollectImportance(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "text.txt", read.Dataset)
 	require.Equal(t, 2, read.Chunks)
-	src, err := convert.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), nil)
+	src, err := gguf.Open(filepath.Join(shared.Dir(t), "models", "tiny-moe", "tiny-moe-f16.gguf"), gguf.Options{})
 	require.NoError(t, err)
 	defer src.Close()
 	_, err = convert.InMemory(t.Context(), src, convert.Options{Type: "q4_0", Importance: read})

@@ -67,7 +67,8 @@ type TypeRow struct {
 	Perplexity    Result      `json:"perplexity"`
 	KL            *Comparison `json:"kl,omitempty"` // from the model as it is; nil for that itself
 	Answer        string      `json:"answer"`
-	// Same is how many bytes Answer has in common, at its beginning, with that of the model as it is.
+	// Same is how many bytes Answer has in common, at its beginning, with that of the model as it
+	// is.
 	Same int `json:"answer_same"`
 }
 
@@ -82,14 +83,15 @@ type TypeShare struct {
 type Speed struct {
 	Mean   float64 `json:"mean"`
 	StdDev float64 `json:"stddev"`
-	// Ratio is the speed over that of the model as it is, in pairs of runs that followed each other.
+	// Ratio is the speed over that of the model as it is, in pairs of runs that followed each
+	// other.
 	Ratio bench.Ratio `json:"ratio"`
 }
 
 // typesRun is one run of CompareTypes.
 type typesRun struct {
 	TypesOptions
-	source *bench.Source
+	source *bench.Subject
 	report *TypesReport
 	base   *goinfer.Model
 	model  *bench.Model // as it is
@@ -99,9 +101,9 @@ type typesRun struct {
 
 // CompareTypes measures the model of a source as it is, then quantised to each type: its size, its
 // speed, how well it predicts chunks of a text, how far its predictions are from those of the model
-// as it is, and how it continues a prompt. All names are checked before anything is measured; a type
-// that the model has, or that is named twice, is measured once.
-func CompareTypes(ctx context.Context, s *bench.Source, o TypesOptions) (*TypesReport, error) {
+// as it is, and how it continues a prompt. All names are checked before anything is measured; a
+// type that the model has, or that is named twice, is measured once.
+func CompareTypes(ctx context.Context, s *bench.Subject, o TypesOptions) (*TypesReport, error) {
 	if o.Types == nil {
 		o.Types = DefaultTypes
 	}

@@ -12,27 +12,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/bench"
 )
 
 // source is a small model in the repository, and a text.
-func source(t *testing.T) (*bench.Source, string) {
+func subject(t *testing.T) (*bench.Subject, string) {
 	dir := filepath.Join(shared.Root(t), "cmd", "goinfer", "embedded")
 	data, err := os.ReadFile(filepath.Join(dir, "tiny-dense-q8_0.gguf"))
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(dir, "valid.txt"))
 	require.NoError(t, err)
-	s, err := bench.Bytes("tiny", data)
+	s, err := bench.Open(source.Bytes("tiny", data))
 	require.NoError(t, err)
 	return s, string(text[:20_000])
 }
 
-// TestCompareTypes measures three types: the fewer the bits the smaller the weights, and the further the predictions.
+// TestCompareTypes measures three types: the fewer the bits the smaller the weights, and the
+// further the predictions.
 func TestCompareTypes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("several models in short mode")
 	}
-	s, text := source(t)
+	s, text := subject(t)
 	var steps []string
 	r, err := CompareTypes(context.Background(), s, TypesOptions{
 		Types: []string{"Q8_0", "q4_0", "q2_k", "Q4_0"}, Text: text, TextName: "a <text>", Chunk: 64, Chunks: 4, Answer: 8, Repetitions: 1, Threads: 2,
@@ -76,7 +78,7 @@ func TestCompareTypes(t *testing.T) {
 }
 
 func TestCompareTypesFaults(t *testing.T) {
-	s, text := source(t)
+	s, text := subject(t)
 	_, err := CompareTypes(context.Background(), s, TypesOptions{Types: []string{"q9_9"}, Text: text})
 	require.ErrorContains(t, err, "q9_9")
 	_, err = CompareTypes(context.Background(), s, TypesOptions{Text: "short"})

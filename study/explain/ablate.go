@@ -216,16 +216,16 @@ func (s *Ablation) Neurons(layer, most int) (parts []Part, all int) {
 type Effect struct {
 	Part
 	Prob float64 `json:"p"` // probability of the word without the part
-	// Delta is the change of the logarithm of the probability: less than 0 where the part speaks for
-	// the word.
+	// Delta is the change of the logarithm of the probability: less than 0 where the part speaks
+	// for the word.
 	Delta float64 `json:"delta"`
 }
 
 // atOnce bounds the number of evaluations that run together: enough to fill batches.
 const atOnce = 256
 
-// AblateAll ablates the parts one at a time and returns the effect of each, in their order. They are
-// evaluated in common batches. progress, if not nil, is called after each.
+// AblateAll ablates the parts one at a time and returns the effect of each, in their order. They
+// are evaluated in common batches. progress, if not nil, is called after each.
 func (s *Ablation) AblateAll(ctx context.Context, parts []Part, progress func(done, total int)) ([]Effect, error) {
 	hooks := make([]goinfer.Hook, len(parts))
 	for i, p := range parts {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
-	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/study/eval"
 )
@@ -100,7 +100,8 @@ func TestShownAgain(t *testing.T) {
 	require.Equal(t, 3, r.evaluated)
 }
 
-// TestNotFinite: logits that are no numbers leave no distribution, in the model's own prediction and in the lens.
+// TestNotFinite: logits that are no numbers leave no distribution, in the model's own prediction
+// and in the lens.
 func TestNotFinite(t *testing.T) {
 	none := float32(math.NaN())
 	p, entropy := probabilities([]float32{none, float32(math.Inf(1)), 3})
@@ -113,8 +114,8 @@ func TestNotFinite(t *testing.T) {
 	require.ErrorIs(t, err, errNotFinite)
 }
 
-// TestAblateAll: effects in common batches are those of each part alone; ablating nothing, or what is
-// not used, changes no bit.
+// TestAblateAll: effects in common batches are those of each part alone; ablating nothing, or what
+// is not used, changes no bit.
 func TestAblateAll(t *testing.T) {
 	for _, name := range []string{"tiny-dense", "tiny-moe"} {
 		t.Run(name, func(t *testing.T) {
@@ -140,7 +141,8 @@ func TestAblateAll(t *testing.T) {
 			require.Equal(t, len(parts), calls)
 			for i, e := range effects {
 				require.Equal(t, parts[i], e.Part)
-				if e.Layer < len(s.Trace.Layers)-1 { // the last one's work on earlier tokens is for nothing
+				// the last one's work on earlier tokens is for nothing
+				if e.Layer < len(s.Trace.Layers)-1 {
 					require.NotZero(t, e.Delta, e)
 				}
 				if i%7 == 0 {
@@ -212,7 +214,7 @@ func TestAblateRandom(t *testing.T) {
 // activations; with the fraction 1 every token has the same probability.
 func TestAblateRandomWeights(t *testing.T) {
 	s := ablation(t, open(t, "tiny-dense"), "The sun rises in the", " east")
-	f, err := convert.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), nil)
+	f, err := gguf.Open(filepath.Join(shared.Root(t), "cmd/goinfer/embedded/tiny-dense-q8_0.gguf"), gguf.Options{})
 	require.NoError(t, err)
 	defer f.Close()
 	points, err := AblateRandomWeights(t.Context(), f, goinfer.Options{}, s.watch, []float64{0, 0.5, 1}, 1, nil)
@@ -305,7 +307,8 @@ func TestVerdict(t *testing.T) {
 	require.Equal(t, "There is no neuron to take out.", r.Verdict())
 }
 
-// TestLongPrompt: what is shown stays small, and what a row reads of the tokens before is summed up.
+// TestLongPrompt: what is shown stays small, and what a row reads of the tokens before is summed
+// up.
 func TestLongPrompt(t *testing.T) {
 	m := open(t, "tiny-dense")
 	r, err := Analyse(t.Context(), m, Options{Prompt: strings.Repeat("The sun rises in the east. ", 14), Parts: 1, Draws: 1})
@@ -367,8 +370,8 @@ func TestEveryArchitecture(t *testing.T) {
 	require.Greater(t, analysed, 60)
 }
 
-// TestAllExperts: pictures have a place for every expert, also for those that no token was given to,
-// and one scale.
+// TestAllExperts: pictures have a place for every expert, also for those that no token was given
+// to, and one scale.
 func TestAllExperts(t *testing.T) {
 	d := drawing{r: &Report{Trace: &Trace{MoE: MoE{Experts: 8}, Layers: make([]Layer, 2)}}}
 	html := string(d.effects("Without one expert", "expert", []Effect{{Part: Part{Expert, 0, -1, 2}, Delta: -1}}, 20))

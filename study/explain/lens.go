@@ -27,8 +27,8 @@ type TokenRank struct {
 }
 
 // Lens applies the head to rows of the residual stream, x being [len(x)/NEmbd][NEmbd], and returns
-// of each the k most probable tokens and the ranks of the watched ones. Layers and positions are the
-// caller's to fill in.
+// of each the k most probable tokens and the ranks of the watched ones. Layers and positions are
+// the caller's to fill in.
 func Lens(ctx context.Context, m *goinfer.Model, x []float32, k int, watch []int32) ([]LayerPrediction, error) {
 	list := make([]LayerPrediction, 0, len(x)/m.Info().Config.NEmbd)
 	err := m.Unembed(ctx, x, func(_ int, logits []float32) error {

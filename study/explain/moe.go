@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/gguf/names"
 )
 
 // MoE is where a model has experts, and how many bytes they are.
@@ -53,13 +54,8 @@ func MoEOf(m *goinfer.Model) (MoE, error) {
 
 // expertLayer is the layer that a tensor of experts is in.
 func expertLayer(name string) (layer int, ok bool) {
-	rest, ok := strings.CutPrefix(name, "blk.")
-	number, rest, found := strings.Cut(rest, ".")
-	if !ok || !found || !strings.HasPrefix(rest, "ffn_") {
-		return 0, false
-	}
-	layer, err := strconv.Atoi(number)
-	return layer, err == nil
+	n := names.Parse(name)
+	return n.Layer, n.Layer != names.None && strings.HasPrefix(n.Base, "ffn_")
 }
 
 // BytesPerToken is the bytes of weights that a token reads if it uses k experts in each layer.

@@ -41,7 +41,7 @@ func (r *Report) Page(model string) (*page.Page, error) {
 		{"Where the router sends the tokens", d.routing},
 		{"Without one part", d.parts},
 		{"Is there one neuron?", d.neurons},
-		{"What is not shown", d.cut},
+		{"What is not shown", d.omitted},
 	}
 	for _, s := range steps {
 		blocks, err := s.draw()
@@ -80,7 +80,8 @@ func (w *Word) text() string {
 	return b.String()
 }
 
-// label is the text of a token for a picture: a space at its edges and what is not printable is made visible.
+// label is the text of a token for a picture: a space at its edges and what is not printable is
+// made visible.
 func label(s string) string {
 	if s == "" {
 		return "∅"
@@ -119,7 +120,7 @@ type drawing struct {
 	labels []string // of the tokens that are looked at
 }
 
-// numbered are the labels with their positions, which tells equal ones apart.
+// numbered are the labels with their positions, which distinguishes equal ones.
 func (d *drawing) numbered() []string {
 	names := make([]string, len(d.labels))
 	for i, l := range d.labels {
@@ -168,7 +169,8 @@ func short(p float64) string {
 type attentionLayer struct {
 	Layer int `json:"layer"`
 	Heads int `json:"heads"`
-	// Probs are √p·255 of what each shown token reads of those before the shown ones together, if there are such, and of each up to itself: by head, then token.
+	// Probs are √p·255 of what each shown token reads of those before the shown ones together, if
+	// there are such, and of each up to itself: by head, then token.
 	Probs []byte `json:"probs"`
 }
 
@@ -234,11 +236,11 @@ func (d *drawing) lens() ([]template.HTML, error) {
 		return nil, err
 	}
 	return []template.HTML{
-		page.Text("The final norm and the output matrix, applied to what each layer leaves behind, tell what the model would say if it ended there (the logit lens). "+
+		page.Text("The final norm and the output matrix, applied to the output of each layer, show what the model would predict if it ended there (the logit lens). "+
 			"Each column is a token, each row a layer; a cell shows the most probable next token, in a stronger colour where it is surer. Rest the pointer on it to see the first %d.", lensTop),
 		table,
 		columns(
-			page.Plot{Title: "Probability of the word behind the last token", X: x, Y: page.Axis{Label: "probability", Zero: true}, Series: []page.Series{prob}}.HTML(),
+			page.Plot{Title: "Probability of the word after the last token", X: x, Y: page.Axis{Label: "probability", Zero: true}, Series: []page.Series{prob}}.HTML(),
 			page.Plot{Title: "Its rank", X: x, Y: page.Axis{Label: "rank", Log: true}, Series: []page.Series{rank}}.HTML(),
 		),
 	}, nil
@@ -265,7 +267,7 @@ func lensTable(lens [][]LayerPrediction, labels, names []string) lensHead {
 	for l, views := range lens {
 		row := lensRow{Name: names[l]}
 		for i, v := range views {
-			tip := []string{fmt.Sprintf("%s, behind %s", names[l], h.Tokens[i])}
+			tip := []string{fmt.Sprintf("%s, after %s", names[l], h.Tokens[i])}
 			for _, c := range v.Top {
 				tip = append(tip, label(c.Text)+"  "+short(c.Prob))
 			}
@@ -336,8 +338,9 @@ func (d *drawing) parts() ([]template.HTML, error) {
 	return append(blocks, columns(d.effects("Without one head", "head", r.Heads, most(r.Heads, r.Experts)), d.effects("Without one expert", "expert", r.Experts, most(r.Heads, r.Experts)))), nil
 }
 
-// effects draws the effects of parts by layer and number. Of experts all have a column: those that no token was given to have no effect, and no value. most is the
-// magnitude with the strongest colour.
+// effects draws the effects of parts by layer and number. Of experts all have a column: those that
+// no token was given to have no effect, and no value. most is the magnitude with the strongest
+// colour.
 func (d *drawing) effects(title, what string, effects []Effect, most float64) template.HTML {
 	if len(effects) == 0 {
 		return ""
@@ -433,7 +436,7 @@ func fractions(title, what string, points []Point) template.HTML {
 	return page.Plot{Title: title, X: page.Axis{Label: what, Unit: "%"}, Y: wordAxis(), Series: []page.Series{median, draws}}.HTML()
 }
 
-func (d *drawing) cut() ([]template.HTML, error) {
+func (d *drawing) omitted() ([]template.HTML, error) {
 	var blocks []template.HTML
 	for _, c := range d.r.Cut {
 		blocks = append(blocks, page.Text("%s", c))

@@ -17,14 +17,15 @@ import (
 type Options struct {
 	Prompt string // special tokens that are spelled in it are recognised
 	Word   string // the word to watch, as in [Question]; empty means the most probable token
-	// Parts bounds the number of ablations, but all blocks and ten neurons of each layer are ablated in
-	// any case; 0 means what is bearable for the size of the model: from [LeastParts] to [MostParts].
+	// Parts bounds the number of ablations, but all blocks and ten neurons of each layer are
+	// ablated in any case; 0 means what is bearable for the size of the model: from [LeastParts] to
+	// [MostParts].
 	Parts int
-	// Draws is how often each random fraction of neurons is ablated, and of weights up to 3 times; 0
-	// leaves fractions out.
+	// Draws is how often each random fraction of neurons is ablated, and of weights up to 3 times;
+	// 0 leaves fractions out.
 	Draws int
-	// File is the file of the model, from which models with random fractions of the weights set to zero
-	// are made, to be opened with Opening; nil leaves that out.
+	// File is the file of the model, from which models with random fractions of the weights set to
+	// zero are made, to be opened with Opening; nil leaves that out.
 	File    *gguf.File
 	Opening goinfer.Options
 	// Progress, if not nil, is called with what is being done and how far it is.
@@ -59,23 +60,27 @@ type Report struct {
 	Heads   []Effect            `json:"heads"`
 	Experts []Effect            `json:"experts,omitempty"`
 	Neurons Neurons             `json:"neurons"`
-	Random  []Point             `json:"thinned"`           // random fractions of all neurons ablated
-	Weights []Point             `json:"weights,omitempty"` // random fractions of all weights set to zero
-	Rows    int                 `json:"rows"`              // tokens evaluated for each part
-	Cut     []string            `json:"cut"`               // what was left out, and why
+	// random fractions of all neurons ablated
+	Random []Point `json:"thinned"`
+	// random fractions of all weights set to zero
+	Weights []Point  `json:"weights,omitempty"`
+	Rows    int      `json:"rows"` // tokens evaluated for each part
+	Cut     []string `json:"cut"`  // what was left out, and why
 }
 
 // Neurons is the ablation of neurons, one at a time and the top ones together.
 type Neurons struct {
 	All   int `json:"all"`   // neurons that take part in this text
 	Tried int `json:"tried"` // neurons that were ablated
-	// Halving is how many of those tried, each alone, leave less than half of the word's probability.
+	// Halving is how many of those tried, each alone, leave less than half of the word's
+	// probability.
 	Halving int `json:"halving"`
-	// Top are the neurons with the largest effects, among them the one that speaks most for the word.
+	// Top are the neurons with the largest effects, among them the one that speaks most for the
+	// word.
 	Top   []TopNeuron `json:"strongest"`
 	Ranks []Ranked    `json:"ranks"` // effects of some of those tried, the largest first
-	// Together is the probability without so many of the neurons that speak most for the word, all at
-	// once.
+	// Together is the probability without so many of the neurons that speak most for the word, all
+	// at once.
 	Together []Count `json:"together"`
 }
 
@@ -85,8 +90,8 @@ type TopNeuron struct {
 	Most  float64 `json:"most"`  // largest magnitude of the neuron
 	Pos   int     `json:"pos"`   // position of the largest magnitude
 	Token Token   `json:"token"` // token at that position
-	// Text is the change of the mean log-probability of the prompt's own tokens without the neuron: if
-	// that is large too, the neuron does more than support the word.
+	// Text is the change of the mean log-probability of the prompt's own tokens without the neuron:
+	// if that is large too, the neuron does more than support the word.
 	Text float64 `json:"text"`
 }
 
@@ -299,7 +304,7 @@ func (r *Report) neurons(ctx context.Context, s *Ablation, budget int, ablate fu
 	if !slices.Contains(most, worst) {
 		most[len(most)-1] = worst
 	}
-	if n.Top, err = s.top(ctx, most); err != nil {
+	if n.Top, err = s.topNeurons(ctx, most); err != nil {
 		return err
 	}
 	for rank := 1; rank <= len(effects); rank = max(rank+1, rank*9/8) {
@@ -327,8 +332,8 @@ func (s *Ablation) together(ctx context.Context, effects []Effect) ([]Count, err
 	return counts, err
 }
 
-// top finds out more about neurons.
-func (s *Ablation) top(ctx context.Context, effects []Effect) ([]TopNeuron, error) {
+// topNeurons finds out more about neurons.
+func (s *Ablation) topNeurons(ctx context.Context, effects []Effect) ([]TopNeuron, error) {
 	text := &Ablation{Trace: s.Trace, m: s.m, watch: eval.Continued{Tokens: s.watch.Tokens[:s.watch.First], First: 1}}
 	hooks := []goinfer.Hook{nil} // with all in place
 	list := make([]TopNeuron, len(effects))
@@ -360,8 +365,8 @@ func (s several) Observe(e *goinfer.Event) {
 	}
 }
 
-// Halved is the smallest random fraction of neurons without which the word has less than half of its
-// probability in half of the draws, and false if there is none.
+// Halved is the smallest random fraction of neurons without which the word has less than half of
+// its probability in half of the draws, and false if there is none.
 func (r *Report) Halved() (float64, bool) {
 	for _, p := range r.Random {
 		if p.Median < r.Word.Prob/2 {

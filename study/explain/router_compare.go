@@ -23,8 +23,8 @@ type RouterComparison struct {
 // Continuation is what a model generates after a prompt.
 type Continuation struct {
 	Tokens []Token `json:"tokens"`
-	// BytesPerToken are the bytes of weights that a token of the generation reads, by the experts that
-	// were chosen; 0 where only the prompt was evaluated.
+	// BytesPerToken are the bytes of weights that a token of the generation reads, by the experts
+	// that were chosen; 0 where only the prompt was evaluated.
 	BytesPerToken int64 `json:"bytes_per_token"`
 }
 

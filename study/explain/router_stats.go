@@ -43,11 +43,11 @@ type LayerStats struct {
 	// Together[a][b] is how often a and b are chosen for one token over how often they would be if
 	// they were independent; 0 where one is idle.
 	Together [][]float64 `json:"together"`
-	// Kinds[k][e] is how often expert e is chosen for a token of RouterStats.Kinds[k] over how often
-	// for any token; 0 for an idle one.
+	// Kinds[k][e] is how often expert e is chosen for a token of RouterStats.Kinds[k] over how
+	// often for any token; 0 for an idle one.
 	Kinds [][]float64 `json:"kinds"`
-	// Specialised is the mutual information of a token's kind and the experts chosen for it, in nats:
-	// 0 where they are independent.
+	// Specialised is the mutual information of a token's kind and the experts chosen for it, in
+	// nats: 0 where they are independent.
 	Specialised float64 `json:"specialised"`
 
 	chosen []int
@@ -226,8 +226,8 @@ type Pair struct {
 	Tokens      int     // tokens for which both were chosen
 }
 
-// Pairs are the n pairs of all layers with the largest lift, of those seen on at least one token of a
-// hundred.
+// Pairs are the n pairs of all layers with the largest lift, of those seen on at least one token of
+// a hundred.
 func (s *RouterStats) Pairs(n int) []Pair {
 	var list []Pair
 	for i := range s.Layers {

@@ -132,10 +132,10 @@ func newWatch() *watch {
 
 // family says how the routers of an architecture make weights.
 type family struct {
-	model         string
-	renormalise   bool
-	scale         float64
-	groups, taken int // of DeepSeek-V3, whose groups are scored by their best two
+	model        string
+	renormalise  bool
+	scale        float64
+	groups, used int // of DeepSeek-V3, whose groups are scored by their best two
 }
 
 // choose is the override in float64, from the formulas of the papers.
@@ -160,7 +160,7 @@ func (f *family) choose(r *RouterOverride, k int, logits, scores []float64, scor
 			}
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sums[b], sums[a]) })
-		for _, g := range order[:f.taken] {
+		for _, g := range order[:f.used] {
 			for e := g * size; e < (g+1)*size; e++ {
 				open[e] = true
 			}
@@ -216,7 +216,7 @@ func TestReference(t *testing.T) {
 		{model: "mixtral", renormalise: true, scale: 1},
 		{model: "qwen2moe", scale: 1},
 		{model: "gpt-oss", scale: 1},
-		{model: "deepseek2-v3", renormalise: true, scale: 2.5, groups: 4, taken: 2},
+		{model: "deepseek2-v3", renormalise: true, scale: 2.5, groups: 4, used: 2},
 		{model: "glm4moe", renormalise: true, scale: 1},
 	} {
 		path := filepath.Join(dir, f.model, "model.gguf")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/internal/shared"
+	"github.com/goinfer/goinfer/source"
 )
 
 func TestRecordRoutes(t *testing.T) {
@@ -76,7 +77,9 @@ func TestEveryMoE(t *testing.T) {
 	require.NoError(t, err)
 	found := 0
 	for _, path := range files {
-		info, err := goinfer.Inspect(path, 1)
+		src, err := source.Path(path)
+		require.NoError(t, err)
+		info, err := goinfer.Inspect(t.Context(), src, 1)
 		if err != nil || !hasExperts(info) {
 			continue
 		}

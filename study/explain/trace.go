@@ -33,7 +33,8 @@ type Layer struct {
 	Attention [][]float32
 	// Routes are the decisions of the router by position.
 	Routes []Route
-	// active is the activity of neurons: of the block itself under -1, of experts under their number.
+	// active is the activity of neurons: of the block itself under -1, of experts under their
+	// number.
 	active map[int]activity
 }
 
@@ -83,7 +84,8 @@ type RecordOptions struct {
 }
 
 // Record evaluates tokens and returns what the hooks showed. Attention and the residual stream are
-// those of the given tokens. It is an error if nothing but routers is asked for, and there are none.
+// those of the given tokens. It is an error if nothing but routers is asked for, and there are
+// none.
 func Record(ctx context.Context, m *goinfer.Model, tokens []int32, o RecordOptions) (*Trace, error) {
 	if o.What == 0 {
 		o.What = Everything
@@ -99,9 +101,9 @@ func Record(ctx context.Context, m *goinfer.Model, tokens []int32, o RecordOptio
 		err = m.Score(ctx, q)
 	} else {
 		q.MaxTokens = o.Generate
-		var more []int32
-		more, _, err = generate(ctx, m, q)
-		ids = append(ids, more...)
+		var generated []int32
+		generated, _, err = generate(ctx, m, q)
+		ids = append(ids, generated...)
 	}
 	if err != nil {
 		return nil, err
@@ -283,8 +285,8 @@ func (t *Trace) measure(layers int) {
 	}
 }
 
-// Norms are the root mean squares of the residual stream at the recorded positions, before the first
-// layer and after each: [n_layer+1][n_tokens-First].
+// Norms are the root mean squares of the residual stream at the recorded positions, before the
+// first layer and after each: [n_layer+1][n_tokens-First].
 func (t *Trace) Norms() [][]float64 { return t.norms }
 
 // Lens applies the head to the residual stream at the last n recorded positions, before the first

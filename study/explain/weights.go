@@ -8,6 +8,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/eval"
 )
 
@@ -44,7 +45,7 @@ func withoutWeights(ctx context.Context, f *gguf.File, o goinfer.Options, watch 
 	if err != nil {
 		return 0, err
 	}
-	m, err := goinfer.OpenBytes(f.Path()+" with weights at zero", data, o)
+	m, err := goinfer.OpenSource(source.Bytes(f.Path()+" with weights at zero", data), o)
 	if err != nil {
 		return 0, err
 	}

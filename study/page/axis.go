@@ -10,7 +10,7 @@ import (
 // Axis says what is shown along a side of a picture.
 type Axis struct {
 	Label string
-	Unit  string // behind the label, in brackets, and behind values; "" for none
+	Unit  string // after the label, in brackets, and after values; "" for none
 	Log   bool   // logarithmic: only what is above zero can be shown
 	Zero  bool   // a linear axis begins at zero
 	// Ticks are where labels go, as far as they have room; nil lets the axis choose.
@@ -19,7 +19,8 @@ type Axis struct {
 	Format func(float64) string
 }
 
-// Number writes a value with about four digits, or from ten thousand on with three and k, M, G or T for the thousands.
+// Number writes a value with about four digits, or from ten thousand on with three and k, M, G or T
+// for the thousands.
 func Number(v float64) string {
 	suffix, digits := "", 4
 	if math.Abs(v) >= 9999.5 && !math.IsInf(v, 0) {
@@ -138,7 +139,8 @@ func (s *scale) ticks(n int, fits func([]float64) bool) []float64 {
 		}
 		var t []float64
 		first := math.Ceil(s.lo/step - 1e-9)
-		for i := range n + 2 { // no more fit, and where numbers are too large to be told apart the loop must end
+		// no more fit, and where numbers are too large to be distinguished the loop must end
+		for i := range n + 2 {
 			if v := (first + float64(i)) * step; v <= s.hi+step*1e-9 {
 				t = append(t, v+0) // no zero below zero
 			}

@@ -5,20 +5,22 @@ import (
 	"slices"
 )
 
-// Bars draws lying bars, one row under the other.
+// Bars draws horizontal bars, one row under the other.
 type Bars struct {
 	Title, Note string
 	Value       Axis     // Zero is implied where it is not logarithmic
 	Series      []string // what the values of a row are, in order; may be empty where there is one
 	Rows        []BarRow
-	Stacked     bool // the values of a row add up, and lie behind each other in place of under; no value is below zero then
+	// the values of a row add up, and are drawn after each other in place of under; no value is
+	// below zero then
+	Stacked bool
 }
 
 // BarRow is what a row of [Bars] is called, and its values.
 type BarRow struct {
 	Name   string
 	Values []float64
-	Note   string // told with every value, and written behind the bar where there is one value
+	Note   string // shown with every value, and written after the bar where there is one value
 }
 
 const (
@@ -83,7 +85,7 @@ func (p *Bars) draw(c *canvas, all []float64) {
 		left = max(left, width(row.Name))
 	}
 	left = min(left, c.width*0.38) + 8
-	right := 0.0 // room for what is written behind the bars
+	right := 0.0 // room for what is written after the bars
 	for _, row := range p.Rows {
 		right = max(right, width(p.behind(&row)))
 	}
@@ -117,7 +119,7 @@ func (p *Bars) rowHeight(row *BarRow) float64 {
 	return float64(len(row.Values)) * (barHeight - 4)
 }
 
-// behind is what is written at the end of a bar that is alone in its row.
+// after is what is written at the end of a bar that is alone in its row.
 func (p *Bars) behind(row *BarRow) string {
 	switch {
 	case len(row.Values) != 1 || !p.shows(row.Values[0]):

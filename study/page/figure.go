@@ -6,16 +6,18 @@ import (
 	"strings"
 )
 
-// The widths that pictures are drawn for, in pixels: a telephone's, half of a page, and a column of text. The style shows the one for which there is room.
+// The widths that pictures are drawn for, in pixels: a telephone's, half of a page, and a column of
+// text. The style shows the one for which there is room.
 var widths = []struct {
 	class string
 	width float64
 }{{"narrow", 340}, {"medium", 480}, {"wide", 720}}
 
-// series is the number of colours; further series begin anew.
+// series is the number of colours; further series begin again.
 const series = 8
 
-// figure frames what draw makes for each of the widths, with the numbers that it shows as a table that can be opened.
+// figure frames what draw makes for each of the widths, with the numbers that it shows as a table
+// that can be opened.
 func figure(title, note string, legend string, numbers Table, draw func(c *canvas)) template.HTML {
 	var b strings.Builder
 	b.WriteString(`<figure class="picture">`)
@@ -38,10 +40,12 @@ func figure(title, note string, legend string, numbers Table, draw func(c *canva
 	return template.HTML(b.String())
 }
 
-// mostNumbers bounds the table that a picture has of its numbers, for those who do not see it or cannot point at it.
+// mostNumbers bounds the table that a picture has of its numbers, for those who do not see it or
+// cannot point at it.
 const mostNumbers = 120
 
-// legendOf lists names beside their colours: a line for a curve, dashed or not, and a square otherwise.
+// legendOf lists names beside their colours: a line for a curve, dashed or not, and a square
+// otherwise.
 func legendOf(names []string, mark func(i int) string) string {
 	if len(names) < 2 {
 		return ""
@@ -80,7 +84,8 @@ func (c *canvas) rect(class string, x, y, w, h float64, attributes, tip string) 
 	fmt.Fprintf(&c.b, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"%s><title>%s</title></rect>\n", class, x, y, w, h, attributes, escape(tip))
 }
 
-// bottomAxis draws lines and labels of a scale below the picture from y0 to y1, and returns where they end.
+// bottomAxis draws lines and labels of a scale below the picture from y0 to y1, and returns where
+// they end.
 func (c *canvas) bottomAxis(s *scale, y0, y1 float64) float64 {
 	const gap = 14
 	at := func(v float64, text string) float64 { // labels at the edges move inwards
@@ -116,9 +121,9 @@ func missing(note string, n int) string {
 	if n == 0 {
 		return note
 	}
-	more := fmt.Sprintf("%d values are no numbers that can be drawn here.", n)
+	lost := fmt.Sprintf("%d values are no numbers that can be drawn here.", n)
 	if n == 1 {
-		more = "1 value is no number that can be drawn here."
+		lost = "1 value is no number that can be drawn here."
 	}
-	return strings.TrimSpace(note + " " + more)
+	return strings.TrimSpace(note + " " + lost)
 }

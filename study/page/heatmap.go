@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// HeatMap draws a grid of values as shades: from nothing to the strongest colour, and in a second colour below zero. A grid that is wider than the page scrolls.
+// HeatMap draws a grid of values as shades: from nothing to the strongest colour, and in a second
+// colour below zero. A grid that is wider than the page scrolls.
 type HeatMap struct {
 	Title, Note string
 	X, Y        string      // what columns and rows are
@@ -15,9 +16,11 @@ type HeatMap struct {
 	Rows        []string    // names of the rows
 	Values      [][]float64 // by row, then column
 	Value       Axis        // name, unit and format of the values; Log shades by the logarithm
-	// Most is the magnitude that has the strongest colour, so that several grids have one scale; 0 means the largest of these values. Not for Log.
+	// Most is the magnitude that has the strongest colour, so that several grids have one scale; 0
+	// means the largest of these values. Not for Log.
 	Most float64
-	// Absent is what cells that are no number mean, such as "never chosen"; "" counts them under the picture.
+	// Absent is what cells that are no number mean, such as "never chosen"; "" counts them under
+	// the picture.
 	Absent string
 }
 

@@ -107,9 +107,9 @@ func Badge(m Mood, text string) template.HTML {
 	return template.HTML(`<span class="badge ` + escape(string(m)) + `">` + escape(text) + "</span>")
 }
 
-// Details hides blocks behind a line that opens them.
+// Details hides blocks after a line that opens them.
 func Details(summary string, blocks ...template.HTML) template.HTML {
-	return template.HTML("<details><summary>" + escape(summary) + "</summary>\n" + join(blocks) + "</details>\n")
+	return template.HTML("<details><summary>" + escape(summary) + "</summary>\n" + concat(blocks) + "</details>\n")
 }
 
 // Columns puts blocks side by side where there is room.
@@ -126,7 +126,8 @@ func Columns(blocks ...template.HTML) template.HTML {
 // identifier is what an element or a variable of a style may be called here.
 var identifier = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
-// Data embeds v as JSON in an element of that id, for a script to read: JSON.parse(document.getElementById(id).textContent). Nothing in v can end the element.
+// Data embeds v as JSON in an element of that id, for a script to read:
+// JSON.parse(document.getElementById(id).textContent). Nothing in v can end the element.
 func Data(id string, v any) (template.HTML, error) {
 	if !identifier.MatchString(id) {
 		return "", fmt.Errorf("want small letters, digits and dashes as an id, found %q", id)
@@ -143,8 +144,9 @@ func Script(program template.JS) template.HTML {
 	return template.HTML("<script>(() => {\n\"use strict\";\n" + string(program) + "\n})();</script>\n")
 }
 
-// CSS embeds rules for the blocks of a page, which may use the variables of the common style: --paper, --card, --ink, --quiet, --line, --faint, --link, --good, --fair, --bad, and --s0
-// to --s7 for series.
+// CSS embeds rules for the blocks of a page, which may use the variables of the common style:
+// --paper, --card, --ink, --quiet, --line, --faint, --link, --good, --fair, --bad, and --s0 to --s7
+// for series.
 func CSS(rules template.CSS) template.HTML {
 	return template.HTML("<style>" + string(rules) + "</style>\n")
 }
@@ -158,7 +160,7 @@ func Fill(t *template.Template, data any) (template.HTML, error) {
 	return template.HTML(b.String()), nil
 }
 
-func join(blocks []template.HTML) string {
+func concat(blocks []template.HTML) string {
 	var b strings.Builder
 	for _, block := range blocks {
 		b.WriteString(string(block))

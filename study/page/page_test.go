@@ -109,7 +109,8 @@ func TestEscaping(t *testing.T) {
 	require.NotContains(t, string(filled), "<b")
 }
 
-// layout has the page laid out in several widths and tells in data-faults which labels touch each other or leave their picture, and where the page is wider than it should be.
+// layout has the page laid out in several widths and reports in data-faults which labels touch each
+// other or leave their picture, and where the page is wider than it should be.
 const layout = `<script>
 const faults = [];
 for (const width of [360, 800, 1600]) {
@@ -130,7 +131,7 @@ for (const width of [360, 800, 1600]) {
 	if (shown != 10) faults.push(width + " charts: " + shown);
 	if (document.body.scrollWidth > width) faults.push(width + ": the page is wider than that");
 }
-document.body.dataset.faults = faults.join("; ");
+document.body.dataset.faults = faults.concat("; ");
 </script>`
 
 var bodyTag = regexp.MustCompile(`<body[^>]*>`)
@@ -202,7 +203,8 @@ func TestTable(t *testing.T) {
 	require.Contains(t, h, `<td>&lt;z&gt;</td><td class="right"></td>`)
 }
 
-// TestTicks holds that ticks lie on the axis, in order, and begin and end near its ends, for ranges of every size.
+// TestTicks holds that ticks are on the axis, in order, and begin and end near its ends, for ranges
+// of every size.
 func TestTicks(t *testing.T) {
 	for _, log := range []bool{false, true} {
 		for _, r := range [][2]float64{{1, 2}, {0.001, 0.0011}, {1, 1e9}, {3, 3}, {512, 65536}, {1e-8, 1}, {99, 101}} {
@@ -219,6 +221,7 @@ func TestTicks(t *testing.T) {
 			}
 		}
 	}
-	s := (&Axis{}).newScale([]float64{1e17, 1e17 + 16}, 6, 0, 300) // whole numbers that float64 cannot tell apart
+	// whole numbers that float64 cannot report apart
+	s := (&Axis{}).newScale([]float64{1e17, 1e17 + 16}, 6, 0, 300)
 	require.LessOrEqual(t, len(s.ticks(6, func([]float64) bool { return true })), 8)
 }

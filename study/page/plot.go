@@ -24,7 +24,7 @@ type Series struct {
 	Labels bool // the names of points stand beside them, as far as there is room
 }
 
-// Point is a value over a value. Name, if any, is told with it.
+// Point is a value over a value. Name, if any, is shown with it.
 type Point struct {
 	X, Y float64
 	Name string
@@ -40,13 +40,15 @@ const (
 	Dots                // points alone
 )
 
-// Fit is the line y = Slope·x + Intercept, and how much of the variance of y it accounts for. With Log it is the power law log y = Slope·log x + Intercept.
+// Fit is the line y = Slope·x + Intercept, and how much of the variance of y it accounts for. With
+// Log it is the power law log y = Slope·log x + Intercept.
 type Fit struct {
 	Slope, Intercept, R2 float64
 	Log                  bool
 }
 
-// LeastSquares fits a line, or with log a power law through what is above zero. Without two different x all of it is NaN.
+// LeastSquares fits a line, or with log a power law through what is above zero. Without two
+// different x all of it is NaN.
 func LeastSquares(points []Point, log bool) Fit {
 	var used []Point
 	var x, y, xx, xy, yy float64
@@ -234,15 +236,16 @@ func (p *Plot) drawSeries(c *canvas, i int, x, y *scale) {
 	}
 }
 
-// drawLabels writes the names of points: above to the right, else on one of three other sides. One that would meet another, or a point, is left out.
+// drawLabels writes the names of points: above to the right, else on one of three other sides. One
+// that would meet another, or a point, is left out.
 func (p *Plot) drawLabels(c *canvas, s *Series, x, y *scale) {
 	type box struct{ x0, y0, x1, y1 float64 }
-	var taken []box
+	var occupied []box
 	for _, other := range p.Series {
 		for _, pt := range other.Points {
 			if p.X.shows(pt.X) && p.Y.shows(pt.Y) {
 				u, v := x.at(pt.X), y.at(pt.Y)
-				taken = append(taken, box{u - 4, v - 4, u + 4, v + 4})
+				occupied = append(occupied, box{u - 4, v - 4, u + 4, v + 4})
 			}
 		}
 	}
@@ -254,17 +257,17 @@ func (p *Plot) drawLabels(c *canvas, s *Series, x, y *scale) {
 		for _, at := range [][2]float64{{u + 6, v - 6}, {u + 6, v + fontSize + 2}, {u - 6 - w, v - 6}, {u - 6 - w, v + fontSize + 2}} {
 			b := box{at[0], at[1] - fontSize, at[0] + w, at[1] + 2}
 			meets := func(o box) bool { return b.x0 < o.x1 && o.x0 < b.x1 && b.y0 < o.y1 && o.y0 < b.y1 }
-			if b.x0 < x.p0 || b.x1 > c.width || b.y0 < y.p1-fontSize || b.y1 > y.p0 || slices.ContainsFunc(taken, meets) {
+			if b.x0 < x.p0 || b.x1 > c.width || b.y0 < y.p1-fontSize || b.y1 > y.p0 || slices.ContainsFunc(occupied, meets) {
 				continue
 			}
 			c.tick("start", at[0], at[1], pt.Name)
-			taken = append(taken, b)
+			occupied = append(occupied, b)
 			break
 		}
 	}
 }
 
-// drawFit draws the part of a fit that lies between the axes.
+// drawFit draws the part of a fit that is between the axes.
 func drawFit(c *canvas, f *Fit, x, y *scale) {
 	const steps = 64
 	c.b.WriteString(`<path class="curve dashed fit" d="`)

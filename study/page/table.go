@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Table is rows of cells under a head. A cell is a template.HTML, or anything that package fmt prints. A column whose cells all begin like numbers is set right.
+// Table is rows of cells under a head. A cell is a template.HTML, or anything that package fmt
+// prints. A column whose cells all begin like numbers is set right.
 type Table struct {
 	Caption string
 	Head    []string
@@ -44,7 +45,8 @@ func (t Table) HTML() template.HTML {
 	return template.HTML(b.String())
 }
 
-// numbers reports whether the cells of a column are numbers, some with units behind, and there is one.
+// numbers reports whether the cells of a column are numbers, some with units after, and there is
+// one.
 func (t *Table) numbers(column int) bool {
 	found := false
 	for _, row := range t.Rows {

@@ -3,9 +3,8 @@ package size
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/kv"
 )
 
@@ -156,22 +155,17 @@ func (m *Layout) layers(total int64) []Layer {
 		ls[i] = Layer{Layer: i, Components: map[string]int64{}, Tensors: []LayerTensor{}}
 	}
 	for _, t := range m.Tensors {
-		rest, ok := strings.CutPrefix(t.Name, "blk.")
-		if !ok {
+		n := names.Parse(t.Name)
+		if n.Layer == names.None || n.Layer >= len(ls) {
 			continue
 		}
-		no, name, _ := strings.Cut(rest, ".")
-		i, err := strconv.Atoi(no)
-		if err != nil || i >= len(ls) {
-			continue
-		}
-		l := &ls[i]
+		l := &ls[n.Layer]
 		for _, p := range sharesOf(m.Config, t) {
 			l.Components[p.component] += p.params
 			l.Parameters += p.params
 			l.Active += p.active
 		}
-		l.Tensors = append(l.Tensors, LayerTensor{name, t.Shape, t.Elements()})
+		l.Tensors = append(l.Tensors, LayerTensor{n.InLayer(), t.Shape, t.Elements()})
 	}
 	for i := range ls {
 		ls[i].Share = fraction(ls[i].Parameters, total)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/source"
 )
 
 // complete are the models that must run whatever else does, and what they have beyond the keys of
@@ -82,7 +83,7 @@ func TestComplete(t *testing.T) {
 			data := write(t, small, RandomOptions{Type: "f32"})
 			logits := func(o goinfer.Options) (bits []uint32, need goinfer.Memory) {
 				o.Context, o.CacheK, o.CacheV = 256, goinfer.CacheF32, goinfer.CacheF32
-				g, err := goinfer.OpenBytes(m.name, data, o)
+				g, err := goinfer.OpenSource(source.Bytes(m.name, data), o)
 				require.NoError(t, err)
 				defer g.Close()
 				require.Empty(t, g.Info().Warnings)

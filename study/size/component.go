@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 )
 
@@ -37,7 +38,7 @@ type share struct {
 
 // sharesOf says which components a tensor belongs to.
 func sharesOf(c model.Config, t model.Tensor) []share {
-	base := baseName(t.Name)
+	name := names.Parse(t.Name)
 	rows := int64(t.Shape[len(t.Shape)-1])
 	split := func(names []string, of ...int) []share {
 		var sum int64
@@ -52,28 +53,18 @@ func sharesOf(c model.Config, t model.Tensor) []share {
 		}
 		return shares
 	}
-	switch base {
+	switch name.Base {
 	case "attn_qkv":
 		return split([]string{AttentionQ, AttentionK, AttentionV}, c.NHead*c.HeadDim, c.NHeadKV*c.HeadDim, c.NHeadKV*c.HeadDimV)
 	case "attn_kv_b":
 		return split([]string{AttentionK, AttentionV}, c.NHead*(c.HeadDim-c.Rope.Dim), c.NHead*c.HeadDimV)
 	}
-	return []share{{component(base), t.Elements(), t.Active()}}
+	return []share{{component(name), t.Elements(), t.Active()}}
 }
 
-// baseName is the name of a tensor without its block and its suffix: blk.3.attn_q.weight is attn_q.
-func baseName(name string) string {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		_, name, _ = strings.Cut(rest, ".")
-	}
-	if i := strings.LastIndexByte(name, '.'); i > 0 {
-		name = name[:i]
-	}
-	return name
-}
-
-// component is the component that a base name belongs to.
-func component(base string) string {
+// component is the component that a tensor of that name belongs to.
+func component(name names.Name) string {
+	base := name.Base
 	begins := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(base, n) })
 	}
@@ -98,7 +89,7 @@ func component(base string) string {
 		return Router
 	case strings.HasSuffix(base, "_shexp"):
 		return SharedExperts
-	case begins("ffn_") && (strings.HasSuffix(base, "_exps") || strings.Contains(base, ".")):
+	case begins("ffn_") && (strings.HasSuffix(base, "_exps") || name.Expert != names.None):
 		return Experts
 	case begins("ffn_"):
 		return FeedForward

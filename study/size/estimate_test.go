@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/goinfer/goinfer"
@@ -104,7 +106,7 @@ func TestOverhead(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		m, err := goinfer.OpenBytes(s.Name, data, goinfer.Options{Context: 64, Batch: 1, Threads: 1})
+		m, err := goinfer.OpenSource(source.Bytes(s.Name, data), goinfer.Options{Context: 64, Batch: 1, Threads: 1})
 		require.NoError(t, err)
 		runtime.GC()
 		runtime.ReadMemStats(&after)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/goinfer/goinfer/study/size"
 )
 
@@ -81,7 +83,11 @@ func ExampleShape_Random() {
 	if err := w.WriteFile(path); err != nil {
 		log.Fatal(err)
 	}
-	m, err := size.Open(path)
+	src, err := source.Resolve(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := size.Open(context.Background(), src)
 	if err != nil {
 		log.Fatal(err)
 	}

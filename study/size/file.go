@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/tokenizer"
 )
@@ -39,7 +40,7 @@ func shapeOf(f *gguf.File, c model.Config, ts []model.Tensor) (Shape, error) {
 		s.Vocab = spm(c.NVocab)
 	}
 	for _, t := range ts {
-		if name := anyBlock(t.Name); !slices.Contains(s.Optional, name) {
+		if name := names.AnyLayer(t.Name); !slices.Contains(s.Optional, name) {
 			s.Optional = append(s.Optional, name)
 		}
 	}

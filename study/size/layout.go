@@ -2,15 +2,17 @@ package size
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/source"
+
 	"github.com/goinfer/goinfer/gguf"
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
@@ -44,16 +46,20 @@ func Known(name string) (*Layout, error) {
 	return s.Layout()
 }
 
-// Open reads the header of a GGUF file, the folder of a checkpoint, whose weights may be missing,
-// or a config.json.
-func Open(path string) (*Layout, error) {
-	if strings.EqualFold(filepath.Ext(path), ".json") {
-		return openConfig(path)
+// Open reads what a source says of a model without its weights: the header of a GGUF file, here or
+// on a web server, the folder of a checkpoint, whose weights may be missing, a config.json, a known
+// shape.
+func Open(ctx context.Context, s *source.Source) (*Layout, error) {
+	switch s.Kind() {
+	case source.KindShape:
+		return Known(s.Name())
+	case source.KindConfig:
+		return openConfig(ctx, s)
 	}
-	f, err := hf.Open(path, gguf.Options{HeaderOnly: true})
+	f, err := s.Header(ctx)
 	if err != nil {
-		if config := filepath.Join(path, "config.json"); errors.Is(err, fs.ErrNotExist) && exists(config) {
-			return openConfig(config)
+		if s.Kind() == source.KindFolder && errors.Is(err, fs.ErrNotExist) {
+			return openConfig(ctx, s)
 		}
 		return nil, err
 	}
@@ -61,25 +67,14 @@ func Open(path string) (*Layout, error) {
 	return m, errors.Join(err, f.Close())
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// OpenBytes reads the header of a GGUF file in memory.
-func OpenBytes(name string, data []byte) (*Layout, error) {
-	f, err := gguf.OpenBytes(name, data)
-	if err != nil {
-		return nil, err
-	}
-	return FromGGUF(f)
-}
-
 // FromGGUF reads the header of an open file.
 func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 	defer fault.Guard(&err)()
+	if err := source.CheckModel(f); err != nil {
+		return nil, err
+	}
 	m, err := outline(f, func(c model.Config) *model.Weights {
-		return model.Outline(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
+		return model.BindHeader(c, func(name string) bool { _, ok := f.Tensor(name); return ok })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)
@@ -113,20 +108,17 @@ func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 	return m, nil
 }
 
-func openConfig(path string) (*Layout, error) {
-	f, t, err := hf.ReadConfig(path)
+func openConfig(ctx context.Context, s *source.Source) (*Layout, error) {
+	f, t, err := s.Config(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return configured(f, t)
 }
 
-// MaxConfig bounds the bytes of a config.json.
-const MaxConfig = hf.MaxConfig
-
 // ParseConfig reads a config.json in memory; errors call it name.
 func ParseConfig(name string, data []byte) (*Layout, error) {
-	f, t, err := hf.ParseConfig(name, data)
+	f, t, err := hf.ParseConfig(name, data, arch.Families())
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +139,7 @@ func configured(f *gguf.File, traits hf.Traits) (*Layout, error) {
 		if traits.AttentionBias {
 			has = append(has, "blk.*.attn_q.bias", "blk.*.attn_k.bias", "blk.*.attn_v.bias")
 		}
-		return model.Declare(c, func(name string) bool { return slices.Contains(has, anyBlock(name)) })
+		return model.BindShapes(c, func(name string) bool { return slices.Contains(has, names.AnyLayer(name)) })
 	})
 	if err != nil {
 		return nil, fault.Bad(f.Path(), err)

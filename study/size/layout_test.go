@@ -13,6 +13,7 @@ import (
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/nn"
+	"github.com/goinfer/goinfer/source"
 )
 
 func report(t *testing.T, name string) *Breakdown {
@@ -209,7 +210,7 @@ func TestFile(t *testing.T) {
 	var b bytes.Buffer
 	_, err = w.WriteTo(&b)
 	require.NoError(t, err)
-	m, err := OpenBytes("m", b.Bytes())
+	m, err := Open(t.Context(), source.Bytes("m", b.Bytes()))
 	require.NoError(t, err)
 	require.Equal(t, "Q4_K_M", m.FileType)
 	got, err := m.Breakdown()
@@ -230,13 +231,13 @@ func TestFile(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
-	again, err := Open(path)
+	again, err := openPath(t, path)
 	require.NoError(t, err)
 	require.Equal(t, m.Tensors, again.Tensors)
 	require.NoError(t, os.WriteFile(path, b.Bytes()[:5000], 0o644))
-	_, err = Open(path)
+	_, err = openPath(t, path)
 	require.ErrorIs(t, err, gguf.ErrFormat)
-	_, err = Open(filepath.Join(t.TempDir(), "none.gguf"))
+	_, err = openPath(t, filepath.Join(t.TempDir(), "none.gguf"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
@@ -257,7 +258,7 @@ func TestConfig(t *testing.T) {
 		path := filepath.Join(dir, "config.json")
 		require.NoError(t, os.WriteFile(path, []byte(config), 0o644))
 		for _, name := range []string{path, dir} {
-			m, err := Open(name)
+			m, err := openPath(t, name)
 			require.NoError(t, err)
 			require.EqualValues(t, want, m.Counts().Params)
 			require.False(t, m.Stored)
@@ -276,7 +277,7 @@ func TestReference(t *testing.T) {
 	require.NotEmpty(t, files)
 	counted := 0
 	for _, path := range files {
-		m, err := Open(path)
+		m, err := openPath(t, path)
 		if err != nil {
 			continue // of an architecture that does not run
 		}
@@ -303,4 +304,14 @@ func TestReference(t *testing.T) {
 		require.NoError(t, f.Close())
 	}
 	require.Greater(t, counted, 40)
+}
+
+// openPath opens what is at a path.
+func openPath(t *testing.T, path string) (*Layout, error) {
+	t.Helper()
+	s, err := source.Path(path)
+	if err != nil {
+		return nil, err
+	}
+	return Open(t.Context(), s)
 }

@@ -2,11 +2,13 @@ package size
 
 import (
 	"fmt"
-	"github.com/goinfer/goinfer/convert"
-	"github.com/goinfer/goinfer/gguf"
 	"slices"
 	"strings"
 
+	"github.com/goinfer/goinfer/convert"
+	"github.com/goinfer/goinfer/gguf"
+
+	"github.com/goinfer/goinfer/gguf/names"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/model/arch"
 	"github.com/goinfer/goinfer/quant"
@@ -27,20 +29,29 @@ type Shape struct {
 	Optional []string
 }
 
-// Key is an entry of the metadata. Value is a uint32, a float32, a bool or a string.
-type Key struct {
-	Name  string
-	Value any
-}
+// Key is an entry of the metadata.
+type Key arch.Key
 
-// Vocab is the kind and the size of a vocabulary: tokenizer.ggml.model, tokenizer.ggml.pre, and the
-// number of tokens.
-type Vocab struct {
-	Model, Pre string
-	Size       int
-}
+// Vocab is the kind and the size of a vocabulary.
+type Vocab arch.Vocab
 
-// ShapeNames lists the known shapes, in the order of the table.
+func spm(size int) Vocab { return Vocab{"llama", "default", size} }
+
+// shapes are the known models of all architectures, which their sheets declare.
+var shapes = func() (all []Shape) {
+	for _, sheet := range arch.Sheets() {
+		for _, s := range sheet.Sizes {
+			var keys []Key
+			for _, k := range s.Keys {
+				keys = append(keys, Key(k))
+			}
+			all = append(all, Shape{s.Name, s.About, sheet.Name, keys, Vocab(s.Vocab), s.Optional})
+		}
+	}
+	return all
+}()
+
+// ShapeNames lists the known shapes, by architecture.
 func ShapeNames() []string {
 	names := make([]string, len(shapes))
 	for i := range shapes {
@@ -77,29 +88,18 @@ func (s Shape) Layout() (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := model.Declare(c, func(name string) bool { return slices.Contains(s.Optional, anyBlock(name)) })
+	w := model.BindShapes(c, func(name string) bool { return slices.Contains(s.Optional, names.AnyLayer(name)) })
 	net, err := arch.Build(w)
 	if err != nil {
 		return nil, fmt.Errorf("shape %s: %w", s.Name, err)
 	}
 	m := &Layout{Name: s.Name, About: s.About, Config: c, Tensors: w.Tensors(), State: net.State(), shape: s}
 	for _, name := range s.Optional {
-		if !slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return anyBlock(t.Name) == name }) {
+		if !slices.ContainsFunc(m.Tensors, func(t model.Tensor) bool { return names.AnyLayer(t.Name) == name }) {
 			return nil, fmt.Errorf("shape %s: architecture %s has no tensor %q", s.Name, s.Arch, name)
 		}
 	}
 	return m, nil
-}
-
-// anyBlock is the name of a tensor with the number of its block replaced by a star, as in
-// [Shape.Optional].
-func anyBlock(name string) string {
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		if _, rest, ok = strings.Cut(rest, "."); ok {
-			return "blk.*." + rest
-		}
-	}
-	return name
 }
 
 // Counts are the sums over the tensors of a model of the shape in a file of that type, see

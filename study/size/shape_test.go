@@ -20,6 +20,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/model"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 )
 
 // published are the numbers of parameters that the models are published with, as far as their
@@ -93,7 +94,7 @@ func TestCounts(t *testing.T) {
 	_, err = FindShape("gpt-5\n")
 	require.ErrorContains(t, err, `there is no shape "gpt-5\n": did you mean gpt2?`)
 	_, err = FindShape("claude\n")
-	require.ErrorContains(t, err, `there is no shape "claude\n": want one of stories260k, `)
+	require.ErrorContains(t, err, `there is no shape "claude\n": want one of command-r, `)
 }
 
 // embedded is the number of weights of a table of which a token reads one row, without that row.
@@ -258,7 +259,7 @@ func TestLoads(t *testing.T) {
 			require.NoError(t, err)
 		}
 		data := write(t, s, RandomOptions{Type: "q4_0"})
-		m, err := goinfer.OpenBytes(shape, data, goinfer.Options{Context: 64})
+		m, err := goinfer.OpenSource(source.Bytes(shape, data), goinfer.Options{Context: 64})
 		require.NoError(t, err)
 		require.Empty(t, m.Info().Warnings)
 		tok := m.Tokenizer()
@@ -329,7 +330,7 @@ func TestArchitectures(t *testing.T) {
 			continue
 		}
 		seen[s.Arch] = true
-		m, err := goinfer.OpenBytes(s.Name, write(t, shrink(s), RandomOptions{Type: "q4_0"}), goinfer.Options{Context: 32})
+		m, err := goinfer.OpenSource(source.Bytes(s.Name, write(t, shrink(s), RandomOptions{Type: "q4_0"})), goinfer.Options{Context: 32})
 		require.NoError(t, err, s.Name)
 		require.Empty(t, m.Info().Warnings, s.Name)
 		n := 0
@@ -438,4 +439,12 @@ func TestKnownModels(t *testing.T) {
 		}
 		require.NoError(t, f.Close())
 	}
+}
+
+func bpe(pre string, size int) Vocab { return Vocab{"gpt2", pre, size} }
+
+// with adds further entries of the metadata.
+func (s Shape) with(keys ...Key) Shape {
+	s.Keys = append(slices.Clone(s.Keys), keys...)
+	return s
 }

@@ -56,7 +56,7 @@ func readSettings(path string) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(b, &s.values); err != nil {
+	if err := json.Unmarshal(FiniteJSON(b), &s.values); err != nil {
 		return nil, fault.Bad(path, fmt.Errorf("%s", oneLine(err)))
 	}
 	return s, nil

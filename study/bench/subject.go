@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,48 +9,48 @@ import (
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/quant"
+	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/size"
 )
 
-// Source is what models are made of: a file or a folder, a model in memory, or a shape.
-type Source struct {
+// Subject is what models to be measured are made of: a file, a folder, a model in memory, or a
+// shape.
+type Subject struct {
 	Name     string
 	Path     string // path of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
 	Experts  int    // experts of a layer, 0 for a dense model
 	Warnings []string
 
-	data  []byte      // a GGUF file in memory
-	shape *size.Shape // a shape, without weights
+	source *source.Source // a model with weights
+	data   []byte         // these weights, where Load made them in memory
+	shape  *size.Shape    // a shape, without weights
 }
 
 // DefaultType is the type that a shape is made in where none is named.
 const DefaultType = "Q4_K_M"
 
-// File is the source of a GGUF file, or of the folder of a checkpoint. It is opened to see whether
-// it can be.
-func File(path string) (*Source, error) { return check(&Source{Name: path, Path: path}) }
-
-// Bytes is the source of a GGUF file in memory, which must not change.
-func Bytes(name string, data []byte) (*Source, error) { return check(&Source{Name: name, data: data}) }
-
-// Shape is the source of models of a known shape (see package size) with random weights.
-func Shape(name string) (*Source, error) {
-	s, err := size.FindShape(name)
-	if err != nil {
-		return nil, err
+// Open makes a subject of a source. A model is opened to see whether it can be; a known shape
+// stands for models of that shape with random weights (see package size).
+func Open(s *source.Source) (*Subject, error) {
+	if s.Kind() == source.KindShape {
+		shape, err := size.FindShape(s.Name())
+		if err != nil {
+			return nil, err
+		}
+		return Of(shape)
 	}
-	return Of(s)
+	return check(&Subject{Name: s.Name(), Path: s.Path(), source: s})
 }
 
 // Of is the source of models of a shape.
-func Of(s size.Shape) (*Source, error) {
+func Of(s size.Shape) (*Subject, error) {
 	c, err := s.Config()
-	return &Source{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
+	return &Subject{Name: s.Name, NCtx: c.NCtx, Experts: c.NExpert, shape: &s}, err
 }
 
 // check fills in what an open model reports.
-func check(s *Source) (*Source, error) {
+func check(s *Subject) (*Subject, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
 		return nil, err
@@ -60,18 +59,15 @@ func check(s *Source) (*Source, error) {
 	return s, m.Close()
 }
 
-func (s *Source) open(o goinfer.Options) (*goinfer.Model, error) {
-	if s.Path != "" {
-		return goinfer.Open(s.Path, o)
-	}
-	o.Overcommit = true // the weights are in memory
-	return goinfer.OpenBytes(s.Name, s.data, o)
+func (s *Subject) open(o goinfer.Options) (*goinfer.Model, error) {
+	o.Overcommit = s.source.Kind() == source.KindMemory // it is there already
+	return goinfer.OpenSource(s.source, o)
 }
 
 // Load makes a model: fileType "" takes the weights as they are, or DefaultType of a shape; any
 // other name of a file type or format has them quantised, in memory. done, if not nil, is called as
 // that goes on.
-func (s *Source) Load(ctx context.Context, fileType string, done func(done, total int64)) (*Model, error) {
+func (s *Subject) Load(ctx context.Context, fileType string, done func(done, total int64)) (*Model, error) {
 	if s.shape == nil && fileType == "" {
 		return newModel(*s, s.Name)
 	}
@@ -83,7 +79,7 @@ func (s *Source) Load(ctx context.Context, fileType string, done func(done, tota
 		}
 		w, err = s.shape.Random(ctx, size.RandomOptions{Type: fileType, Done: done})
 	} else {
-		f, e := convert.Open(cmp.Or(s.Path, s.Name), s.data)
+		f, e := s.source.Open(ctx, gguf.Options{})
 		if e != nil {
 			return nil, e
 		}
@@ -97,27 +93,27 @@ func (s *Source) Load(ctx context.Context, fileType string, done func(done, tota
 	if err != nil {
 		return nil, err
 	}
-	return newModel(Source{Name: s.Name, NCtx: s.NCtx, data: data}, s.Name+":"+strings.ToLower(fileType))
+	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(fileType))
 }
 
-// Open opens the GGUF file that the source is, without making a model of it. A shape has none.
-func (s *Source) Open() (*gguf.File, error) {
+// File opens the GGUF file that the subject is, without making a model of it. A shape has none.
+func (s *Subject) File(ctx context.Context) (*gguf.File, error) {
 	if s.shape != nil {
 		return nil, fmt.Errorf("%s is a shape without weights", s.Name)
 	}
-	return convert.Open(cmp.Or(s.Path, s.Name), s.data)
+	return s.source.Open(ctx, gguf.Options{})
 }
 
 // Data is the GGUF file in memory that Load makes for a file type.
-func (s *Source) Data(ctx context.Context, fileType string) ([]byte, error) {
+func (s *Subject) Data(ctx context.Context, fileType string) ([]byte, error) {
 	m, err := s.Load(ctx, fileType, nil)
 	if err != nil {
 		return nil, err
 	}
-	if m.source.data == nil {
-		return nil, fmt.Errorf("%s is a file: want a type to have it in memory", s.Name)
+	if m.subject.data == nil {
+		return nil, fmt.Errorf("%s has its own types: want a type to have it in memory", s.Name)
 	}
-	return m.source.data, nil
+	return m.subject.data, nil
 }
 
 // CheckType returns an error that lists the file types if there is none of that name, nor a format.
@@ -132,12 +128,12 @@ type Model struct {
 	Params int64  // number of all weights
 	NCtx   int    // positions that the model was made for
 
-	source Source
-	work   size.Work
-	vocab  int
+	subject Subject
+	work    size.Work
+	vocab   int
 }
 
-func newModel(s Source, name string) (*Model, error) {
+func newModel(s Subject, name string) (*Model, error) {
 	m, err := s.open(goinfer.Options{Context: 1, Batch: 1, Threads: 1})
 	if err != nil {
 		return nil, err
@@ -149,15 +145,19 @@ func newModel(s Source, name string) (*Model, error) {
 	}
 	return &Model{
 		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, size.FormatCount(w.Params), kind), Size: w.Bytes, Params: w.Params, NCtx: c.NCtx,
-		source: s, work: w, vocab: c.NVocab,
+		subject: s, work: w, vocab: c.NVocab,
 	}, m.Close()
 }
 
 // Open opens the model to be used.
-func (m *Model) Open(o goinfer.Options) (*goinfer.Model, error) { return m.source.open(o) }
+func (m *Model) Open(o goinfer.Options) (*goinfer.Model, error) { return m.subject.open(o) }
 
 // Close forgets the weights of a model in memory.
-func (m *Model) Close() { m.source.data = nil }
+func (m *Model) Close() {
+	if m.subject.data != nil {
+		m.subject.source, m.subject.data = source.Bytes(m.Name, nil), nil
+	}
+}
 
 // commonType is the type that most of the weights are in.
 func commonType(ts []goinfer.Tensor) string {
