@@ -140,3 +140,30 @@ func ExampleModel_Score() {
 	fmt.Println(err, rows == len(ids))
 	// Output: <nil> true
 }
+
+// A conversation of two rounds: the second computes what is new alone.
+func ExampleModel_Chat() {
+	m, err := goinfer.Open(tinyDense, goinfer.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	q := goinfer.ChatRequest{}
+	for _, question := range []string{"What is the opposite of west?", "What is the capital of France?"} {
+		q.Messages = append(q.Messages, goinfer.ChatMessage{Role: "user", Content: question})
+		for e, err := range m.Chat(context.Background(), q) {
+			switch {
+			case err != nil:
+				log.Fatal(err)
+			case e.Kind == goinfer.ChatText:
+				fmt.Print(e.Text)
+			case e.Kind == goinfer.ChatStop:
+				fmt.Printf(" (%d of %d tokens cached)\n", e.Turn.Usage.Cached, e.Turn.Usage.Prompt)
+				q.Messages, q.After = append(q.Messages, e.Turn.Message), e.Turn
+			}
+		}
+	}
+	// Output:
+	// It is east. (0 of 14 tokens cached)
+	// It is Paris. (18 of 34 tokens cached)
+}

@@ -193,6 +193,8 @@ type Model struct {
 	pool   *par.Pool
 	info   Info
 
+	templates sync.Map // of chats, compiled
+
 	close      sync.Once
 	err        error
 	populating sync.WaitGroup

@@ -22,8 +22,9 @@ type callFormat struct {
 
 	object jsonShape // of jsonCalls
 
-	keyOpen, keyEnd, valueEnd pattern // of taggedCalls: before a key, between key and value, after a value
-	keyTwice                  bool    // the key is written again in valueEnd
+	// Of taggedCalls: before a key, between key and value, after a value.
+	keyOpen, keyEnd, valueEnd pattern
+	keyTwice                  bool // the key is written again in valueEnd
 }
 
 type callKind uint8
@@ -38,9 +39,11 @@ const (
 
 // jsonShape says where in an object the parts of a call are.
 type jsonShape struct {
-	name, args, id string // keys
-	inner          string // the key of an object that holds name and args; may be empty
-	keyed          bool   // {name: arguments}
+	name, args, id string   // keys
+	inner          string   // the key of an object that holds name and args; may be empty
+	keyed          bool     // {name: arguments}
+	list           bool     // objects are in a list
+	order, outer   []string // the keys as they are written, and those around inner
 }
 
 // shown is an assistant's turn with a call as a template renders it.
@@ -51,14 +54,15 @@ type shown struct {
 
 // learnCalls reads the format of calls from renderings with one and with two.
 func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
-	start := t.turnStart(s, tools, one.String())
+	start := max(t.turnStart(s, tools, one), t.afterQuestion(s, tools, one))
 	end := t.turnEnd(s, tools)
 	a, ok := readShown(one, start, end)
 	if !ok {
 		return
 	}
 	calls := []ToolCall{probeCall(probeName, probeValue), probeCall(probeOther, probeValue)}
-	if !strings.Contains(bySource(one, sourceOf(1, ofCalls)), probeID) { // the name may be part of the id
+	if !strings.Contains(bySource(one, sourceOf(1, ofCalls)), probeID) {
+		// The name may be part of the id.
 		calls[0].ID, calls[1].ID = "functions."+probeName+":0", "functions."+probeOther+":1"
 	}
 	var both string
@@ -88,11 +92,12 @@ func (t *Template) learnCalls(s style, tools []Tool, one jinja.Text) {
 }
 
 // turnStart is where the assistant's text begins: where the generation prompt ends.
-func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
+func (t *Template) turnStart(s style, tools []Tool, text jinja.Text) int {
 	prompt, ok := t.try(s, Input{Messages: []Message{user()}, Tools: tools})
 	if !ok {
 		return 0
 	}
+	rendering := text.String()
 	p, i := prompt.String(), 0
 	for i < len(p) && i < len(rendering) && p[i] == rendering[i] {
 		i++
@@ -118,6 +123,29 @@ func (t *Template) turnStart(s style, tools []Tool, rendering string) int {
 	return i
 }
 
+// afterQuestion is where the question of a rendering ends, with what the template writes between it
+// and any answer: a question that is not the last one may be written in another way than the one
+// that a prompt ends with.
+func (t *Template) afterQuestion(s style, tools []Tool, text jinja.Text) int {
+	rest := func(text jinja.Text) (string, int) {
+		end := 0
+		for _, span := range text.Spans() {
+			if span.Source == sourceOf(0, ofContent) {
+				end = span.To
+			}
+		}
+		return text.String()[end:], end
+	}
+	called, end := rest(text)
+	other, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", Content: probeAnswer}}, Tools: tools, NoGeneration: true})
+	if !ok || end == 0 {
+		return end
+	}
+	answered, _ := rest(other)
+	answered, _, _ = strings.Cut(answered, probeAnswer)
+	return end + len(commonPrefix(answered, called))
+}
+
 // turnEnd is what the template writes after an answer.
 func (t *Template) turnEnd(s style, tools []Tool) string {
 	text, ok := t.try(s, Input{Messages: []Message{user(), {Role: "assistant", Content: probeAnswer}}, Tools: tools, NoGeneration: true})
@@ -140,7 +168,7 @@ func (t *Template) learnAnswer() {
 	}
 	s := text.String()
 	at := strings.LastIndex(s, probeAnswer)
-	if start := t.turnStart(t.style, nil, s); start <= at {
+	if start := t.turnStart(t.style, nil, text); start <= at {
 		before := s[start:at]
 		if k := strings.LastIndex(before, t.think.end); k >= 0 && t.think.end != "" {
 			before = before[k+len(t.think.end):]
@@ -154,6 +182,41 @@ func (t *Template) learnAnswer() {
 		if id, ok := t.vocab.Lookup(tag); !ok || !t.vocab.IsEOG(id) {
 			t.answerEnd = tag
 		}
+	}
+}
+
+// learnRecipients knows the format of Muse Glimmer, in which every message of an answer names its
+// recipient: self for a thought, user for the answer, or a tool.
+func (t *Template) learnRecipients() {
+	const self = "to=self<|message|>"
+	if !strings.Contains(t.writes, self) {
+		return
+	}
+	t.think = thinking{open: self, end: "<|eom|>"}
+	t.answer, t.answerEnd = nil, "<|eom|>"
+	recipient := pattern{{isText, "to="}, {isWord, ""}, {isText, "<|message|>"}}
+	t.skips = []pattern{newPattern("<|eom|>", ""), newPattern("<|start|>assistant", ""), recipient}
+	if c := t.calls; c != nil && len(c.section) > 0 {
+		if _, mark, ok := strings.Cut(c.section[0].text, "<|message|>"); ok {
+			c.section[0].text, c.trigger = mark, mark
+		}
+	}
+}
+
+// learnEnds finds the token that the template writes after an answer, where the vocabulary does not
+// know that it ends one.
+func (t *Template) learnEnds() {
+	if t.think.harmony {
+		return
+	}
+	after := strings.TrimLeft(t.turnEnd(t.style, nil), " \t\r\n")
+	after = strings.TrimLeft(strings.TrimPrefix(after, t.answerEnd), " \t\r\n")
+	ids := t.vocab.Encode(nil, after, false, true)
+	if t.prefixes && len(ids) > 1 && t.spell(ids[:1]) == " " {
+		ids = ids[1:]
+	}
+	if len(ids) > 0 && (t.vocab.IsControl(ids[0]) || t.isMarkup(ids[0])) && !t.vocab.IsEOG(ids[0]) && ids[0] != t.vocab.BOS() {
+		t.ends = ids[:1:1]
 	}
 }
 
@@ -316,19 +379,19 @@ func (f *callFormat) learnTagged(a shown, both string) bool {
 		return false
 	}
 	// What opens a key begins at its tag: "\n<parameter=", or ">\n<parameter=" after the name.
-	cut := strings.LastIndexByte(between, '<')
+	keyAt := strings.LastIndexByte(between, '<')
 	if k := strings.LastIndex(between, "]<]"); k >= 0 {
-		cut = k
+		keyAt = k
 	}
 	if k := strings.LastIndex(between, "<|open|>"); k >= 0 {
-		cut = k
+		keyAt = k
 	}
-	if cut < 0 {
+	if keyAt < 0 {
 		return false
 	}
 	f.kind = taggedCalls
-	f.name = newPattern(between[:cut], "").trimmed()
-	f.keyOpen = newPattern(between[cut:], "").trimmed()
+	f.name = newPattern(between[:keyAt], "").trimmed()
+	f.keyOpen = newPattern(between[keyAt:], "").trimmed()
 	f.keyEnd = newPattern(keyEnd, "")
 	valueEnd := after
 	if k := strings.Index(after, probeKey); k >= 0 {

@@ -23,6 +23,7 @@ func (f *callFormat) learnJSON(a shown, both string) bool {
 			continue
 		}
 		f.kind = jsonCalls
+		_, f.object.list = v.([]any)
 		end := at + int(d.InputOffset())
 		f.open = newPattern(a.text[:at], "").trimmed()
 		f.close = newPattern(a.text[end:], "").trimmed()
@@ -46,6 +47,7 @@ func (s *jsonShape) find(v any) bool {
 			return true
 		}
 	}
+	s.order = m.Keys()
 	for _, k := range m.Keys() {
 		e, _ := m.Get(k)
 		inner, isMap := e.(*jinja.Map)
@@ -55,8 +57,8 @@ func (s *jsonShape) find(v any) bool {
 		case isMap:
 			if value, ok := inner.Get(probeKey); ok && value == probeValue {
 				s.args = k
-			} else if s.find(inner) {
-				s.inner = k
+			} else if outer := s.order; s.find(inner) {
+				s.inner, s.outer = k, outer
 				return true
 			}
 		case e == probeID || strings.HasSuffix(k, "id"):
@@ -70,6 +72,7 @@ func (s *jsonShape) find(v any) bool {
 type jsonScanner struct {
 	stack []byte // of { and [
 	state byte   // see next
+	digit byte   // where in a number, see number
 	word  string // what is left of true, false or null
 	esc   int    // hex digits that are left of \uXXXX, or -1 after a backslash
 }
@@ -104,8 +107,11 @@ func (s *jsonScanner) next(c byte) (ok, done bool) {
 		}
 		return true, false
 	case inNumber:
-		if isDigit(c) || strings.IndexByte("+-.eE", c) >= 0 {
+		if s.number(c) {
 			return true, false
+		}
+		if !s.numberEnds() {
+			return false, false
 		}
 		s.state = afterValue
 		return s.next(c)
@@ -148,7 +154,8 @@ func (s *jsonScanner) value(c byte) bool {
 	case c == '"':
 		s.state = inString
 	case c == '-' || isDigit(c):
-		s.state = inNumber
+		s.state, s.digit = inNumber, 0
+		s.number(c)
 	case c == 't':
 		s.state, s.word = inWord, "rue"
 	case c == 'f':
@@ -161,10 +168,38 @@ func (s *jsonScanner) value(c byte) bool {
 	return true
 }
 
+// number takes a byte of a number, if it goes on with it. digit is 0 at the beginning, then '-'
+// after a sign, 'z' after a leading zero, 'd' in the digits, '.' after the point, 'f' in the
+// fraction, 'e' after the e, '+' after the sign of the exponent, 'x' in the exponent.
+func (s *jsonScanner) number(c byte) bool {
+	next := byte(0)
+	switch d := s.digit; {
+	case c == '-' && d == 0:
+		next = '-'
+	case c == '0' && (d == 0 || d == '-'):
+		next = 'z'
+	case isDigit(c):
+		next = map[byte]byte{0: 'd', '-': 'd', 'd': 'd', '.': 'f', 'f': 'f', 'e': 'x', '+': 'x', 'x': 'x'}[d]
+	case c == '.' && (d == 'z' || d == 'd'):
+		next = '.'
+	case c|0x20 == 'e' && (d == 'z' || d == 'd' || d == 'f'):
+		next = 'e'
+	case (c == '+' || c == '-') && d == 'e':
+		next = '+'
+	}
+	if next != 0 {
+		s.digit = next
+	}
+	return next != 0
+}
+
+// numberEnds reports whether the number may end here.
+func (s *jsonScanner) numberEnds() bool { return strings.IndexByte("zdfx", s.digit) >= 0 }
+
 func (s *jsonScanner) after(c byte) bool {
-	top := s.stack[len(s.stack)-1]
+	open := s.stack[len(s.stack)-1]
 	switch {
-	case c == ',' && top == '{':
+	case c == ',' && open == '{':
 		s.state = wantKey
 	case c == ',':
 		s.state = wantValue
@@ -211,5 +246,5 @@ func (s *jsonScanner) inside(c byte) bool {
 
 // complete reports whether the value is whole.
 func (s *jsonScanner) complete() bool {
-	return len(s.stack) == 0 && (s.state == afterValue || s.state == inNumber)
+	return len(s.stack) == 0 && (s.state == afterValue || s.state == inNumber && s.numberEnds())
 }

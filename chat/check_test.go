@@ -45,7 +45,8 @@ func TestCheckAll(t *testing.T) {
 				fails++
 			}
 		}
-		if !strings.Contains(name, "tool_use") && !strings.Contains(name, "firefunction") && !strings.HasSuffix(name, "-rag") { // which need tools or documents
+		if !strings.Contains(name, "tool_use") && !strings.Contains(name, "firefunction") && !strings.HasSuffix(name, "-rag") {
+			// Those need tools or documents.
 			require.Less(t, fails, 50, "%+v", list)
 		}
 		tm, err := New(Source{Name: name, Text: source}, plainVocab(t))

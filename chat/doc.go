@@ -1,5 +1,5 @@
-// Package chat turns a conversation into the tokens that a model was trained on, and what the model
-// generates into events: text, reasoning and calls of tools.
+// Package chat converts a conversation to the tokens that a model was trained on, and what the
+// model generates to events: text, reasoning and calls of tools.
 //
 // A model's makers ship a chat template with it. [Find] looks for it in the metadata of a model, or
 // picks a built-in one by the vocabulary; [New] compiles it; [Template.Prompt] renders messages and
@@ -7,7 +7,8 @@
 //
 //	src, err := chat.Find(metadata, vocab, "")
 //	t, err := chat.New(src, vocab)
-//	p, err := t.Prompt(ctx, chat.Input{Messages: []chat.Message{{Role: "user", Content: "Hello"}}})
+//	messages := []chat.Message{{Role: "user", Content: "Hello"}}
+//	p, err := t.Prompt(ctx, chat.Input{Messages: messages})
 //	// generate from p.IDs, then:
 //	parser := t.NewParser(p)
 //	for … {

@@ -15,12 +15,13 @@ const (
 	EventReasoning                  // a piece of the thoughts before it
 	EventCallBegin                  // a call of a tool begins: Call, ID and Name
 	EventCallArgs                   // a piece of its arguments, which together are a JSON object
-	EventCallEnd                    // the call ends; Text says what is wrong with it, if anything is
-	EventNote                       // what a user may want to know, such as that a call was malformed
+	EventCallEnd                    // the call ends; Text says what is wrong with it, if it is
+	EventNote                       // what a user may want to know, as of a malformed call
+	EventStop                       // the end, made by who runs the model
 )
 
 func (k EventKind) String() string {
-	return [...]string{"text", "reasoning", "call", "arguments", "end of call", "note"}[k]
+	return [...]string{"text", "reasoning", "call", "arguments", "end of call", "note", "stop"}[k]
 }
 
 // An Event is a piece of what a model generates.
@@ -32,7 +33,7 @@ type Event struct {
 	Name string
 }
 
-// A Parser turns generated text into events as it comes. It is for one goroutine and one answer.
+// A Parser converts generated text to events as it comes. It is for one goroutine and one answer.
 //
 // The text is that of a [tokenizer.Stream] with Special set, so that control tokens are spelled,
 // and without the token that ends generation. However it is cut into pieces, the events are the
@@ -84,9 +85,9 @@ func (p *Parser) Write(piece []byte) []Event { return p.run(string(piece), false
 // Close returns the events of what was held back, at the end of the answer.
 func (p *Parser) Close() []Event { return p.run("", true) }
 
-func (p *Parser) run(more string, final bool) []Event {
+func (p *Parser) run(piece string, final bool) []Event {
 	p.out = p.out[:0]
-	p.buf += more
+	p.buf += piece
 	p.final = final
 	for p.state() {
 	}
@@ -199,6 +200,15 @@ func (p *Parser) beforeText() bool {
 			return true
 		} else if !p.final && strings.HasPrefix(th.end, p.buf) {
 			return false
+		}
+	}
+	for _, s := range p.t.skips {
+		switch n, st := s.match(p.buf, p.final); st {
+		case waits:
+			return false
+		case works:
+			p.buf = p.buf[n:]
+			return true
 		}
 	}
 	if a := p.t.answer; len(a) > 0 {

@@ -26,7 +26,8 @@ func vocabulary() *tokenizer.Tokenizer {
 
 func Example() {
 	vocab := vocabulary()
-	metadata := func(key string) (string, bool) { return "", false } // of a model without a template
+	// The metadata of a model without a template.
+	metadata := func(key string) (string, bool) { return "", false }
 	src, err := chat.Find(metadata, vocab, "")
 	if err != nil {
 		panic(err)

@@ -136,11 +136,11 @@ func TestRefusals(t *testing.T) {
 		{noSystem, Input{Messages: two[1:], Tools: weatherTools}, "t: the template leaves the tools out: the model does not know tools"},
 		{noSystem, Input{Messages: []Message{{Role: "user", Content: "u"}, {Role: "assistant", ToolCalls: []ToolCall{{Name: "f"}}}}}, "t: the template leaves out the calls of message 1 (assistant)"},
 		{`{{ raise_exception('no') }}`, Input{Messages: two}, "t:1:4: the template refuses: no (in raise_exception('no'))"},
-		{noSystem, Input{}, "there are no messages"},
-		{noSystem, Input{Messages: []Message{{Role: "a b"}}}, `message 0: the role "a b": want a word of letters, digits, - and _`},
+		{noSystem, Input{}, "Messages: want at least one, found none"},
+		{noSystem, Input{Messages: []Message{{Role: "a b"}}}, `Messages[0].Role: want a word of letters, digits, - and _, found "a b"`},
 		{noSystem, Input{Messages: []Message{{Role: "user", Parts: []Part{{Type: "image_url"}}}}}, `message 0: content of the type "image_url" is not supported: want text`},
 		{noSystem, Input{Messages: []Message{{Role: "assistant", ToolCalls: []ToolCall{{Name: "f", Arguments: "[1]"}}}}}, `message 0: the arguments of the call of "f": want a JSON object, found "[1]"`},
-		{noSystem, Input{Messages: two[1:], Tools: []Tool{{}}}, "tool 0 has no name"},
+		{noSystem, Input{Messages: two[1:], Tools: []Tool{{}}}, "Tools[0].Name: want a name, found none"},
 		{noSystem, Input{Messages: two[1:], Tools: []Tool{{Name: "f", Parameters: []byte("{")}}}, `the parameters of the tool "f": unexpected EOF`},
 	} {
 		_, err := tm(c.source).Prompt(context.Background(), c.in)

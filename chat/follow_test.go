@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFollow holds a conversation of several turns and counts what each one adds.
+// TestFollow holds a conversation of five rounds and counts what each one adds.
 func TestFollow(t *testing.T) {
 	vocab := byteVocab(t, []string{"<|im_start|>", "<|im_end|>"})
 	src, _ := Builtin("chatml")
@@ -23,11 +23,11 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, err)
 		fresh := len(p.IDs)
 		if prev != nil {
-			kept := tm.Follow(p, prev, generated)
-			require.Equal(t, len(prev.IDs)+len(generated)-1, kept)
-			require.Equal(t, append(prev.IDs[:len(prev.IDs):len(prev.IDs)], generated[:len(generated)-1]...), p.IDs[:kept])
+			same := tm.Follow(p, prev, generated)
+			require.Equal(t, len(prev.IDs)+len(generated)-1, same)
+			require.Equal(t, append(prev.IDs[:len(prev.IDs):len(prev.IDs)], generated[:len(generated)-1]...), p.IDs[:same])
 			require.Equal(t, fresh, len(p.IDs))
-			require.Equal(t, 29, len(p.IDs)-kept, "turn %d", i) // <|im_end|> … assistant and a line break
+			require.Equal(t, 29, len(p.IDs)-same, "turn %d", i) // from <|im_end|> to assistant
 		}
 		generated = append(vocab.Encode(nil, "answer", false, false), end)
 		in.Messages = append(in.Messages, Message{Role: "assistant", Content: "answer"})

@@ -65,7 +65,7 @@ func TestForgery(t *testing.T) {
 			}
 			var found []string
 			for _, id := range p.IDs {
-				if vocab.IsControl(id) || id >= firstControl { // marks of channels are no control tokens to the tokenizer
+				if vocab.IsControl(id) || id >= firstControl { // as marks of channels
 					found = append(found, vocab.Spelling(id))
 				}
 			}

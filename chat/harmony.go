@@ -8,6 +8,7 @@ type harmony struct {
 	p     *Parser
 	given string // what the prompt wrote of the header
 	call  bool
+	begun bool // there was something of its arguments
 	scan  jsonScanner
 }
 
@@ -97,7 +98,7 @@ func (h *harmony) body(head string) {
 	switch {
 	case recipient != "" && recipient != "all" && recipient != "user":
 		p.begin(strings.TrimPrefix(recipient, "functions."), "")
-		h.call, h.scan = true, jsonScanner{}
+		h.call, h.begun, h.scan = true, false, jsonScanner{}
 		p.state = h.arguments
 	case channel == "analysis":
 		p.state = h.thought
@@ -145,27 +146,20 @@ func (h *harmony) content() bool {
 	return h.next(ended)
 }
 
+// arguments reads the body of a call: an object of JSON, or nothing.
 func (h *harmony) arguments() bool {
 	p := h.p
 	s, ended := h.piece()
-	for i := 0; i < len(s) && h.call; i++ {
-		fits, done := h.scan.next(s[i])
-		if !fits || done {
-			p.args(s[:i])
-			p.end("its arguments are no valid JSON")
-			p.note("a call was malformed: its arguments are no valid JSON")
-			h.call = false
-			s = s[i:]
-		}
-	}
 	if h.call {
-		p.args(s)
-	} else {
-		p.text(s)
+		s = h.object(s)
 	}
+	p.text(s)
 	if (ended || p.final) && h.call {
 		problem := ""
-		if !h.scan.complete() {
+		switch {
+		case !h.begun && ended:
+			p.args("{}")
+		case !h.begun || !h.scan.complete():
 			problem = "the call is not finished"
 			p.note("the answer ended inside of a call")
 		}
@@ -173,4 +167,38 @@ func (h *harmony) arguments() bool {
 		h.call = false
 	}
 	return h.next(ended)
+}
+
+// object emits the arguments in s and returns what is left if they are no object.
+func (h *harmony) object(s string) string {
+	p := h.p
+	from := 0
+	for i := range len(s) {
+		c := s[i]
+		if !h.begun && isWhiteByte(c) {
+			from = i + 1
+			continue
+		}
+		control := c < 0x20 && (h.scan.state == inString || h.scan.state == inKey)
+		fits, done := h.scan.next(c)
+		if done && isWhiteByte(c) {
+			p.args(s[from:i])
+			from = i + 1
+			continue
+		}
+		if !fits || done || !h.begun && c != '{' {
+			p.args(s[from:i])
+			p.end("its arguments are no JSON object")
+			p.note("a call was malformed: its arguments are no JSON object")
+			h.call = false
+			return s[i:]
+		}
+		h.begun = true
+		if control {
+			p.args(s[from:i] + escapeJSON(s[i:i+1]))
+			from = i + 1
+		}
+	}
+	p.args(s[from:])
+	return ""
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/goinfer/goinfer/chat/jinja"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // A Message is one turn of a conversation.
@@ -72,6 +73,9 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("message %d: content of the type %q is not supported: want text", e.Message, e.What)
 }
 
+// Unwrap makes it an error of what is not supported.
+func (e *UnsupportedError) Unwrap() error { return fault.ErrUnsupported }
+
 // The sources of bytes in a rendering. Each message has stride of its own.
 const (
 	fromTools  jinja.Source = 1
@@ -90,15 +94,15 @@ func sourceOf(message, what int) jinja.Source {
 // check reports what in the messages cannot be given to any template.
 func (in *Input) check() error {
 	if len(in.Messages) == 0 {
-		return fmt.Errorf("there are no messages")
+		return fault.Argument("Messages", "at least one", "none")
 	}
 	for i := range in.Messages {
 		m := &in.Messages[i]
 		if !isRole(m.Role) {
-			return fmt.Errorf("message %d: the role %q: want a word of letters, digits, - and _", i, m.Role)
+			return fault.Argument(fmt.Sprintf("Messages[%d].Role", i), "a word of letters, digits, - and _", fmt.Sprintf("%.40q", m.Role))
 		}
 		if m.Parts != nil && m.Content != "" {
-			return fmt.Errorf("message %d has both content and parts", i)
+			return fault.Argument(fmt.Sprintf("Messages[%d]", i), "one of Content and Parts", "both")
 		}
 		for _, p := range m.Parts {
 			if p.Type != "text" {
@@ -107,25 +111,32 @@ func (in *Input) check() error {
 		}
 		for _, c := range m.ToolCalls {
 			if _, err := c.arguments(); err != nil {
-				return fmt.Errorf("message %d: the arguments of the call of %q: %w", i, c.Name, err)
+				return fault.Of(fault.ErrInvalid, fmt.Errorf("message %d: the arguments of the call of %q: %w", i, c.Name, err))
 			}
 		}
 	}
 	for i, t := range in.Tools {
 		if t.Name == "" {
-			return fmt.Errorf("tool %d has no name", i)
+			return fault.Argument(fmt.Sprintf("Tools[%d].Name", i), "a name", "none")
 		}
 		if t.Parameters != nil {
 			if _, err := jinja.ParseJSON(t.Parameters); err != nil {
-				return fmt.Errorf("the parameters of the tool %q: %w", t.Name, err)
+				return fault.Of(fault.ErrInvalid, fmt.Errorf("the parameters of the tool %q: %w", t.Name, err))
 			}
 		}
 	}
 	return nil
 }
 
-// isRole reports whether a role is a plain word, which cannot spell a control token. Templates
-// build control tokens of roles, so they count as the template's own text.
+// roles are those that templates build control tokens of: they count as the template's own text.
+// Any other role is text from outside, which can be no part of a control token.
+var roles = map[string]bool{
+	"system": true, "user": true, "assistant": true, "tool": true, "developer": true, "function": true, "model": true,
+	"ipython": true, "observation": true, "environment": true, "context": true, "document": true, "documents": true,
+	"tool_response": true, "tool_results": true, "tool_call": true, "human": true, "gpt": true, "bot": true,
+}
+
+// isRole reports whether a role is a plain word.
 func isRole(s string) bool {
 	for i, r := range s {
 		letter := r|0x20 >= 'a' && r|0x20 <= 'z' && r < 0x80

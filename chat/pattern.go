@@ -8,7 +8,7 @@ type pattern []element
 
 type element struct {
 	kind elementKind
-	text string
+	text string // as the template wrote it; of a word that stands for an id, empty
 }
 
 type elementKind uint8
@@ -53,13 +53,13 @@ func newPattern(s, word string) pattern {
 			i += len(word)
 			continue
 		case isWhiteByte(s[i]):
-			add(isWhite, "")
+			add(isWhite, s[i:i+1])
 		case isDigit(s[i]):
-			add(isNumber, "")
+			add(isNumber, s[i:i+1])
 		case strings.HasPrefix(s[i:], `="`):
 			if k := strings.IndexByte(s[i+2:], '"'); k > 0 && strings.IndexFunc(s[i+2:i+2+k], func(r rune) bool { return r > 0x7F || !isWordByte(byte(r)) }) < 0 {
 				add(isText, `="`)
-				add(isWord, "")
+				add(isWord, s[i+2:i+2+k])
 				i += 2 + k
 				continue
 			}
@@ -121,6 +121,18 @@ func (p pattern) capture(s string, final bool) (n int, st status, word string) {
 		word = s[from:i]
 	}
 	return i, works, word
+}
+
+// written is the pattern as a template writes it, with id for the id of a call.
+func (p pattern) written(id string) string {
+	var b strings.Builder
+	for _, e := range p {
+		if e.kind == isWord && e.text == "" {
+			b.WriteString(id)
+		}
+		b.WriteString(e.text)
+	}
+	return b.String()
 }
 
 // literal is the first text of the pattern.

@@ -8,7 +8,7 @@ import (
 	"github.com/goinfer/goinfer/chat/jinja"
 )
 
-// What probe conversations hold. Sources tell the bytes of a probe apart from the template's, so
+// What probe conversations hold. The bytes of a probe have sources of their own, so
 // any text would do.
 const (
 	probeUser      = "probe user text"
@@ -23,6 +23,10 @@ const (
 
 var probeTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
+// probeLimits bound each of the renderings that a template is known by. Real templates take some
+// thousand steps.
+var probeLimits = jinja.Limits{Steps: 1e6, Bytes: 16 << 20, Output: 4 << 20, Now: probeTime}
+
 var probeTools = []Tool{
 	{Name: probeName, Description: "probe", Parameters: []byte(`{"type": "object", "properties": {"probe_key": {"type": "string", "description": "probe"}}, "required": ["probe_key"]}`)},
 	{Name: probeOther, Description: "probe", Parameters: []byte(`{"type": "object", "properties": {"probe_key": {"type": "string", "description": "probe"}}, "required": ["probe_key"]}`)},
@@ -31,7 +35,7 @@ var probeTools = []Tool{
 // try renders a probe.
 func (t *Template) try(s style, in Input) (jinja.Text, bool) {
 	in.Now = probeTime
-	text, err := t.render(context.Background(), &in, s)
+	text, err := t.code.Render(context.Background(), t.variables(&in, s), probeLimits)
 	return text, err == nil
 }
 
@@ -61,6 +65,7 @@ func (t *Template) probe() {
 	t.probeReasoning()
 	t.probeCalls()
 	t.learnAnswer()
+	t.learnRecipients()
 }
 
 // bySource is what a rendering shows of a source.

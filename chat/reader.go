@@ -349,7 +349,7 @@ func (r *reader) streamJSON(scan *jsonScanner) (done, ok bool) {
 	from := 0
 	for i := 0; i < len(p.buf); i++ {
 		c := p.buf[i]
-		control := c < 0x20 && scan.state == inString
+		control := c < 0x20 && (scan.state == inString || scan.state == inKey)
 		fits, ended := scan.next(c)
 		if !fits {
 			p.args(p.buf[from:i])

@@ -107,6 +107,9 @@ func (r *reader) taggedValue() bool {
 	}
 	white := r.f.valueEnd[0].kind == isWhite
 	k := strings.Index(p.buf, mark)
+	if r.f.keyTwice && !r.call.text {
+		k = closingAt(p.buf, r.f.keyOpen.literal()+r.call.key+">", mark)
+	}
 	if k < 0 {
 		if r.call.text {
 			n := len(p.buf) - held(p.buf, []string{mark})
@@ -128,10 +131,66 @@ func (r *reader) taggedValue() bool {
 	r.call.cdata = false
 	if r.call.text {
 		p.args(escapeJSON(v) + `"`)
+	} else if nested, ok := r.nested(v, 0); ok {
+		p.args(nested)
 	} else {
 		p.args(p.tools[r.call.name].jsonValue(r.call.key, v))
 	}
 	p.buf = p.buf[k+len(mark):]
 	p.state = r.tagged
 	return true
+}
+
+// closingAt finds the mark that closes what open has opened, past others of the same name inside.
+func closingAt(s, open, mark string) int {
+	from := 0
+	for depth := 0; ; depth-- {
+		k := strings.Index(s[from:], mark)
+		if k < 0 {
+			return -1
+		}
+		depth += strings.Count(s[from:from+k], open)
+		if depth == 0 {
+			return from + k
+		}
+		from += k + len(mark)
+	}
+}
+
+// nested reads a value whose parts are tags themselves, as MiniMax M3 writes lists and objects:
+// each between a tag of its key and one that closes it, elements of lists under the key item.
+func (r *reader) nested(s string, depth int) (string, bool) {
+	ns := r.f.keyOpen.literal()
+	if !r.f.keyTwice || depth > maxJSONDepth || len(ns) < 2 || !strings.HasPrefix(s, ns) {
+		return "", false
+	}
+	shut := r.f.valueEnd.literal()
+	var keys, values []string
+	list := true
+	for s != "" {
+		rest, ok := strings.CutPrefix(s, ns)
+		key, rest, ok2 := strings.Cut(rest, ">")
+		if !ok || !ok2 || key == "" {
+			return "", false
+		}
+		mark := shut + key + ">"
+		k := closingAt(rest, ns+key+">", mark)
+		if k < 0 {
+			return "", false
+		}
+		v, isNested := r.nested(rest[:k], depth+1)
+		if !isNested {
+			v = (*schema)(nil).jsonValue(key, rest[:k])
+		}
+		keys, values = append(keys, key), append(values, v)
+		list = list && key == "item"
+		s = strings.TrimLeft(rest[k+len(mark):], " \t\r\n")
+	}
+	if list {
+		return "[" + strings.Join(values, ", ") + "]", true
+	}
+	for i, k := range keys {
+		values[i] = quoteJSON(k) + ": " + values[i]
+	}
+	return "{" + strings.Join(values, ", ") + "}", true
 }

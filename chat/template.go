@@ -20,7 +20,10 @@ type Template struct {
 	calls     *callFormat // nil if the template shows no calls
 	answer    pattern     // what the template writes before an answer, inside of the turn
 	answerEnd string      // and after it
+	skips     []pattern   // headers of messages inside of an answer, which are dropped
 	writes    string      // all that the template can write, to know its markup
+	prefixes  bool        // the vocabulary puts a space in front of texts
+	ends      []int32     // what ends a turn and is no end of generation in the vocabulary
 }
 
 // A Prompt is a conversation as the model reads it.
@@ -30,6 +33,7 @@ type Prompt struct {
 	Notes []string // what the template left out that is not an error, such as earlier thoughts
 	tail  string   // what the template writes after the last message
 	tools []Tool
+	allow bool // messages may spell control tokens
 
 	anchors []anchor // where ids may be kept, in order
 }
@@ -57,7 +61,9 @@ func New(src Source, vocab *tokenizer.Tokenizer) (*Template, error) {
 		return nil, err
 	}
 	t := &Template{source: src, code: code, vocab: vocab, writes: strings.Join(code.Literals(), "\n")}
+	t.prefixes = strings.HasPrefix(t.spell(vocab.Encode(nil, "a", false, false)), " ")
 	t.probe()
+	t.learnEnds()
 	return t, nil
 }
 
@@ -86,13 +92,17 @@ func (t *Template) render(ctx context.Context, in *Input, s style) (jinja.Text, 
 	return t.code.Render(ctx, t.variables(in, s), jinja.Limits{Now: in.Now})
 }
 
+// Ends returns the tokens that end an answer although the vocabulary does not list them as ends of
+// generation: the template writes them after answers.
+func (t *Template) Ends() []int32 { return t.ends }
+
 // Prompt renders and tokenizes a conversation.
 func (t *Template) Prompt(ctx context.Context, in Input) (*Prompt, error) {
 	text, err := t.Render(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	p := &Prompt{Text: text, tools: in.Tools}
+	p := &Prompt{Text: text, tools: in.Tools, allow: in.AllowControl}
 	seen := map[jinja.Source]bool{}
 	end := 0
 	for _, s := range text.Spans() {

@@ -54,7 +54,7 @@ func lastTag(s string) string {
 	s = strings.TrimRight(s, " \n\t")
 	start := -1
 	switch {
-	case strings.HasSuffix(s, "<|sep|>") && strings.Contains(s, "<|open|>"): // Kimi K3: <|open|>think<|sep|>
+	case strings.HasSuffix(s, "<|sep|>") && strings.Contains(s, "<|open|>"): // Kimi K3
 		start = strings.LastIndex(s, "<|open|>")
 	case strings.HasSuffix(s, ">"):
 		start = strings.LastIndexByte(s, '<')

@@ -80,7 +80,10 @@ func (t Tool) MarshalJSON() ([]byte, error) {
 
 // message is message i as the template sees it.
 func (s *style) message(i int, m *Message) *jinja.Map {
-	v := (&jinja.Map{}).Set("role", jinja.Literal(m.Role))
+	v := (&jinja.Map{}).Set("role", jinja.Sourced{Text: m.Role, Source: sourceOf(i, ofCalls)})
+	if roles[m.Role] {
+		v.Set("role", jinja.Literal(m.Role))
+	}
 	src := sourceOf(i, ofContent)
 	switch {
 	case m.Parts != nil, s.parts && (m.Content != "" || m.Role != "assistant"):

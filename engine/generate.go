@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/goinfer/goinfer/engine/scheduler"
@@ -311,7 +312,7 @@ func (g *generation) emit(logits []float32) (id int32, ok bool) {
 		return id, false
 	}
 	vocab := g.e.c.Vocab
-	if !g.q.IgnoreEOG && vocab != nil && vocab.IsEOG(id) {
+	if !g.q.IgnoreEOG && vocab != nil && (vocab.IsEOG(id) || slices.Contains(g.q.EOG, id)) {
 		g.endToken = id
 		g.end(StopEOG)
 		return id, false

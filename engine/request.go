@@ -40,6 +40,8 @@ type Request struct {
 	Stop []string
 	// IgnoreEOG goes on past end-of-generation tokens.
 	IgnoreEOG bool
+	// EOG are tokens that end the generation besides those of the vocabulary.
+	EOG []int32
 	// Special puts the spelling of control tokens into the text, where they otherwise have none.
 	Special bool
 	// LogProb fills Piece.LogProb.

@@ -139,6 +139,7 @@ func index(i, n int64) (int64, bool) {
 
 // character is the character i of a string.
 func (st *state) character(t *text, i int64) (*text, bool) {
+	st.scan(len(t.s))
 	if t.ascii() {
 		if i, ok := index(i, int64(len(t.s))); ok {
 			return t.slice(int(i), int(i)+1), true
@@ -184,6 +185,7 @@ func (st *state) slice(v, from, to, by value) value {
 }
 
 func (st *state) sliceText(t *text, from, to, by value) value {
+	st.scan(len(t.s))
 	if t.ascii() {
 		start, n, step := st.bounds(int64(len(t.s)), from, to, by)
 		if step == 1 {

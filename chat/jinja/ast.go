@@ -65,7 +65,7 @@ type (
 		ops  []string
 		rest []expr
 	}
-	join struct { // ~
+	concatenation struct { // ~
 		node
 		parts []expr
 	}

@@ -39,6 +39,9 @@ func (st *state) setItem(d *dict, k, v value) {
 }
 
 func (st *state) hash(k value) any {
+	if t, ok := k.(*text); ok {
+		st.scan(len(t.s))
+	}
 	h, ok := hashOf(k)
 	if !ok {
 		st.fail(KindType, "unhashable type: '%s'", typeName(k))
@@ -50,7 +53,7 @@ func (x *unary) eval(st *state, sc *scope) value {
 	v := st.eval(x.x, sc)
 	st.at = &x.node
 	if x.op == "not" {
-		return !st.truth(v)
+		return !st.isTrue(v)
 	}
 	return st.negate(v, x.op)
 }
@@ -58,7 +61,7 @@ func (x *unary) eval(st *state, sc *scope) value {
 func (x *logic) eval(st *state, sc *scope) value {
 	v := st.eval(x.x, sc)
 	st.at = &x.node
-	if st.truth(v) != x.and {
+	if st.isTrue(v) != x.and {
 		return v
 	}
 	return st.eval(x.y, sc)
@@ -68,7 +71,7 @@ func (x *condition) eval(st *state, sc *scope) value {
 	v := st.eval(x.test, sc)
 	st.at = &x.node
 	switch {
-	case st.truth(v):
+	case st.isTrue(v):
 		return st.eval(x.yes, sc)
 	case x.no != nil:
 		return st.eval(x.no, sc)
@@ -109,7 +112,7 @@ func (st *state) compare(op string, a, b value) bool {
 	return !st.lessOrNaN(a, b, op)
 }
 
-func (x *join) eval(st *state, sc *scope) value {
+func (x *concatenation) eval(st *state, sc *scope) value {
 	var out *text
 	for i, p := range x.parts {
 		v := st.eval(p, sc)
@@ -126,9 +129,9 @@ func (x *join) eval(st *state, sc *scope) value {
 
 // concat is a + b, charged for what it adds.
 func (st *state) concat(a, b *text) *text {
-	st.charge(len(b.s) + elementSize)
-	if a.grow == nil {
-		st.charge(len(a.s))
+	st.charge(len(b.s) + runSize*(1+len(b.runs)))
+	if !a.grows() {
+		st.charge(len(a.s) + runSize*len(a.runs))
 	}
 	st.checkLength(len(a.s) + len(b.s))
 	return concat(a, b)
@@ -182,7 +185,17 @@ type callArgs struct {
 
 type named struct {
 	name string
+	key  *text // the name with its source, where it comes from a mapping
 	v    value
+}
+
+// put sets the argument as an entry of d.
+func (n *named) put(d *dict) {
+	if n.key != nil {
+		d.set(n.key, n.v, n.name)
+		return
+	}
+	d.setText(n.name, n.v)
 }
 
 func (a *arguments) eval(st *state, sc *scope) callArgs {
@@ -194,7 +207,7 @@ func (a *arguments) eval(st *state, sc *scope) callArgs {
 		c.pos[i] = st.eval(x, sc)
 	}
 	for i, x := range a.named {
-		c.named = append(c.named, named{a.names[i], st.eval(x, sc)})
+		c.named = append(c.named, named{name: a.names[i], v: st.eval(x, sc)})
 	}
 	if a.star != nil {
 		c.pos = append(c.pos, st.all(st.eval(a.star, sc))...)
@@ -209,7 +222,8 @@ func (a *arguments) eval(st *state, sc *scope) callArgs {
 			if !ok {
 				st.fail(KindType, "keywords must be strings")
 			}
-			c.named = append(c.named, named{k.s, e.value})
+			st.charge(entrySize)
+			c.named = append(c.named, named{k.s, k, e.value})
 		}
 	}
 	return c
@@ -258,7 +272,7 @@ func (st *state) test(name string, v value, args callArgs) bool {
 	if f == nil {
 		st.fail(KindType, "there is no test %q", name)
 	}
-	return st.truth(f.call(st, name, v, args))
+	return st.isTrue(f.call(st, name, v, args))
 }
 
 // builtin is a filter, a test, a method or a function: its parameters by name and what it does. The
@@ -318,7 +332,7 @@ func (st *state) bindAny(name string, params []string, args callArgs) []value {
 	}
 	kw := &dict{}
 	for _, n := range args.named {
-		kw.setText(n.name, n.v)
+		n.put(kw)
 	}
 	return append(args.pos[:len(args.pos):len(args.pos)], kw)
 }
@@ -437,7 +451,7 @@ next:
 		if !s.kwargs && (n.name != "caller" || !s.caller) {
 			st.fail(KindType, "macro '%s' takes no keyword argument '%s'", m.name, n.name)
 		}
-		(*kw).setText(n.name, n.v)
+		n.put(*kw)
 	}
 	return values
 }

@@ -20,7 +20,7 @@ func (s *printStmt) exec(st *state, sc *scope) signal {
 func (s *ifStmt) exec(st *state, sc *scope) signal {
 	v := st.eval(s.test, sc)
 	st.at = &s.node
-	if st.truth(v) {
+	if st.isTrue(v) {
 		return st.run(s.yes, sc)
 	}
 	return st.run(s.elif, sc)
@@ -114,7 +114,7 @@ func (s *withStmt) exec(st *state, sc *scope) signal {
 func (s *blockStmt) exec(st *state, sc *scope) signal {
 	if s.escape != nil {
 		was := st.escape
-		st.escape = st.truth(st.eval(s.escape, sc))
+		st.escape = st.isTrue(st.eval(s.escape, sc))
 		defer func() { st.escape = was }()
 	}
 	return st.run(s.body, &scope{parent: sc})
@@ -130,7 +130,7 @@ func (s *macroStmt) exec(st *state, sc *scope) signal {
 func (s *callStmt) exec(st *state, sc *scope) signal {
 	caller := &macro{name: "caller", sig: s.sig, scope: sc}
 	f, args := s.call.prepare(st, sc)
-	args.named = append(args.named, named{"caller", caller})
+	args.named = append(args.named, named{name: "caller", v: caller})
 	st.at = &s.node
 	st.write(st.str(st.call(f, args)))
 	return goesOn
@@ -246,7 +246,7 @@ func (s *forStmt) loop(st *state, sc *scope, iter value, depth int64) signal {
 			st.step(1)
 			inner := &scope{parent: sc}
 			st.assign(inner, &s.target, v)
-			if st.truth(st.eval(s.test, inner)) {
+			if st.isTrue(st.eval(s.test, inner)) {
 				return v
 			}
 		}

@@ -189,7 +189,7 @@ func filterLength(st *state, v value, _ []value) value {
 
 func filterDefault(st *state, v value, a []value) value {
 	_, missing := v.(*undefined)
-	if missing || given(a[1]) && st.truth(a[1]) && !st.truth(v) {
+	if missing || given(a[1]) && st.isTrue(a[1]) && !st.isTrue(v) {
 		return or(a[0], lit(""))
 	}
 	return v
@@ -208,8 +208,8 @@ func filterDictsort(st *state, v value, a []value) value {
 	default:
 		st.fail(KindValue, "dictsort: by must be key or value, found %s", quote(by))
 	}
-	exact := st.truth(or(a[0], false))
-	items := st.sorted(st.items(d).(*list).items, st.truth(or(a[2], false)), func(v value) value {
+	exact := st.isTrue(or(a[0], false))
+	items := st.sorted(st.items(d).(*list).items, st.isTrue(or(a[2], false)), func(v value) value {
 		k := v.(*list).items[which]
 		if exact {
 			return k
@@ -257,7 +257,7 @@ func filterFileSize(st *state, v value, a []value) value {
 		f, _ = strconv.ParseFloat(st.str(v).s, 64)
 	}
 	base, units := 1000.0, []string{"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}
-	if st.truth(or(a[0], false)) {
+	if st.isTrue(or(a[0], false)) {
 		base, units = 1024, []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}
 	}
 	switch {
@@ -408,7 +408,7 @@ func filterJoin(st *state, v value, a []value) value {
 			e = st.path(e, a[1])
 		}
 		t := st.str(e)
-		st.charge(len(t.s) + len(sep.s))
+		st.charge(len(t.s) + len(sep.s) + runSize*(2+len(t.runs)+len(sep.runs)))
 		st.checkLength(b.len() + len(t.s) + len(sep.s))
 		if i > 0 {
 			b.add(sep)
@@ -433,21 +433,28 @@ func (st *state) path(v, attribute value) value {
 }
 
 func filterURLEncode(st *state, v value, _ []value) value {
-	quoteAll := func(t *text) *text {
-		st.charge(3 * len(t.s))
-		return lit(strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(t.s), "+", "%20"), "%2F", "/"))
+	var b builder
+	quoteAll := func(v value) {
+		t := st.str(v)
+		st.charge(3*len(t.s) + runSize*(1+len(t.runs)))
+		t.each(0, len(t.s), func(s string, src Source) {
+			b.write(strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "+", "%20"), "%2F", "/"), src)
+		})
 	}
-	switch x := v.(type) {
-	case *text:
-		return quoteAll(x)
-	case *dict:
-		var parts []string
-		for _, e := range x.entries {
-			parts = append(parts, quoteAll(st.str(e.key)).s+"="+quoteAll(st.str(e.value)).s)
+	d, ok := v.(*dict)
+	if !ok {
+		quoteAll(v)
+		return b.text()
+	}
+	for i, e := range d.entries {
+		if i > 0 {
+			b.lit("&")
 		}
-		return lit(strings.Join(parts, "&"))
+		quoteAll(e.key)
+		b.lit("=")
+		quoteAll(e.value)
 	}
-	return quoteAll(st.str(v))
+	return b.text()
 }
 
 // filterWordcount counts runs of letters, digits and _.

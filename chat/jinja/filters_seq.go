@@ -19,7 +19,7 @@ func (st *state) selector(args []value, attr bool) func(v value) bool {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return func(v value) bool { return st.truth(get(v)) }
+		return func(v value) bool { return st.isTrue(get(v)) }
 	}
 	name := st.textArg(args[0]).s
 	if st.tests[name] == nil {
@@ -31,7 +31,7 @@ func (st *state) selector(args []value, attr bool) func(v value) bool {
 
 // selection gives the elements for which a test holds, or does not.
 func (st *state) selection(v value, args []value, attr, want bool) value {
-	if !st.truth(v) {
+	if !st.isTrue(v) {
 		return newGenerator(func(int) (value, bool) { return nil, false })
 	}
 	keep := st.selector(st.positional(args), attr)
@@ -60,7 +60,7 @@ func (st *state) positional(args []value) []value {
 
 func filterMap(st *state, v value, args []value) value {
 	pos, kw := args[:len(args)-1], args[len(args)-1].(*dict)
-	if !st.truth(v) {
+	if !st.isTrue(v) {
 		return newGenerator(func(int) (value, bool) { return nil, false })
 	}
 	var f func(v value) value
@@ -83,7 +83,7 @@ func filterMap(st *state, v value, args []value) value {
 		}
 		rest := callArgs{pos: pos[1:]}
 		for _, e := range kw.entries {
-			rest.named = append(rest.named, named{e.key.(*text).s, e.value})
+			rest.named = append(rest.named, named{e.key.(*text).s, e.key.(*text), e.value})
 		}
 		f = func(v value) value { return st.filter(name, v, rest) }
 	}
@@ -100,7 +100,7 @@ func filterMap(st *state, v value, args []value) value {
 // keyOf returns the function by which elements are compared: an attribute, case ignored unless
 // exact.
 func (st *state) keyOf(exact, attribute value) func(v value) value {
-	fold := !st.truth(or(exact, false))
+	fold := !st.isTrue(or(exact, false))
 	return func(v value) value {
 		if given(attribute) && attribute != nil {
 			v = st.path(v, attribute)
@@ -127,7 +127,7 @@ func filterSort(st *state, v value, a []value) value {
 		}
 		return l
 	}
-	return &list{items: st.sorted(st.all(v), st.truth(or(a[0], false)), key)}
+	return &list{items: st.sorted(st.all(v), st.isTrue(or(a[0], false)), key)}
 }
 
 // extreme is the least or the greatest element.
@@ -179,7 +179,7 @@ func filterGroupBy(st *state, v value, a []value) value {
 		return k
 	}
 	key := func(v value) value {
-		if k := get(v); st.truth(or(a[2], false)) {
+		if k := get(v); st.isTrue(or(a[2], false)) {
 			return k
 		} else {
 			return st.folded(k)
@@ -264,7 +264,7 @@ func filterIndent(st *state, v value, a []value) value {
 	if !ok {
 		pad = st.repeat(lit(" "), st.intArg(width))
 	}
-	first, blank := st.truth(or(a[1], false)), st.truth(or(a[2], false))
+	first, blank := st.isTrue(or(a[1], false)), st.isTrue(or(a[2], false))
 	lines := st.splitLines(st.concat(t, lit("\n")), false).(*list).items
 	var b builder
 	for i, l := range lines {
@@ -287,7 +287,7 @@ func filterTruncate(st *state, v value, a []value) value {
 		st.fail(KindType, "object of type '%s' has no len()", typeName(v))
 	}
 	length := st.intArg(or(a[0], int64(255)))
-	kill := st.truth(or(a[1], false))
+	kill := st.isTrue(or(a[1], false))
 	end := st.str(or(a[2], lit("...")))
 	leeway := int64(5)
 	if l := or(a[3], nil); l != nil {
@@ -300,13 +300,13 @@ func filterTruncate(st *state, v value, a []value) value {
 		return v
 	}
 	t := st.textArg(v)
-	cut := st.sliceText(t, nil, length-int64(end.length()), nil).(*text)
+	short := st.sliceText(t, nil, length-int64(end.length()), nil).(*text)
 	if !kill {
-		if k := strings.LastIndexByte(cut.s, ' '); k >= 0 {
-			cut = cut.slice(0, k)
+		if k := strings.LastIndexByte(short.s, ' '); k >= 0 {
+			short = short.slice(0, k)
 		}
 	}
-	return st.concat(cut, end)
+	return st.concat(short, end)
 }
 
 func filterWordwrap(st *state, v value, a []value) value {
@@ -341,8 +341,8 @@ func filterWordwrap(st *state, v value, a []value) value {
 
 func filterToJSON(st *state, v value, a []value) value {
 	s := &jsonStyle{separator: lit(", "), colon: lit(": ")}
-	s.ascii = st.truth(or(a[0], false))
-	s.sortKeys = st.truth(or(a[3], false))
+	s.ascii = st.isTrue(or(a[0], false))
+	s.sortKeys = st.isTrue(or(a[3], false))
 	switch x := or(a[1], nil).(type) {
 	case nil:
 	case *text:

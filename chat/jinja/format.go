@@ -8,6 +8,7 @@ import (
 
 // percent is format % args, Python's printf.
 func (st *state) percent(format *text, args value) value {
+	st.step(len(format.s) >> 4)
 	var items []value
 	if l, ok := args.(*list); ok && l.kind == isTuple {
 		items = l.items
@@ -246,6 +247,10 @@ func (st *state) formatFloat(v value, s *formatSpec) string {
 }
 
 func (st *state) pad(t *text, s *formatSpec) *text {
+	if s.width == 0 {
+		return t
+	}
+	st.scan(len(t.s))
 	n := s.width - t.length()
 	if n <= 0 {
 		return t
@@ -270,6 +275,7 @@ func (st *state) pad(t *text, s *formatSpec) *text {
 
 // format is str.format: {}, {0}, {name}, with conversions and format specifications.
 func (st *state) format(t *text, args callArgs) value {
+	st.step(len(t.s) >> 2)
 	var b builder
 	auto, f := 0, t.s
 	for i := 0; i < len(f); i++ {

@@ -29,7 +29,7 @@ func makeDict(st *state, args callArgs) value {
 	}
 	for _, n := range args.named {
 		st.charge(entrySize)
-		d.setText(n.name, n.v)
+		n.put(d)
 	}
 	return d
 }
@@ -97,7 +97,7 @@ func strftimeNow(st *state, args callArgs) value {
 type cycler struct {
 	items []value
 	at    int
-	join  bool // a joiner: called instead of next
+	joins bool // a joiner: called instead of next
 	used  bool
 }
 
@@ -113,11 +113,11 @@ func makeJoiner(st *state, args callArgs) value {
 	if !given(p[0]) {
 		p[0] = lit(", ")
 	}
-	return &cycler{items: p, join: true}
+	return &cycler{items: p, joins: true}
 }
 
 func (c *cycler) call(st *state, args callArgs) value {
-	if !c.join {
+	if !c.joins {
 		st.fail(KindType, "'Cycler' object is not callable")
 	}
 	if !c.used {

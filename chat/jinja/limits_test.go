@@ -54,6 +54,21 @@ func TestHostile(t *testing.T) {
 		"replaced by more":          "{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}",
 		"joined by more":            "{{ range(99999) | join('b' * 1000000) }}",
 		"batch":                     "{{ [1] | batch(1048576, 'x') | list | length }}{{ range(99999) | batch(1, 1) | list * 9999 }}",
+		"kept slices of many parts": "{% set ns = namespace(s='', l=[]) %}{% for i in range(20000) %}{% set ns.s = ns.s + 'a' + u %}{% endfor %}{% for k in range(1000) %}{% for i in range(1000) %}{% set _ = ns.l.append(ns.s[i:]) %}{% endfor %}{% endfor %}",
+		"kept sums":                 "{% set ns = namespace(s='x' * 1000000, l=[]) %}{% set ns.s = ns.s + 'y' %}{% for i in range(100000) %}{% set _ = ns.l.append(ns.s ~ 'z') %}{% endfor %}",
+		"joined parts":              "{% set ns = namespace(l=['a', u]) %}{% for i in range(18) %}{% set ns.l = ns.l + ns.l %}{% endfor %}{{ ns.l | join | length }}{{ ''.join(ns.l) | length }}",
+		"stripped of many":          "{% set s = ('a' * 1000000) %}{{ s.strip('b' * 1000000 ~ 'c' ~ 'a') }}{% for i in range(100000) %}{{ s.strip('b' * 1000) }}{% endfor %}",
+		"compared texts":            "{% set a, b = 'x' * 1000000 + 'y', 'x' * 1000000 + 'y' %}{% for i in range(99999) %}{% if a != b or a < b %}{% endif %}{% endfor %}",
+		"keys of long text":         "{% set a, d = 'x' * 1000000, {} %}{% for i in range(99999) %}{% if a in d %}{% endif %}{% endfor %}",
+		"indexed text":              "{% set a = 'x' * 1000000 %}{% for i in range(99999) %}{% if a[0] == a[-1:] %}{% endif %}{% endfor %}",
+		"nothing replaced":          "{% set a = 'x' * 1000000 %}{% for i in range(99999) %}{% if a.replace('y', '') %}{% endif %}{% endfor %}",
+		"deep indent":               "{% set ns = namespace(l=[1]) %}{% for i in range(300) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson(indent=1000000) }}",
+		"cycle of a namespace":      "{% set ns = namespace() %}{% set ns.n = ns %}{{ ns }}",
+		"cycle of namespaces":       "{% set a, b = namespace(), namespace() %}{% set a.b = b %}{% set b.a = a %}{{ [a] | string }}",
+		"default that calls itself": "{% macro m(a=m()) %}{% endmacro %}{{ m() }}",
+		"caller of itself":          "{% macro m() %}{{ caller() }}{% endmacro %}{% macro n() %}{% call m() %}{{ n() }}{% endcall %}{% endmacro %}{{ n() }}",
+		"many arguments":            "{% set ns = namespace(l=[1]) %}{% for i in range(25) %}{% set ns.l = ns.l + ns.l %}{% endfor %}{{ dict(*ns.l) }}",
+		"deep mapping":              "{% set ns = namespace(d={}) %}{% for i in range(99999) %}{% set ns.d = {'a': ns.d} %}{% endfor %}{{ ns.d | tojson }}",
 		"large range":               "{{ range(1000000000000) | list }}",
 		"cycle of generators":       "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | map('int') %}{% endfor %}{{ ns.g | list }}",
 		"nested generators":         "{% set ns = namespace(g=[1]) %}{% for i in range(99999) %}{% set ns.g = ns.g | select %}{% endfor %}{{ ns.g | list }}",
@@ -76,7 +91,7 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
-			_, err := render(source, nil, Limits{Steps: 2e6, Bytes: 16 << 20, Output: 4 << 20, Time: 20 * time.Second})
+			_, err := render(source, (&Map{}).Set("u", "b"), Limits{Steps: 2e6, Bytes: 16 << 20, Output: 4 << 20, Time: 20 * time.Second})
 			require.Error(t, err)
 			e, ok := err.(*Error)
 			require.True(t, ok, "%T", err)

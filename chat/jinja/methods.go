@@ -178,7 +178,7 @@ var listMethods = map[string]*builtin[*list]{
 		return nil
 	}},
 	"sort": {[]string{"reverse"}, 0, func(st *state, l *list, a []value) value {
-		l.items = st.sorted(l.items, st.truth(or(a[0], false)), func(v value) value { return v })
+		l.items = st.sorted(l.items, st.isTrue(or(a[0], false)), func(v value) value { return v })
 		return nil
 	}},
 }

@@ -37,7 +37,7 @@ var textMethods = map[string]*textMethod{
 	"split":      {[]string{"sep", "maxsplit"}, 0, func(st *state, t *text, a []value) value { return st.split(t, a, false) }},
 	"rsplit":     {[]string{"sep", "maxsplit"}, 0, func(st *state, t *text, a []value) value { return st.split(t, a, true) }},
 	"splitlines": {[]string{"keepends"}, 0, func(st *state, t *text, a []value) value {
-		return st.splitLines(t, st.truth(or(a[0], false)))
+		return st.splitLines(t, st.isTrue(or(a[0], false)))
 	}},
 	"replace":    {[]string{"old", "new", "count"}, 2, textReplace},
 	"startswith": {[]string{"prefix", "start", "end"}, 1, func(st *state, t *text, a []value) value { return st.affix(t, a, strings.HasPrefix) }},
@@ -134,6 +134,14 @@ func (st *state) strip(t *text, chars value, left, right bool) *text {
 	if given(chars) && chars != nil {
 		set := st.textArg(chars).s
 		f = func(r rune) bool { return strings.ContainsRune(set, r) }
+		if len(set) > 32 {
+			st.charge(8 * len(set))
+			in := make(map[rune]bool)
+			for _, r := range set {
+				in[r] = true
+			}
+			f = func(r rune) bool { return in[r] }
+		}
 	}
 	s := t.s
 	if left {
@@ -223,6 +231,7 @@ func (st *state) splitSpace(t *text, right bool, full func() bool, add func(from
 }
 
 func (st *state) splitLines(t *text, keep bool) value {
+	st.step(len(t.s) >> 4)
 	l := &list{}
 	from := 0
 	for i, r := range t.s {
@@ -258,6 +267,7 @@ func textReplace(st *state, t *text, a []value) value {
 
 // replace replaces the first n occurrences, or all if n < 0.
 func (st *state) replace(t, old, by *text, n int64) *text {
+	st.step(len(t.s) >> 4)
 	count := strings.Count(t.s, old.s)
 	if n >= 0 {
 		count = min(count, int(min(n, 1<<40)))
@@ -267,7 +277,8 @@ func (st *state) replace(t, old, by *text, n int64) *text {
 	}
 	size := len(t.s) + times(count, len(by.s))
 	st.checkLength(size)
-	st.charge(size)
+	st.charge(size + len(t.runs)*runSize)
+	st.charge(times(count, runSize*(2+len(by.runs))))
 	var b builder
 	at := 0
 	for i := range count {
@@ -289,6 +300,7 @@ func (st *state) part(t *text, a []value) (*text, int64) {
 	if from == nil && to == nil {
 		return t, 0
 	}
+	st.step(len(t.s) >> 4)
 	start, _, _ := st.bounds(int64(t.length()), from, to, nil)
 	return st.sliceText(t, from, to, nil).(*text), start
 }
@@ -337,7 +349,7 @@ func (st *state) joinTexts(sep *text, items value) *text {
 		if !ok {
 			st.fail(KindType, "sequence item %d: expected str instance, %s found", i, typeName(v))
 		}
-		st.charge(len(t.s) + len(sep.s))
+		st.charge(len(t.s) + len(sep.s) + runSize*(2+len(t.runs)+len(sep.runs)))
 		st.checkLength(b.len() + len(t.s) + len(sep.s))
 		if i > 0 {
 			b.add(sep)
@@ -353,6 +365,7 @@ func (st *state) justify(t *text, a []value, left, right int) value {
 		st.fail(KindType, "the fill character must be exactly one character long")
 	}
 	width := st.intArg(a[0])
+	st.scan(len(t.s))
 	n := width - int64(t.length())
 	if n <= 0 {
 		return t
@@ -390,6 +403,7 @@ func (st *state) partition(t *text, sep value, last bool) value {
 	if s.s == "" {
 		st.fail(KindValue, "empty separator")
 	}
+	st.step(len(t.s) >> 4)
 	i := strings.Index(t.s, s.s)
 	if last {
 		i = strings.LastIndex(t.s, s.s)

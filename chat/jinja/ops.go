@@ -12,8 +12,8 @@ var binaryOps = map[string]binaryOp{
 	"+": (*state).add, "-": (*state).subtract, "*": (*state).multiply, "/": (*state).divide, "//": (*state).floorDivide, "%": (*state).modulo, "**": (*state).power,
 }
 
-// truth is Python's bool().
-func (st *state) truth(v value) bool {
+// isTrue is Python's bool().
+func (st *state) isTrue(v value) bool {
 	switch x := v.(type) {
 	case nil:
 		return false
@@ -216,6 +216,7 @@ func (st *state) repeat(t *text, n int64) *text {
 	size := times(len(t.s), int(n))
 	st.checkLength(size)
 	st.charge(size)
+	st.charge(times(len(t.runs), runSize*int(min(n, 1<<30))))
 	var b builder
 	for range n {
 		if t.s == "" {
@@ -362,7 +363,11 @@ func (st *state) equal(a, b value, depth int) bool {
 	switch x := a.(type) {
 	case *text:
 		y, ok := b.(*text)
-		return ok && x.s == y.s
+		if ok && len(x.s) == len(y.s) {
+			st.scan(len(x.s))
+			return x.s == y.s
+		}
+		return false
 	case nil:
 		return b == nil
 	case *undefined:
@@ -460,6 +465,7 @@ func (st *state) order(a, b value, op string, depth int) int {
 	switch x := a.(type) {
 	case *text:
 		if y, ok := b.(*text); ok {
+			st.scan(min(len(x.s), len(y.s)))
 			return strings.Compare(x.s, y.s)
 		}
 	case *list:

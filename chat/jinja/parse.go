@@ -326,7 +326,7 @@ func (p *parser) concat() expr {
 	if !p.is(tokOp, "~") {
 		return x
 	}
-	j := &join{parts: []expr{x}}
+	j := &concatenation{parts: []expr{x}}
 	for p.op("~") {
 		j.parts = append(j.parts, p.product())
 	}

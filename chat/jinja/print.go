@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // str is Python's str(): what printing a value writes.
@@ -223,11 +224,13 @@ func (st *state) jsonItems(b *builder, s *jsonStyle, depth int, open, end string
 		if s.indent == nil || n == 0 {
 			return
 		}
+		size := depth * (len(s.indent.s) + runSize*len(s.indent.runs))
+		st.charge(size)
+		st.checkLength(b.len() + size)
 		b.lit("\n")
 		for range depth {
 			b.add(s.indent)
 		}
-		st.charge(depth * len(s.indent.s))
 	}
 	for i := range n {
 		if i > 0 {
@@ -271,7 +274,9 @@ func jsonFloat(f float64) string {
 func jsonText(b *builder, t *text, ascii bool) {
 	b.lit(`"`)
 	done := 0
-	for i, r := range t.s {
+	for i, n := 0, 0; i < len(t.s); i += n {
+		var r rune
+		r, n = utf8.DecodeRuneInString(t.s[i:])
 		esc := ""
 		switch {
 		case r == '"' || r == '\\':
@@ -291,7 +296,7 @@ func jsonText(b *builder, t *text, ascii bool) {
 		}
 		b.addRange(t, done, i)
 		b.write(esc, t.source(i))
-		done = i + len(string(r))
+		done = i + n
 	}
 	b.addRange(t, done, len(t.s))
 	b.lit(`"`)

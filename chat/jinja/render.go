@@ -12,7 +12,9 @@ import (
 
 // Limits bound what a rendering may cost. The zero value means the defaults.
 type Limits struct {
-	Steps  int           // expressions evaluated, statements executed, elements and bytes/16 handled; default 50 million
+	// Steps are expressions evaluated, statements executed, elements and bytes/16 handled; default
+	// 50 million.
+	Steps  int
 	Depth  int           // calls of macros inside each other; default 200
 	Bytes  int           // bytes of all strings and elements made on the way; default 256 MiB
 	Output int           // bytes of the result; default 64 MiB
@@ -150,11 +152,12 @@ func times(n, each int) int {
 const (
 	elementSize = 16 // bytes charged for an element of a list
 	entrySize   = 96 // for an entry of a mapping
+	runSize     = 16 // for a part of a string that has a source of its own
 )
 
 // made charges a new string.
 func (st *state) made(t *text) *text {
-	st.charge(len(t.s) + 8*len(t.runs))
+	st.charge(len(t.s) + runSize*len(t.runs))
 	return t
 }
 
@@ -192,6 +195,9 @@ func (st *state) lookup(sc *scope, id int) value {
 	return st.vars[id]
 }
 
+// scan charges for looking at n bytes, which is fast.
+func (st *state) scan(n int) { st.step(n >> 6) }
+
 // enter counts what is inside of each other. It is undone by st.nested--.
 func (st *state) enter() {
 	st.step(1)
@@ -228,7 +234,7 @@ func (st *state) write(t *text) {
 	if st.written += len(t.s); st.written > st.lim.Output {
 		st.fail(KindLimit, "the output has more than %d bytes", st.lim.Output)
 	}
-	st.charge(len(t.s))
+	st.charge(len(t.s) + runSize*max(1, len(t.runs)))
 	st.out.add(t)
 }
 

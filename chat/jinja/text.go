@@ -69,12 +69,14 @@ func Concat(parts ...Text) Text {
 type text struct {
 	s      string
 	src    Source // of all bytes if runs is nil
-	runs   []run  // the parts, by ascending end
+	runs   []run  // the parts, by ascending end; shared by slices
+	off    int    // the byte of runs that s begins with
 	markup bool   // marked as safe by a filter: what is added to it is escaped
 	grow   *growing
 }
 
-// run is a part of a text that ends before byte end; the last one may end after the text.
+// run is a part of a text that ends before byte end; the first one may begin before the text, and
+// the last one may end after it.
 type run struct {
 	end int
 	src Source
@@ -99,7 +101,7 @@ func (t *text) each(from, to int, f func(s string, src Source)) {
 		return
 	}
 	for i := t.runAt(from); from < to; i++ {
-		end := min(t.runs[i].end, to)
+		end := min(t.runs[i].end-t.off, to)
 		f(t.s[from:end], t.runs[i].src)
 		from = end
 	}
@@ -107,6 +109,7 @@ func (t *text) each(from, to int, f func(s string, src Source)) {
 
 // runAt is the index of the run that holds byte i.
 func (t *text) runAt(i int) int {
+	i += t.off
 	if len(t.runs) <= 4 {
 		for k := range t.runs {
 			if i < t.runs[k].end {
@@ -117,7 +120,7 @@ func (t *text) runAt(i int) int {
 	return sort.Search(len(t.runs), func(k int) bool { return i < t.runs[k].end })
 }
 
-// slice returns bytes [from, to).
+// slice returns bytes [from, to), in constant memory.
 func (t *text) slice(from, to int) *text {
 	if from == 0 && to == len(t.s) {
 		return t
@@ -130,10 +133,7 @@ func (t *text) slice(from, to int) *text {
 	if r.src = t.runs[first].src; first == last {
 		return r
 	}
-	r.runs = make([]run, last-first+1)
-	for i := range r.runs {
-		r.runs[i] = run{min(t.runs[first+i].end, to) - from, t.runs[first+i].src}
-	}
+	r.runs, r.off = t.runs[first:last+1:last+1], t.off+from
 	return r
 }
 
@@ -158,6 +158,9 @@ func (t *text) plain() *text {
 	return &c
 }
 
+// grows reports whether adding to t needs no copy of it.
+func (t *text) grows() bool { return t.grow != nil && t.grow.b.Len() == len(t.s) }
+
 // concat is a + b.
 func concat(a, b *text) *text {
 	if len(b.s) == 0 {
@@ -167,7 +170,7 @@ func concat(a, b *text) *text {
 		return b.plain()
 	}
 	g := a.grow
-	if g == nil || g.b.Len() != len(a.s) {
+	if !a.grows() {
 		g = &growing{}
 		g.b.Grow(len(a.s) + len(b.s))
 		g.b.WriteString(a.s)

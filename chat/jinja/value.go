@@ -118,6 +118,9 @@ func hashTuple(b *strings.Builder, l *list, depth int) bool {
 		return false
 	}
 	for _, e := range l.items {
+		if t, ok := e.(*text); ok && len(t.s) > 1<<16 {
+			return false
+		}
 		if inner, ok := e.(*list); ok {
 			b.WriteByte('(')
 			if !hashTuple(b, inner, depth+1) {
@@ -283,7 +286,7 @@ func (m *Map) Clone() *Map {
 // maxDepth bounds how deep values may be nested in each other, and how deep they are looked into.
 const maxDepth = 400
 
-// fromGo turns a variable into a value. Strings come from src.
+// fromGo converts a variable to a value. Strings come from src.
 func (st *state) fromGo(v any, src Source, depth int) value {
 	st.step(1)
 	if depth > maxDepth {

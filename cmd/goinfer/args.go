@@ -85,7 +85,7 @@ func translate(root *cobra.Command, args []string) []string {
 			flags = append(flags, a, next)
 			i++
 			continue
-		case next == "on" || next == "off" || next == "auto":
+		case next == "on" || next == "off" || next == "auto", a == "--think" && (next == "low" || next == "medium" || next == "high"):
 			a += "=" + next
 			i++
 		}

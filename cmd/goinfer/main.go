@@ -98,7 +98,7 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newPull(), newList(), newShow(), newRm(), newAlias(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion(), newVersion())
+	root.AddCommand(newRun(), newChat(), newPull(), newList(), newShow(), newRm(), newAlias(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range commands(root) {

@@ -33,7 +33,7 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:        "run [flags] [MODEL] [PROMPT]",
 		Short:      "Continue a text",
-		SuggestFor: []string{"generate", "complete", "chat"},
+		SuggestFor: []string{"generate", "complete"},
 		Long: `Continues PROMPT and writes what follows it, as it is made, to standard output.
 
 A single argument is MODEL if there is a model of that name, or if it has the look of a path: it
@@ -99,6 +99,9 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer m.Close()
+	if s.Path() != "" && m.Info().ChatTemplate != "" && isTerminal(cmd.ErrOrStderr()) {
+		note(cmd, "the model has a chat template: goinfer chat talks with it")
+	}
 	if q.Hook, err = f.routing.hook(m); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func TestForget(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	// <ab> has id 4, the length of its spelling
+	// <ab> has id 4, the length of its spelling.
 	m := machine(t, "root ::= <ab> \"x\"? !<[7]> | \"xyz\"")
 	token := func(c automaton.Config, id int32, text string) automaton.Config {
 		next, ok := c.Token(id, []byte(text))

@@ -215,9 +215,9 @@ func TestMeasurementsCanRefute(t *testing.T) {
 			if !good {
 				held = [3]float64{100, 200, 210}
 			}
-			otherRows(c, "gemma-3-1b", "w", 1000, held, 100)
-			otherRows(c, "deepseek-v2-small", "l", 1000, held, 100)
-			otherRows(c, "mamba-130m", "s", 1000, held, 100)
+			otherRows(c, "gemma-3-1b", "w", 1000, heldMemory{held: held, off: smallError}, 100)
+			otherRows(c, "deepseek-v2-small", "l", 1000, heldMemory{held: held, off: smallError}, 100)
+			otherRows(c, "mamba-130m", "s", 1000, heldMemory{held: held, off: smallError}, 100)
 		}, holds: []string{"cache-windows/gemma-3-1b", "cache-latents/deepseek-v2-small", "cache-states/mamba-130m"}},
 		{name: "time", do: func(r *run, c *Claim, good bool) {
 			sizes := []timed{ran(1e8, 11), ran(2e8, 20), ran(4e8, 41), ran(8e8, 80)}
@@ -558,4 +558,12 @@ func TestFormats(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Equal(t, []string{"a b", "b c"}, ngrams("A b, c.", 2))
+}
+
+// TestLeastOf: one run with garbage moves neither a figure nor, by itself, its error.
+func TestLeastOf(t *testing.T) {
+	s := leastOf([3][]float64{{100, 101, 140}, {230, 200, 206}, {300, 300, 301}})
+	require.Equal(t, [3]float64{100, 200, 300}, s.held)
+	require.Equal(t, 6.0, s.off)
+	require.Equal(t, float64(smallError), leastOf([3][]float64{{1, 1, 1}, {2, 2, 2}, {3, 3, 3}}).off)
 }
