@@ -19,6 +19,7 @@ var plainDirs = []string{
 	".",
 	"chat",
 	"chat/jinja",
+	"cmd/goinfer",
 	"convert",
 	"engine",
 	"engine/prefix",
@@ -90,6 +91,11 @@ var privateWords = map[string]string{
 // fieldWords are declarations that use one of the words above as the field does, by folder.
 var fieldWords = map[string]bool{
 	"chat/jinja Span":        true, // a part of a text
+	"cmd/goinfer Level":      true, // a key of lab's JSON
+	"cmd/goinfer kept":       true, // of a conversation
+	"cmd/goinfer show":       true, // shows something in a terminal
+	"cmd/goinfer top":        true, // of the most probable tokens
+	"cmd/goinfer unit":       true, // of a measure
 	"grammar Measure":        true, // measures schemas
 	"grammar top":            true, // of a stack
 	"grammar walk":           true, // of a text, as filepath.Walk

@@ -105,20 +105,7 @@ func Quantize(ctx context.Context, f *gguf.File, o Options) (_ *gguf.Writer, err
 			return nil, fault.Bad(f.Path(), err)
 		}
 	}
-	info, used := InfoOf(c), make([]bool, len(o.Overrides))
-	info.Importance = o.Importance != nil
-	info.Override = func(name string) (quant.Type, bool) {
-		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
-		if i < 0 {
-			return 0, false
-		}
-		used[i] = true
-		return o.Overrides[i].Type, true
-	}
-	types, ftype, err := choose(o, info, f.Tensors())
-	if i := slices.Index(used, false); err == nil && i >= 0 {
-		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
-	}
+	types, ftype, err := typesOf(f, c, o, false)
 	if err != nil {
 		return nil, fault.In(f.Path(), err)
 	}
@@ -197,6 +184,64 @@ func Bytes(what string, w *gguf.Writer) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// largestBlock is a whole number of blocks of any type.
+const largestBlock = 256
+
+// typesOf chooses the types of the tensors of f; whole chooses as if all rows were a whole number
+// of blocks, and so what the types would be if none had to be replaced for that.
+func typesOf(f *gguf.File, c model.Config, o Options, whole bool) ([]quant.Type, gguf.FileType, error) {
+	tensors := slices.Clone(f.Tensors())
+	for i := range tensors {
+		if shape := slices.Clone(tensors[i].Shape); whole && len(shape) > 0 {
+			shape[0] = (shape[0] + largestBlock - 1) / largestBlock * largestBlock
+			tensors[i].Shape = shape
+		}
+	}
+	info, used := InfoOf(c), make([]bool, len(o.Overrides))
+	info.Importance = o.Importance != nil
+	info.Override = func(name string) (quant.Type, bool) {
+		i := slices.IndexFunc(o.Overrides, func(v Override) bool { return v.Pattern.MatchString(name) })
+		if i < 0 {
+			return 0, false
+		}
+		used[i] = true
+		return o.Overrides[i].Type, true
+	}
+	types, ftype, err := choose(o, info, tensors)
+	if i := slices.Index(used, false); err == nil && i >= 0 {
+		err = fmt.Errorf("no matrix to be converted has a name with %q, or others were asked for before", o.Overrides[i].Pattern)
+	}
+	return types, ftype, err
+}
+
+// fallbacks is a line about the matrices whose rows are no whole number of the blocks that they
+// would be quantised to, and which therefore get other types; empty where there are none.
+func fallbacks(f *gguf.File, w *gguf.Writer, o Options) string {
+	c, err := model.ReadConfig(model.GGUF(f))
+	if err != nil {
+		return ""
+	}
+	wanted, _, err := typesOf(f, c, o, true)
+	if err != nil {
+		return ""
+	}
+	counts, n := map[string]int{}, 0
+	for i, t := range w.Tensors() {
+		if t.Type != wanted[i] {
+			counts[fmt.Sprintf("%s in place of %s", t.Type, wanted[i])]++
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	var parts []string
+	for _, change := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[change], change))
+	}
+	return fmt.Sprintf("%d of %d tensors have rows that are no whole number of blocks and get another type: %s", n, len(wanted), strings.Join(parts, ", "))
+}
+
 // Warnings reports, one line each, what makes the file of w, which Quantize made of f, worse than
 // it need be.
 func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
@@ -220,6 +265,9 @@ func Warnings(f *gguf.File, w *gguf.Writer, o Options) []string {
 	}
 	if len(poor) > 0 {
 		lines = append(lines, fmt.Sprintf("%d matrices get so few bits that they want an importance matrix, the first is %s", len(poor), poor[0]))
+	}
+	if line := fallbacks(f, w, o); line != "" {
+		lines = append(lines, line)
 	}
 	if m := o.Importance; m != nil {
 		unmapped := slices.DeleteFunc(slices.Sorted(maps.Keys(m.Columns)), func(name string) bool {

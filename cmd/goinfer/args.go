@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -11,24 +10,21 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// dashes are the spellings of llama.cpp that have one dash and several letters, which the flags library would take for several flags. Those of flags
-// that this command lacks are here so that an error names them, and nobody's -hf is taken for -h.
+// dashes are the spellings of llama.cpp that have one dash and several letters, of flags that
+// commands here have under the long name. The flags library would take each for several flags.
 var dashes = map[string]string{
-	"-tb": "threads-batch", "-ub": "ubatch-size", "-ctk": "cache-type-k", "-ctv": "cache-type-v", "-bf": "binary-file", "-sp": "special",
-	"-pg": "prompt-gen", "-npl": "n-parallel", "-npp": "n-prompt", "-ntg": "n-gen", "-oe": "output-err",
-	"-fa": "flash-attn", "-ngl": "gpu-layers", "-st": "single-turn", "-no-cnv": "no-conversation", "-co": "color", "-lm": "load-mode", "-np": "parallel",
-
-	"-bs": "backend-sampling", "-cb": "cont-batching", "-cl": "cache-list", "-cmoe": "cpu-moe", "-cnv": "conversation", "-ctkd": "cache-type-k-draft", "-ctvd": "cache-type-v-draft",
-	"-dev": "device", "-fit": "fit", "-fitc": "fit-ctx", "-fitt": "fit-target", "-hf": "hf-repo", "-hfd": "hf-repo-draft", "-hff": "hf-file", "-hfr": "hf-repo", "-hft": "hf-token",
-	"-jf": "json-schema-file", "-lv": "verbosity", "-md": "model-draft", "-mg": "main-gpu", "-mli": "multiline-input", "-mm": "mmproj", "-mmu": "mmproj-url", "-mu": "model-url",
-	"-ncmoe": "n-cpu-moe", "-ndio": "no-direct-io", "-nkvo": "no-kv-offload", "-nocb": "no-cont-batching", "-nr": "no-repack", "-ot": "override-tensor", "-ptc": "print-token-count",
-	"-rea": "reasoning", "-sm": "split-mode", "-sys": "system-prompt", "-sysf": "system-prompt-file", "-tbd": "threads-batch-draft", "-td": "threads-draft", "-ts": "tensor-split",
+	"-tb": "threads-batch", "-ub": "ubatch-size", "-ctk": "cache-type-k", "-ctv": "cache-type-v",
+	"-bf": "binary-file", "-sp": "special", "-jf": "json-schema-file", "-lm": "load-mode",
+	"-pg": "prompt-gen", "-npl": "n-parallel", "-npp": "n-prompt", "-ntg": "n-gen",
+	"-oe": "output-err", "-dio": "no-mmap", "-hf": "hf-repo", "-hfr": "hf-repo", "-sys": "system-prompt",
+	"-sysf": "system-prompt-file", "-cnv": "conversation", "-rea": "reasoning", "-mm": "mmproj",
 }
 
 // aliases are further names of flags.
 var aliases = map[string]string{
 	"n-predict": "predict", "temperature": "temp", "top-n-sigma": "top-nsigma", "typical-p": "typical", "reverse-prompt": "stop", "no-parse-special": "no-special",
-	"n-gpu-layers": "gpu-layers", "output": "out", "outfile": "out", "outtype": "type", "no-escape": "no-escapes", "escape": "escapes",
+	"output": "out", "outfile": "out", "outtype": "type", "escape": "escapes", "direct-io": "no-mmap", "usage": "help",
+	"ctx": "ctx-size", "batch": "n-parallel", "kv": "cache-type", // plan's former names
 }
 
 // canonical finds a flag by any of its names, underscores for dashes included.
@@ -40,66 +36,132 @@ func canonical(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
-// translate brings the arguments of a command into the form that the flags library reads: spellings of llama.cpp turned into long ones, flags first, then "--" and the
-// rest. So a text may begin with a dash if it cannot be a flag ("- item"). Values of flags, and all behind a "--", are left alone.
-func translate(root *cobra.Command, args []string) []string {
+// arguments are those of a command in the form that the flags library reads.
+type arguments struct {
+	cmd     *cobra.Command    // nil where it is not known: then args are as they were
+	args    []string          // the command's name, flags, "--", and all else
+	ignored []string          // flags of llama.cpp that have no effect here, as they were spelled
+	notes   []string          // what else there is to say
+	values  map[string]string // values of flags so far, by name
+}
+
+// translate brings the arguments of a command into the form that the flags library reads: spellings
+// of llama.cpp as long ones, flags first, then "--" and the rest. So a text may begin with a dash
+// if it cannot be a flag ("- item"). Values of flags, and all after a "--", are left alone.
+func translate(root *cobra.Command, args []string) (arguments, error) {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
-		return args
+		return arguments{args: args}, nil
 	}
 	cmd, _, err := root.Find(args[:1])
 	if err != nil || !cmd.HasParent() || !cmd.Flags().HasFlags() {
-		return args
+		return arguments{args: args}, nil
 	}
 	depth := 1
 	for ; depth < len(args) && cmd.HasSubCommands(); depth++ {
 		sub, _, err := cmd.Find(args[depth : depth+1])
 		if err != nil || sub == cmd {
-			return args
+			return arguments{args: args}, nil
 		}
 		cmd = sub
 	}
-	flags, words := slices.Clone(args[:depth]), []string{"--"}
-	for i := depth; i < len(args); i++ {
-		a := args[i]
-		if a == "--" {
+	a := arguments{cmd: cmd, args: slices.Clone(args[:depth]), values: map[string]string{}}
+	words := []string{"--"}
+	for i := depth; i < len(args); {
+		switch {
+		case args[i] == "--":
 			words = append(words, args[i+1:]...)
-			break
-		}
-		if !isFlag(a) {
-			words = append(words, a)
-			continue
-		}
-		name, _, attached := strings.Cut(a, "=")
-		if long, ok := dashes[name]; ok {
-			a = "--" + long + a[len(name):]
-		}
-		next := ""
-		if i+1 < len(args) {
-			next = args[i+1]
-		}
-		switch takes := takesValue(cmd.Flags(), a); {
-		case attached || takes == nothing:
-		case takes == required && i+1 == len(args):
-			return append(flags, a) // the value is missing, which the flags library will say
-		case takes == required:
-			flags = append(flags, a, next)
+			i = len(args)
+		case !isFlag(args[i]):
+			words = append(words, args[i])
 			i++
-			continue
-		case next == "on" || next == "off" || next == "auto", a == "--think" && (next == "low" || next == "medium" || next == "high"):
-			a += "=" + next
-			i++
+		default:
+			used, err := a.flag(args[i], args[i+1:])
+			if err != nil {
+				return a, err
+			}
+			i += 1 + used
 		}
-		flags = append(flags, a)
 	}
-	return append(flags, words...)
+	a.args = append(a.args, words...)
+	return a, nil
+}
+
+// flag adds the flag that an argument is. It returns how many arguments after it are its value.
+func (a *arguments) flag(arg string, after []string) (used int, err error) {
+	name, value, attached := strings.Cut(arg, "=")
+	own, ok := spelled(a.cmd.Flags(), name)
+	several := own == name && len(name) > 2 && !strings.HasPrefix(name, "--") // -ve, or -hf
+	if f, known := findLlamaFlag(a.cmd, name); known && (!ok || several) {
+		return a.take(f, name, value, attached, after)
+	} else if !ok {
+		return 0, unknownFlag(a.cmd, name)
+	}
+	f, takes := lastFlag(a.cmd.Flags(), own)
+	switch {
+	case attached:
+		own += "=" + value
+	case takes == required && len(after) == 0:
+		return 0, usagef("%s wants a value", flagName(f))
+	case takes == required:
+		a.args = append(a.args, own, after[0])
+		return 1, a.again(f, after[0])
+	case takes == optional && len(after) > 0 && slices.Contains(choices(own), after[0]):
+		own, used = own+"="+after[0], 1
+	}
+	a.args = append(a.args, own)
+	if attached && f != nil {
+		err = a.again(f, value)
+	}
+	return used, err
+}
+
+// choices are what may follow a flag that takes a value or none.
+func choices(flag string) []string {
+	if flag == "--think" {
+		return []string{"on", "off", "auto", "low", "medium", "high"}
+	}
+	return optionalValues[:3]
+}
+
+// spelled is how the flags library spells a flag of a command, or several single letters in one
+// word: "--ubatch-size" for -ub, "--temp" for -temp. A value may follow a letter if it does not
+// begin with another: -n5, but not -p and its text in one, which might be a flag that is not known.
+func spelled(fs *pflag.FlagSet, name string) (string, bool) {
+	if long, ok := strings.CutPrefix(name, "--"); ok {
+		return name, fs.Lookup(long) != nil
+	}
+	if long, ok := dashes[name]; ok {
+		if fs.Lookup(long) != nil {
+			return "--" + long, true
+		} else if strings.HasPrefix(long, "cache-type-") && fs.Lookup("cache-type") != nil {
+			return "--cache-type", true // of plan, which has one format for keys and values
+		}
+	}
+	letters := name[1:]
+	if len(letters) > 1 && fs.Lookup(letters) != nil {
+		return "--" + letters, true
+	}
+	for i := range letters {
+		f := fs.ShorthandLookup(letters[i : i+1])
+		switch {
+		case f == nil:
+			return "", false
+		case takesValue(f) == required:
+			rest := letters[i+1:]
+			return name, rest == "" || !isLetter(rest[0])
+		}
+	}
+	return name, true
 }
 
 // isFlag reports whether an argument is a flag and not a text: one or two dashes and a letter.
 func isFlag(a string) bool {
 	a, dash := strings.CutPrefix(a, "-")
 	a, _ = strings.CutPrefix(a, "-")
-	return dash && a != "" && (a[0]|0x20 >= 'a' && a[0]|0x20 <= 'z')
+	return dash && a != "" && isLetter(a[0])
 }
+
+func isLetter(b byte) bool { return b|0x20 >= 'a' && b|0x20 <= 'z' }
 
 type arity int
 
@@ -109,32 +171,55 @@ const (
 	optional       // the next argument is the value if it is on, off or auto
 )
 
-// takesValue tells what follows the argument a, which has no "=" in it.
-func takesValue(fs *pflag.FlagSet, a string) arity {
-	of := func(f *pflag.Flag) arity {
-		switch {
-		case f == nil || f.Value.Type() == "bool":
-			return nothing
-		case f.NoOptDefVal != "":
-			return optional
-		}
-		return required
+// takesValue says what follows a flag.
+func takesValue(f *pflag.Flag) arity {
+	switch {
+	case f == nil || f.Value.Type() == "bool":
+		return nothing
+	case f.NoOptDefVal != "":
+		return optional
 	}
-	if long, ok := strings.CutPrefix(a, "--"); ok {
-		return of(fs.Lookup(long))
-	}
-	for i := 1; i < len(a); i++ {
-		if of(fs.ShorthandLookup(a[i:i+1])) == required {
-			if i == len(a)-1 {
-				return required
-			}
-			return nothing // what follows the letter is its value
-		}
-	}
-	return nothing
+	return required
 }
 
-// flagError turns what the flags library has to say into our words.
+// lastFlag is the flag that the argument after the argument a would be a value of, and whether
+// there is one. a is spelled as the flags library does, and has no "=" in it.
+func lastFlag(fs *pflag.FlagSet, a string) (*pflag.Flag, arity) {
+	if long, ok := strings.CutPrefix(a, "--"); ok {
+		f := fs.Lookup(long)
+		return f, takesValue(f)
+	}
+	for i := 1; i < len(a); i++ {
+		f := fs.ShorthandLookup(a[i : i+1])
+		if takesValue(f) == required && i < len(a)-1 {
+			return nil, nothing // what follows the letter is its value
+		} else if i == len(a)-1 {
+			return f, takesValue(f)
+		}
+	}
+	return nil, nothing
+}
+
+// unknownFlag is the error of a flag that a command does not have, as it was spelled.
+func unknownFlag(cmd *cobra.Command, name string) error {
+	hint := ""
+	if word := strings.TrimLeft(name, "-"); len(word) > 2 {
+		hint = suggest(cmd.Flags(), word)
+	}
+	short := !strings.HasPrefix(name, "--")
+	switch {
+	case !cmd.HasParent():
+		hint = "; flags of a command come after its name, as in: goinfer run -n 100"
+	case hint != "" || !short:
+	case len(name) > 2 && takesValue(cmd.Flags().ShorthandLookup(name[1:2])) == required:
+		hint = fmt.Sprintf("; a value of %s stands apart: %s %s", name[:2], name[:2], shellWord(name[2:]))
+	default:
+		hint = "; a text that begins with a dash goes after --"
+	}
+	return usagef("there is no flag %s%s", printable(name), hint)
+}
+
+// flagError is an error of the flags library in our words.
 func flagError(cmd *cobra.Command, err error) error {
 	var (
 		unknown *pflag.NotExistError
@@ -143,25 +228,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	)
 	switch {
 	case errors.As(err, &unknown):
-		name, hint := unknown.GetSpecifiedName(), ""
+		name := "--" + unknown.GetSpecifiedName()
 		if s := unknown.GetSpecifiedShortnames(); s != "" {
-			name, hint = "-"+name, "; a text that begins with a dash goes behind --"
-			if len(s) > 1 {
-				name += fmt.Sprintf(" (in -%s)", s)
-			}
-		} else {
-			hint = suggest(cmd.Flags(), name)
-			name = "--" + name
-			for _, short := range slices.Sorted(maps.Keys(dashes)) {
-				if name == "--"+dashes[short] {
-					name += " (" + short + ")"
-				}
-			}
+			name = "-" + s
 		}
-		if !cmd.HasParent() {
-			hint = "; those of a command go behind it, as in: goinfer run -n 100"
-		}
-		return usagef("there is no flag %s%s", name, hint)
+		return unknownFlag(cmd, name)
 	case errors.As(err, &missing):
 		return usagef("%s wants a value", flagName(missing.GetFlag()))
 	case errors.As(err, &invalid):
@@ -188,7 +259,8 @@ func flagName(f *pflag.Flag) string {
 	return "--" + f.Name
 }
 
-// suggest names the flag that is spelled most like name, if one is near. The measure is that for names of commands.
+// suggest names the flag that is spelled most like name, if one is near. The measure is that for
+// names of commands.
 func suggest(fs *pflag.FlagSet, name string) string {
 	names := &cobra.Command{}
 	fs.VisitAll(func(f *pflag.Flag) {

@@ -11,7 +11,7 @@ func TestTranslate(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", ""},
 		{"--version", "--version"},
-		{"help run -ub", "help --ubatch-size -- run"},
+		{"help run -h", "help -h -- run"},
 		{"frob -ub 1", "frob -ub 1"},
 		{"run", "run --"},
 		{"run a b", "run -- a b"},
@@ -22,30 +22,28 @@ func TestTranslate(t *testing.T) {
 		{"run --prompt -ub -ub 1", "run --prompt -ub --ubatch-size 1 --"},
 		{"run -vp -ub", "run -vp -ub --"},
 		{"run -vp-ub a", "run -vp-ub -- a"},
+		{"run -p=-ub a", "run -p=-ub -- a"},
 		{"run -v -ub 1", "run -v --ubatch-size 1 --"},
 		{"run -n5 -ub 1", "run -n5 --ubatch-size 1 --"},
 		{"run -ub 1 -- -ub -x", "run --ubatch-size 1 -- -ub -x"},
 		{"run -- a -- b", "run -- a -- b"},
 		{"run - -5 -- -x", "run -- - -5 -x"},
 		{"run --- --5", "run -- --- --5"},
-		{"run -p", "run -p"},
-		{"run a -vn", "run -vn"},
-		{"run -fa", "run --flash-attn --"},
-		{"run -fa on a", "run --flash-attn=on -- a"},
-		{"run -fa a", "run --flash-attn -- a"},
-		{"run --color auto on", "run --color=auto -- on"},
+		{"next --samplers a", "next --samplers -- a"},
+		{"next --samplers=top_k a", "next --samplers=top_k -- a"},
 		{"run --n-predict -1 a", "run --n-predict -1 -- a"},
-		{"run -hf a", "run --hf-repo -- a"},
-		{"run -lm mlock -np 1 a", "run --load-mode mlock --parallel 1 -- a"},
+		{"run -lm mlock -np 1 a", "run --load-mode mlock -- a"},
 		{"run -r -ub -r x", "run -r -ub -r x --"},
-		{"tokens -ub 1", "tokens --ubatch-size -- 1"},
 	} {
 		var began bool
-		got := translate(newRoot(&began), strings.Fields(c.args))
-		require.Equal(t, c.want, strings.Join(got, " "), c.args)
+		got, err := translate(newRoot(&began), strings.Fields(c.args))
+		require.NoError(t, err)
+		require.Equal(t, c.want, strings.Join(got.args, " "), c.args)
 	}
 	var began bool
-	require.Equal(t, []string{"run", "--", "- one\n- two"}, translate(newRoot(&began), []string{"run", "- one\n- two"}))
+	got, err := translate(newRoot(&began), []string{"run", "- one\n- two"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"run", "--", "- one\n- two"}, got.args)
 }
 
 // A text that begins with a dash.

@@ -16,17 +16,17 @@ import (
 
 // benchFlags are the flags of bench.
 type benchFlags struct {
-	models                        []string
-	prompt, gen, depth, threads   numbers
-	batch, ubatch, parallel       numbers
-	pairs                         pairs
-	k, v                          cacheTypes
-	levels                        []string
-	repetitions                   int
-	delay                         int
-	noWarmup, noProbe             bool
-	out, outErr                   benchFormat
-	against, gpuLayers, flashAttn string
+	models                      []string
+	prompt, gen, depth, threads numbers
+	batch, ubatch, parallel     numbers
+	pairs                       pairs
+	k, v                        cacheTypes
+	levels                      []string
+	repetitions                 int
+	delay                       int
+	noWarmup, noProbe, json     bool
+	out, outErr                 benchFormat
+	against                     string
 }
 
 func newBench() *cobra.Command {
@@ -76,16 +76,11 @@ conditions, and reports how many times faster this one is, with a 95 % interval.
 	fs.IntVarP(&f.repetitions, "repetitions", "r", 5, "measurements of each test")
 	fs.StringVar(&f.against, "against", "", "`PATH` of another engine's llama-bench, to compare with")
 	fs.VarP(&f.out, "out", "o", "`FORMAT` of the output: "+strings.Join(benchFormats, ", "))
+	fs.BoolVar(&f.json, "json", false, "the same as -o json")
 	fs.Var(&f.outErr, "output-err", "`FORMAT` of a second output, to standard error (-oe)")
 	fs.IntVar(&f.delay, "delay", 0, "seconds to wait before each test")
 	fs.BoolVar(&f.noWarmup, "no-warmup", false, "measure from the first run on")
 	fs.BoolVar(&f.noProbe, "no-probe", false, "leave out what the machine can do")
-
-	// The defaults here, or of no effect.
-	fs.StringVar(&f.gpuLayers, "gpu-layers", "0", "")
-	fs.StringVar(&f.flashAttn, "flash-attn", "auto", "")
-	fs.Bool("progress", false, "")
-	hide(fs, "gpu-layers", "flash-attn", "progress")
 	return cmd
 }
 
@@ -102,8 +97,12 @@ func (f *benchFlags) run(cmd *cobra.Command, args []string) error {
 		return usagef("-r, --repetitions: want at least 1, found %d", f.repetitions)
 	case f.delay < 0:
 		return usagef("--delay: want at least 0, found %d", f.delay)
-	case f.gpuLayers != "0" && f.gpuLayers != "auto":
-		note(cmd, "-ngl has no effect: this engine runs on the processor")
+	}
+	if f.json {
+		if cmd.Flags().Changed("out") && f.out != "json" {
+			return usagef("--json and -o %s: want one of them", f.out)
+		}
+		f.out = "json"
 	}
 	r := bench.Runner{Repetitions: f.repetitions, Warmup: !f.noWarmup, Probe: !f.noProbe, Delay: time.Duration(f.delay) * time.Second}
 	if f.against != "" {
@@ -210,7 +209,10 @@ func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.S
 		for _, w := range s.Warnings {
 			note(cmd, "%s: %s", s.Name, w)
 		}
-		for _, c := range cases {
+		if s.Encoder && !f.gen.set {
+			note(cmd, "%s reads texts as a whole and generates none: only prompts are measured", s.Name)
+		}
+		for _, c := range f.casesOf(s, cases) {
 			if err := c.Check(s); err != nil {
 				return nil, err
 			}
@@ -218,6 +220,15 @@ func (f *benchFlags) sources(cmd *cobra.Command, cases []bench.Case) ([]*bench.S
 		sources = append(sources, s)
 	}
 	return sources, nil
+}
+
+// casesOf are the cases for a model: of one that reads texts as a whole those without generation,
+// unless that is asked for.
+func (f *benchFlags) casesOf(s *bench.Subject, cases []bench.Case) []bench.Case {
+	if !s.Encoder || f.gen.set {
+		return cases
+	}
+	return slices.DeleteFunc(slices.Clone(cases), func(c bench.Case) bool { return c.Gen > 0 && c.Prompt == 0 })
 }
 
 // benchSource is what MODEL names: a file or a built-in model, or else a shape.
@@ -242,7 +253,7 @@ func (f *benchFlags) measure(cmd *cobra.Command, r *bench.Runner, sources []*ben
 			if err != nil {
 				return err
 			}
-			for _, c := range cases {
+			for _, c := range f.casesOf(s, cases) {
 				res, err := benchCase(cmd, r, m, c)
 				if err != nil {
 					return err

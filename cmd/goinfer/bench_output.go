@@ -70,7 +70,8 @@ type linesOutput struct{ out io.Writer }
 func (o linesOutput) row(r *bench.Result) error { return json.NewEncoder(o.out).Encode(r) }
 func (o linesOutput) end() error                { return nil }
 
-// csvOutput writes what is no list, under the keys of JSON; those of objects follow their own key and a dot.
+// csvOutput writes what is no list, under the keys of JSON; those of objects follow their own key
+// and a dot.
 type csvOutput struct {
 	w     *csv.Writer
 	begun bool
@@ -92,7 +93,8 @@ func (o *csvOutput) row(r *bench.Result) error {
 
 func (o *csvOutput) end() error { return nil }
 
-// csvFields yields the fields of a struct with their keys; inner is the struct in a field that holds one.
+// csvFields yields the fields of a struct with their keys; inner is the struct in a field that
+// holds one.
 func csvFields(t reflect.Type, yield func(i int, key string, omitEmpty bool, inner reflect.Type)) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -149,7 +151,8 @@ func csvValues(v reflect.Value, t reflect.Type) []string {
 	return values
 }
 
-// benchstatOutput writes what go test -bench would, a line for each repetition; an operation is a token.
+// benchstatOutput writes what go test -bench would, a line for each repetition; an operation is a
+// token.
 type benchstatOutput struct {
 	out   io.Writer
 	begun bool
@@ -167,24 +170,24 @@ func (o *benchstatOutput) row(r *bench.Result) error {
 		name += "/" + r.TypeK + "-" + r.TypeV
 	}
 	tokens := max(1, t.Parallel) * (t.Prompt + t.Gen)
-	lines := func(engine string, ns []int64, ts []float64, more string) {
+	lines := func(engine string, ns []int64, ts []float64, further string) {
 		for i := range ns {
-			fmt.Fprintf(&b, "BenchmarkModel/%s%s-%d\t%d\t%.0f ns/op\t%.3f tok/s%s\n", name, engine, r.NThreads, tokens, float64(ns[i])/float64(tokens), ts[i], more)
+			fmt.Fprintf(&b, "BenchmarkModel/%s%s-%d\t%d\t%.0f ns/op\t%.3f tok/s%s\n", name, engine, r.NThreads, tokens, float64(ns[i])/float64(tokens), ts[i], further)
 		}
 	}
-	more := ""
+	further := ""
 	for _, m := range []struct {
 		value float64
 		unit  string
 	}{{r.GBs, "GB/s"}, {100 * r.BandwidthFraction, "%bandwidth"}, {100 * r.PeakFraction, "%peak"}, {float64(r.FirstNs), "ns-to-first-token"}, {float64(r.PeakRSS), "peak-rss-B"}} {
 		if m.value > 0 {
-			more += fmt.Sprintf("\t%.6g %s", m.value, m.unit)
+			further += fmt.Sprintf("\t%.6g %s", m.value, m.unit)
 		}
 	}
 	if r.Baseline == nil {
-		lines("", r.SamplesNs, r.SamplesTs, more)
+		lines("", r.SamplesNs, r.SamplesTs, further)
 	} else {
-		lines("/engine=goinfer", r.SamplesNs, r.SamplesTs, more)
+		lines("/engine=goinfer", r.SamplesNs, r.SamplesTs, further)
 		lines("/engine="+benchstatName(filepath.Base(r.Baseline.Program)), r.Baseline.SamplesNs, r.Baseline.SamplesTs, "")
 	}
 	_, err := io.WriteString(o.out, b.String())
@@ -271,7 +274,8 @@ func (o *tableOutput) end() error {
 	return err
 }
 
-// columns are those of llama-bench, or of llama-batched-bench for several sequences, those that differ from their defaults among them, and what is known besides.
+// columns are those of llama-bench, or of llama-batched-bench for several sequences, those that
+// differ from their defaults among them, and what is known besides.
 func (f *benchFlags) columns() []column {
 	number := func(n func(*bench.Result) int) func(*bench.Result) string {
 		return func(r *bench.Result) string { return strconv.Itoa(n(r)) }
@@ -310,8 +314,11 @@ func (f *benchFlags) columns() []column {
 			column{"of peak", 7, false, func(r *bench.Result) string { return percent(r.PeakFraction) }},
 			column{"GB/s", 6, false, func(r *bench.Result) string { return known(r.GBs, "%.1f") }},
 			column{"of bandwidth", 16, false, func(r *bench.Result) string {
-				if r.BandwidthFraction == 0 {
+				switch {
+				case r.BandwidthFraction == 0:
 					return ""
+				case r.BandwidthFraction > 1: // weights that stay in the processor's caches
+					return "in the cache"
 				}
 				return fmt.Sprintf("%s of %.1f", percent(r.BandwidthFraction), r.BandwidthGBs)
 			}})

@@ -16,12 +16,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/goinfer/goinfer/internal/shared"
 	"github.com/goinfer/goinfer/study/bench"
 )
 
 // quick are flags for a bench of tiny-dense that takes no time.
-func quick(more ...string) []string {
-	return append([]string{"bench", "-p", "6", "-n", "2", "-r", "2", "--no-probe"}, more...)
+func quick(further ...string) []string {
+	return append([]string{"bench", "-p", "6", "-n", "2", "-r", "2", "--no-probe"}, further...)
 }
 
 func TestBenchTable(t *testing.T) {
@@ -58,7 +59,7 @@ func TestBenchLevels(t *testing.T) {
 	for _, name := range []string{"tiny-dense:f16", "tiny-dense:q4_0", "stories260k:f16", "stories260k:q4_0"} {
 		require.Equal(t, 2, strings.Count(out, "| "+name+" "), out)
 	}
-	require.Contains(t, ok(t, command(t, "", quick("STORIES260K")...)), "| llama 260K Q4_K_M ")
+	require.Contains(t, ok(t, command(t, "", quick("STORIES260K")...)), "| llama 260K Q5_0 (Q4_K_M) ", "what most of the weights are in comes first")
 }
 
 func TestBenchFormats(t *testing.T) {
@@ -110,6 +111,30 @@ func TestBenchFormats(t *testing.T) {
 	require.Equal(t, first, rs[0])
 }
 
+// TestBenchEncoder: of a model that reads texts as a whole prompts are measured.
+func TestBenchEncoder(t *testing.T) {
+	bert := filepath.Join(shared.Dir(t), "conformance", "models", "bert", "model.gguf")
+	r := command(t, "", "bench", "-p", "6,8", "-r", "2", "--no-probe", "--json", bert)
+	require.Equal(t, "goinfer: note: "+bert+" reads texts as a whole and generates none: only prompts are measured\n", r.err)
+	var rs []bench.Result
+	require.NoError(t, json.Unmarshal([]byte(r.out), &rs))
+	require.Len(t, rs, 2)
+	require.Equal(t, []int{6, 8, 0}, []int{rs[0].NPrompt, rs[1].NPrompt, rs[1].NGen})
+	require.Positive(t, rs[0].AvgTs)
+	fault(t, command(t, "", "bench", "-p", "6", "-n", "2", "-r", "1", "--no-probe", bert), "tg2: the model reads texts as a whole, without a cache")
+}
+
+// TestBenchCache: weights that come faster than memory gives them are in a cache.
+func TestBenchCache(t *testing.T) {
+	f := benchFlags{}
+	for _, c := range f.columns() {
+		if c.name == "of bandwidth" {
+			require.Equal(t, "in the cache", c.text(&bench.Result{BandwidthFraction: 1.76, BandwidthGBs: 10}))
+			require.Equal(t, "76 % of 10.0", c.text(&bench.Result{BandwidthFraction: 0.76, BandwidthGBs: 10}))
+		}
+	}
+}
+
 func TestBenchProbe(t *testing.T) {
 	if os.Getenv("GOINFER_LONG") == "" {
 		t.Skip("measures the machine for some seconds; GOINFER_LONG asks for it")
@@ -125,7 +150,7 @@ func TestBenchWrong(t *testing.T) {
 	fault(t, command(t, "", quick("-n", "600")...), "tiny-dense: tg600 takes 600 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-d", "510")...), "tiny-dense: pp6 @ d510 takes 516 positions, and the model was made for 512")
 	fault(t, command(t, "", quick("-m", "tiny-moe", "-n", "600", "stories15m")...), "tiny-moe: tg600 takes 600 positions")
-	fault(t, command(t, "", quick("nothing")...), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe), a known shape (goinfer synth --list)`)
+	fault(t, command(t, "", quick("nothing")...), `no model "nothing": looked for a file or a folder of that name, a built-in model (tiny-dense, tiny-moe), a downloaded model (goinfer list), a known shape (goinfer synth --list)`)
 	fault(t, command(t, "", quick(filepath.Join(dir, "no.gguf"))...), "no.gguf: ")
 	wrong(t, command(t, "", quick("-t", "2000")...), "goinfer: -t, --threads: want 1 to 1024, found 2000\n")
 	fault(t, command(t, "", quick("--against", filepath.Join(dir, "no"))...), filepath.Join(dir, "no")+": ")
@@ -158,7 +183,7 @@ func TestBenchWrong(t *testing.T) {
 	} {
 		// The first use of a flag replaces its default, so that those of quick have to go.
 		args := c.args
-		if len(args) > 8 && (args[8] == "-p" || args[8] == "-n") {
+		if len(args) > 8 && (args[8] == "-p" || args[8] == "-n" || args[8] == "-r") {
 			args = append([]string{"bench"}, args[8:]...)
 		}
 		wrong(t, command(t, "", args...), c.want)
@@ -200,7 +225,7 @@ echo '[{"build_commit":"abc123","n_prompt":6,"n_gen":0,"samples_ns":[6000000000]
 	fault(t, command(t, "", args...), "llama-bench: exit status 1: out of luck")
 }
 
-// Interrupted, it leaves whole JSON behind.
+// Interrupted, it leaves whole JSON after.
 func TestBenchInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals cannot be sent to a process here")

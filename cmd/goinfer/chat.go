@@ -18,6 +18,7 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/chat"
 	"github.com/goinfer/goinfer/grammar"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // chatFlags are the flags of chat.
@@ -199,7 +200,7 @@ func (f *chatFlags) request(cmd *cobra.Command, q *goinfer.ChatRequest) error {
 	if f.tools != "" {
 		data, err := os.ReadFile(f.tools)
 		if err != nil {
-			return fileError(err)
+			return faults.System(err)
 		}
 		if q.Tools, err = chat.ParseTools(data); err != nil {
 			return named(f.tools, err)
@@ -214,7 +215,7 @@ func (f *chatFlags) request(cmd *cobra.Command, q *goinfer.ChatRequest) error {
 	return err
 }
 
-// sampled reads the flags that may be set between two turns.
+// sampled reads the flags that may be set between two rounds.
 func (f *chatFlags) sampled(cmd *cobra.Command, q *goinfer.ChatRequest) error {
 	p, err := f.sampling.params(cmd, f.text.unescape)
 	if err != nil {
@@ -298,7 +299,7 @@ func (c *conversation) open(m *goinfer.Model, s modelSource, took time.Duration)
 			return g.Grammar(v)
 		}
 	}
-	// What is wrong with the flags is said before anything is asked.
+	// What is wrong with the flags is reported before anything is asked.
 	q := c.q
 	q.Messages = append(q.Messages[:len(q.Messages):len(q.Messages)], goinfer.ChatMessage{Role: "user", Content: "?"})
 	_, err = m.ChatPrompt(c.cmd.Context(), q)

@@ -61,7 +61,7 @@ func (c *conversation) command(ctx context.Context, e *editor, line string) (lea
 	return false, true, err
 }
 
-// set changes what holds for the turns to come.
+// set changes what holds for the rounds to come.
 func (c *conversation) set(ctx context.Context, rest string) error {
 	what, value, _ := strings.Cut(rest, " ")
 	value = strings.TrimSpace(value)
@@ -116,7 +116,7 @@ func (c *conversation) try(ctx context.Context, change func(q *goinfer.ChatReque
 // parameterNames are names that Ollama has for flags of the sampler.
 var parameterNames = map[string]string{"num-predict": "predict", "tfs-z": "", "num-ctx": "", "mirostat-tau": "mirostat-ent", "mirostat-eta": "mirostat-lr", "typical-p": "typical"}
 
-// parameters are the flags that may be set between two turns.
+// parameters are the flags that may be set between two rounds.
 func (c *conversation) parameters() (flags []*pflag.Flag) {
 	c.cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if a := f.Annotations["heading"]; len(a) > 0 && a[0] == samplerHeading || f.Name == "predict" || f.Name == "stop" {

@@ -41,7 +41,7 @@ func newEditor(in descriptor, out io.Writer) *editor {
 	return e
 }
 
-// keyboard reads keys and turns Ctrl-C into the end of an empty line, since the line editor would
+// keyboard reads keys and rounds Ctrl-C into the end of an empty line, since the line editor would
 // take it for the end of everything. In what is pasted it is a character like others.
 type keyboard struct {
 	in          io.Reader

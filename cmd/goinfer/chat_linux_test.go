@@ -140,7 +140,8 @@ func TestChatTools(t *testing.T) {
 	k.leave("\x04")
 }
 
-// TestChatOverflow: a full context is said, or the oldest messages are left out, which is said too.
+// TestChatOverflow: a full context is reported, or the oldest messages are left out, which is
+// reported too.
 func TestChatOverflow(t *testing.T) {
 	k := newTalk(t, "--temp", "0", "-c", "64", "--overflow", "drop-oldest")
 	for range 3 {

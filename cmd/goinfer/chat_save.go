@@ -12,6 +12,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/internal/disk"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // savedChat is the first line of a file with a conversation; what the model's cache holds of it
@@ -64,7 +65,7 @@ func (c *conversation) load(ctx context.Context, path string) error {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return fileError(err)
+		return faults.System(err)
 	}
 	defer f.Close()
 	r := bufio.NewReaderSize(f, 1<<16)

@@ -60,14 +60,14 @@ func TestChatPipe(t *testing.T) {
 }
 
 func TestChatWrong(t *testing.T) {
-	wrong(t, command(t, "", "chat", "--image", "x.png", "hi"), "images, audio and video are not supported")
-	wrong(t, command(t, "", "chat", "--overflow", "cut", "hi"), "--overflow: want stop or drop-oldest")
-	wrong(t, command(t, "", "chat", "--overflow", "", "hi"), "--overflow: want stop or drop-oldest")
-	wrong(t, command(t, "", "chat", "--think=much", "hi"), "--think: want on, off, low, medium, high")
-	wrong(t, command(t, "", "chat", "--chat-template-kwargs", "[1]", "hi"), "--chat-template-kwargs: want a JSON object")
-	wrong(t, command(t, "", "chat", "--tool-choice", "required", "hi"), "want --tools beside it")
-	wrong(t, command(t, "", "chat", "-sys", "a", "-sysf", "b", "hi"), "want one of --system-prompt")
-	wrong(t, command(t, "", "chat", "--reasoning-budget", "-2", "hi"), "--reasoning-budget: want at least -1")
+	wrong(t, command(t, "", "chat", "--image", "x.png", "-p", "hi"), "images, audio and video are not supported")
+	wrong(t, command(t, "", "chat", "--overflow", "cut", "-p", "hi"), "--overflow: want stop or drop-oldest")
+	wrong(t, command(t, "", "chat", "--overflow", "", "-p", "hi"), "--overflow: want stop or drop-oldest")
+	wrong(t, command(t, "", "chat", "--think=much", "-p", "hi"), "--think: want on, off, low, medium, high")
+	wrong(t, command(t, "", "chat", "--chat-template-kwargs", "[1]", "-p", "hi"), "--chat-template-kwargs: want a JSON object")
+	wrong(t, command(t, "", "chat", "--tool-choice", "required", "-p", "hi"), "want --tools beside it")
+	wrong(t, command(t, "", "chat", "-sys", "a", "-sysf", "b", "-p", "hi"), "want one of --system-prompt")
+	wrong(t, command(t, "", "chat", "--reasoning-budget", "-2", "-p", "hi"), "--reasoning-budget: want at least -1")
 	wrong(t, command(t, "\n", "chat"), "the message is empty")
 	for want, args := range map[string][]string{
 		"no variable to switch thinking on":      {"--think"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	faults "github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/study/bench"
 	"github.com/goinfer/goinfer/study/claims"
 	"github.com/goinfer/goinfer/study/probe"
@@ -28,7 +29,7 @@ func newClaims() *cobra.Command {
 	var f claimsFlags
 	cmd := &cobra.Command{
 		Use:   "claims [flags]",
-		Short: "Hold what articles report about parameters, memory, speed and experts against this machine",
+		Short: "Check what articles report about models on this machine",
 		Long: `Works through seventeen claims about language models on this machine: what is reported, what was
 found, by measuring or by computing from published shapes, with its error, and whether it holds.
 Models are those that are built in, and ones of known shapes with random weights, in memory. It takes
@@ -41,8 +42,10 @@ processor time or of the memory's bandwidth, the report says so in place of a ve
 article as JSON, a list of statements with figures:
 
   {"title": "My article", "statements": [
-    {"text": "7B means seven billion.", "row": "parameters/llama-2-7b", "figure": 7},
-    {"text": "Four bits shrink it by three.", "row": "shrinks/q4_0", "at_least": 3}]}
+    {"text": "7B means seven billion.", "row": "parameters/llama-2-7b",
+     "figure": 7},
+    {"text": "Four bits shrink it by three.", "row": "shrinks/q4_0",
+     "at_least": 3}]}
 
 A statement has one of figure, count, linear, at_least and at_most; --rows lists the rows.
 The report is Markdown; --html writes a page with a question before each answer as well.`,
@@ -50,12 +53,7 @@ The report is Markdown; --html writes a page with a question before each answer 
   goinfer claims --only 6 --verbose
   goinfer claims --model model-f16.gguf --only 4,13
   goinfer claims --said article.json --html report.html`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("want no arguments, found %q", args[0])
-			}
-			return nil
-		},
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -166,7 +164,7 @@ func (f *claimsFlags) options(cmd *cobra.Command) (o claims.Options, err error) 
 	if f.reported != "-" {
 		file, err := os.Open(f.reported)
 		if err != nil {
-			return o, fileError(err)
+			return o, faults.System(err)
 		}
 		defer file.Close()
 		in, name = file, f.reported

@@ -56,7 +56,8 @@ func TestClaimsUsage(t *testing.T) {
 	require.FileExists(t, page)
 }
 
-// prints reports whether a text holds a number, in some unit, to as many digits as it is written with.
+// prints reports whether a text holds a number, in some unit, to as many digits as it is written
+// with.
 func prints(text string, value float64) bool {
 	for _, word := range number.FindAllString(text, -1) {
 		plain := strings.ReplaceAll(word, ",", "")
@@ -93,7 +94,8 @@ func TestPrints(t *testing.T) {
 	}
 }
 
-// TestClaimsCommands runs the command of every row and finds the row's figure in what it prints; timed ones agree within the printed errors where the machine was idle.
+// TestClaimsCommands runs the command of every row and finds the row's figure in what it prints;
+// timed ones agree within the printed errors where the machine was idle.
 func TestClaimsCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs many commands")
@@ -138,7 +140,8 @@ func repeats(t *testing.T, r claimsReport, key, what string, value, deviation fl
 				continue
 			}
 			switch {
-			case timed && r.Counts.Busy > 0: // the row is there, and that is all that a busy machine can show
+			// the row is there, and that is all that a busy machine can show
+			case timed && r.Counts.Busy > 0:
 			case timed || deviation > 0:
 				require.InDelta(t, value, f.Value, 3*(deviation+f.Deviation)+0.1*math.Abs(value), what)
 			default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/grammar"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // constraintHeading is what the flags of constraints stand under.
@@ -31,13 +32,13 @@ func (f *constraintFlags) add(fs *pflag.FlagSet) {
 	f.fs = fs
 	fs.StringVarP(&f.schema, "json-schema", "j", "", "the output is JSON that satisfies `SCHEMA`, such as '{\"type\": \"object\"}'")
 	fs.StringVar(&f.schemaFile, "json-schema-file", "", "the same, with the schema in `FILE`")
-	fs.StringVar(&f.format, "format", "", "`json`, any JSON value, or a schema")
+	fs.StringVar(&f.format, "format", "", "`FORMAT` of the output: json, any JSON value, or a schema")
 	fs.StringVar(&f.gbnf, "grammar", "", "the output is a text of `GRAMMAR`, in llama.cpp's GBNF")
 	fs.StringVar(&f.gbnfFile, "grammar-file", "", "the same, with the grammar in `FILE`")
 	fs.StringVar(&f.regex, "regex", "", "the output matches `EXPRESSION` as a whole (RE2, as Go has them)")
 	fs.BoolVar(&f.noFormat, "no-format", false, "the keyword format of a schema says nothing, instead of what it says")
 	fs.BoolVar(&f.anyOrder, "json-any-order", false, "keys come in any order, instead of that of the schema's properties")
-	fs.StringVar(&f.whitespace, "json-whitespace", "", "white space in JSON: `none`, or flexible for all that JSON allows (default what models\nprefer: one space, or line breaks and indentation)")
+	fs.StringVar(&f.whitespace, "json-whitespace", "", "white space in JSON, `KIND`: none, or flexible for all that JSON allows (default what models prefer: one space, or line breaks and indentation)")
 }
 
 var whitespaces = map[string]grammar.Options{"": {}, "usual": {}, "none": {Whitespace: grammar.None}, "flexible": {Whitespace: grammar.Flexible}}
@@ -99,7 +100,7 @@ func (f *constraintFlags) compile(given string, o grammar.Options) (*grammar.Con
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fileError(err)
+			return nil, faults.System(err)
 		}
 		name, text = path, string(data)
 	}

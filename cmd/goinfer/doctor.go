@@ -25,12 +25,7 @@ of these, and how fast the machine reads memory and calculates. Takes a few seco
 No token comes faster than the weights can be read, and no prompt faster than the peak allows.`,
 		Example: `  goinfer doctor
   goinfer doctor --json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("want no arguments, found %q", args[0])
-			}
-			return nil
-		},
+		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return doctor(cmd, asJSON) },
 	}

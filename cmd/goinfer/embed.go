@@ -43,12 +43,13 @@ the output.`,
 	}
 	fs := cmd.Flags()
 	f.text.add(fs, "TEXT")
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in TEXT`)
+	f.text.addEscapes(fs)
 	fs.BoolVar(&f.lines, "lines", false, "take every line for a text of its own")
-	fs.StringVar(&f.pooling, "pooling", "", "`mean`, cls (the first token) or last (default as the model's file says)")
+	fs.StringVar(&f.pooling, "pooling", "", "`KIND` of pooling: mean, cls (the first token) or last (default the model's)")
 	fs.BoolVar(&f.raw, "raw", false, "leave the length as it is")
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	return cmd
 }
 

@@ -35,7 +35,8 @@ func TestEmbed(t *testing.T) {
 	wrong(t, command(t, "", "embed", "--pooling", "max", "a"), `--pooling: want mean, cls or last, found "max"`)
 }
 
-// TestEmbedEncoder: a model without logits embeds, refuses to write text, and gives its hidden states for logits.
+// TestEmbedEncoder: a model without logits embeds, refuses to write text, and gives its hidden
+// states for logits.
 func TestEmbedEncoder(t *testing.T) {
 	bert := filepath.Join(shared.Dir(t), "conformance", "models", "bert", "model.gguf")
 	var e []float64

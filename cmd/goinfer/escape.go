@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// plainText is a writer to a terminal of text that a model made: control characters, which could do anything to a terminal, are written as escapes, all but line breaks and tabs.
+// plainText is a writer to a terminal of text that a model made: control characters, which could do
+// anything to a terminal, are written as escapes, all but line breaks and tabs.
 type plainText struct {
-	out  io.Writer
-	held []byte // the beginning of a character, or a carriage return that may be one of a line break
+	out io.Writer
+	// the beginning of a character, or a carriage return that may be one of a line break
+	held []byte
 }
 
 // Write takes text in pieces of any length.

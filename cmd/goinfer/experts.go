@@ -22,7 +22,7 @@ func newExperts() *cobra.Command {
 		Long: `Shows the routers of a mixture-of-experts model at work: which experts of each layer are chosen for
 each token of a text, with which weights, how evenly, and for which kinds of tokens; and what changes
 if other experts are chosen. Without MODEL the model is ` + defaultMoE + `.`,
-		Example: `  goinfer experts heatmap --html page.html "Once upon a time there was a little dog."
+		Example: `  goinfer experts heatmap --html page.html "Once upon a time"
   goinfer experts whatif --experts-top-k 1 "Once upon a time"`,
 		SuggestFor: []string{"moe", "router", "routing"},
 		Args:       cobra.ArbitraryArgs,
@@ -48,11 +48,12 @@ func (f *expertsFlags) add(cmd *cobra.Command, what string, most int) {
 	fs := cmd.Flags()
 	f.text.add(fs, what)
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+what+` and -p`)
+	f.text.addEscapes(fs)
 	if most > 0 {
 		fs.IntVar(&f.most, "max-tokens", most, "evaluate only the first N tokens of a longer text")
 	}
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	cmd.ValidArgsFunction = completeModel
 }
 
@@ -116,11 +117,11 @@ func (f *expertsFlags) open(cmd *cobra.Command, args []string, room int) (s *sub
 	if len(s.tokens) == 0 {
 		return nil, fmt.Errorf("%s: the text is empty, and the model has no token to begin one with", from.Name())
 	}
-	return s, f.cut(cmd, s, opts, room)
+	return s, f.truncate(cmd, s, opts, room)
 }
 
-// cut shortens a text to the tokens that are evaluated, and notes that.
-func (f *expertsFlags) cut(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
+// truncate shortens a text to the tokens that are evaluated, and notes that.
+func (f *expertsFlags) truncate(cmd *cobra.Command, s *subject, o modelOptions, room int) error {
 	if f.most == 0 {
 		return nil
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/goinfer/goinfer/study/explain"
 )
 
-// heatMap draws routes in a terminal: a line for each token, a block for each layer, a cell for each
-// expert.
+// heatMap draws routes in a terminal: a line for each token, a block for each layer, a cell for
+// each expert.
 type heatMap struct {
 	t       *explain.Trace
 	layers  []int // whose routers were recorded
@@ -119,8 +119,8 @@ func (s *heatMap) row(r *explain.Route) string {
 	return b.String()
 }
 
-// ramp are the shades in a terminal with 256 colours, and without; the first is for experts that were
-// not chosen.
+// ramp are the shades in a terminal with 256 colours, and without; the first is for experts that
+// were not chosen.
 var ramp = []struct {
 	colour int
 	plain  string

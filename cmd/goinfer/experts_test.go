@@ -38,10 +38,10 @@ func TestExpertsTrace(t *testing.T) {
 	one := ok(t, command(t, "", "experts", "trace", "--csv", "--experts-top-k", "1", "--experts-layers", "0", "The sun"))
 	require.Equal(t, 1+3*(1+3*2), strings.Count(one, "\n"))
 
-	cut := command(t, "", "experts", "trace", "--max-tokens", "2", "The sun rises in the")
-	require.Equal(t, 0, cut.code)
-	require.Contains(t, cut.err, "the text has 7 tokens, of which the first 2 are evaluated; --max-tokens changes that")
-	require.Equal(t, 1+2*4+1, strings.Count(cut.out, "\n"))
+	short := command(t, "", "experts", "trace", "--max-tokens", "2", "The sun rises in the")
+	require.Equal(t, 0, short.code)
+	require.Contains(t, short.err, "the text has 7 tokens, of which the first 2 are evaluated; --max-tokens changes that")
+	require.Equal(t, 1+2*4+1, strings.Count(short.out, "\n"))
 	small := command(t, "", "experts", "trace", "-c", "4", "The sun rises in the")
 	require.Contains(t, small.err, "of which the first 4 are evaluated; -c changes that")
 
@@ -129,7 +129,8 @@ func TestExpertsCost(t *testing.T) {
 	wrong(t, command(t, "", "experts", "cost", "-k", "9", "The sun"), "-k, --experts: want 1 to 8, found 9")
 }
 
-// TestExpertsBrowser has the pages work in a browser: the controls, the keys, the exports, the scores under the pointer.
+// TestExpertsBrowser has the pages work in a browser: the controls, the keys, the exports, the
+// scores under the pointer.
 func TestExpertsBrowser(t *testing.T) {
 	dir := t.TempDir()
 	heatmap := filepath.Join(dir, "heatmap.html")

@@ -29,7 +29,7 @@ of the router ask for, the most probable token each time. Then it compares the p
 first text, for each of its tokens: the Kullback–Leibler divergence of the distributions of the next
 token in nats, the probability of the token in both, and the most probable token with the override.`,
 		Example: `  goinfer experts whatif --experts-top-k 1 "Once upon a time"
-  goinfer experts whatif --experts-ban 3,5 --experts-layers 2-3 "The sun rises in the"`,
+  goinfer experts whatif --experts-ban 3,5 --experts-layers 2-3 "The sun is"`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()

@@ -24,7 +24,7 @@ type explainFlags struct {
 func newExplain() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:        "explain [flags] [MODEL] [PROMPT] [-o FILE]",
+		Use:        "explain [flags] [MODEL] [PROMPT]",
 		Short:      "Look into a model while it reads a prompt",
 		SuggestFor: []string{"ablate", "attention", "lens", "microscope", "neurons"},
 		Long: `Evaluates PROMPT and shows what happens inside the model: what each head attends to, how the residual
@@ -33,25 +33,29 @@ Then it ablates parts of the model, one at a time, and watches the probability o
 and feed-forward blocks, heads, experts, neurons, and random fractions of all neurons and of all
 weights. Is there one neuron that knows the answer?
 
-Without -o it prints a summary, with -o it writes one page of HTML that needs no network.
-The word is --word, or the most probable token. An ablated part gives zeros in place of its values.
---parts bounds how many parts of a large model are ablated; the summary lists what was left out.`,
-		Example: `  goinfer explain -o page.html "The capital of France is"
+Without --html it prints a summary, with it one page of HTML that needs no network. The word is
+--word, or the most probable token. An ablated part gives zeros in place of its values. --parts
+bounds how many parts of a large model are ablated; the summary lists what was left out.`,
+		Example: `  goinfer explain --html page.html "The capital of France is"
   goinfer explain tiny-moe --word east "The sun rises in the"
-  goinfer explain model.gguf --word Paris --parts 2000 -o page.html "The capital of France is"`,
+  goinfer explain model.gguf --word Paris --parts 2000 \
+    --html page.html "The capital of France is"`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write the page to, - meaning standard output")
+	fs.StringVarP(&f.out, "html", "o", "", "write the page to `FILE`, - meaning standard output")
+	fs.StringVar(&f.out, "out", "", "") // its name before
+	hide(fs, "out")
 	fs.StringVarP(&f.word, "word", "w", "", "watch the probability of this `WORD` (default the most probable token)")
 	fs.IntVar(&f.parts, "parts", 0, fmt.Sprintf("ablate about N parts, but all blocks and ten neurons of each layer in any case (default by\nthe size of the model, %d to %d)", explain.LeastParts, explain.MostParts))
 	fs.IntVar(&f.draws, "draws", 50, "ablate each random fraction N times, of the weights at most 3; 0 leaves fractions out")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
+	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	return cmd
 }
 

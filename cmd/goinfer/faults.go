@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// fieldFlags are the flags that set the fields of the library's arguments: options, requests, and what Sampling has below "Sampling.".
+// fieldFlags are the flags that set the fields of the library's arguments: options, requests, and
+// what Sampling has below "Sampling.".
 var fieldFlags = map[string]string{
 	"Context": "ctx-size", "Threads": "threads", "Batch": "ubatch-size", "CacheK": "cache-type-k", "CacheV": "cache-type-v",
 	"MaxTokens": "predict", "Stop": "stop", "Top": "top", "Pooling": "pooling",
@@ -28,8 +29,9 @@ var benchFields = map[string]string{
 	"Prompt": "n-prompt", "Gen": "n-gen", "Depth": "n-depth", "Parallel": "n-parallel", "Threads": "threads", "Batch": "batch-size", "Ubatch": "ubatch-size", "Repetitions": "repetitions",
 }
 
-// argumentText is the text of an error about wrong arguments of the library, with the flags of a command in place of fields; ok is false where the error is about anything else, or a
-// field that no flag of the command sets.
+// argumentText is the text of an error about wrong arguments of the library, with the flags of a
+// command in place of fields; ok is false where the error is about anything else, or a field that
+// no flag of the command sets.
 func argumentText(cmd *cobra.Command, err error) (text string, ok bool) {
 	flags := fieldFlags
 	if cmd.Name() == "bench" {
@@ -48,12 +50,14 @@ func argumentText(cmd *cobra.Command, err error) (text string, ok bool) {
 	return strings.Join(parts, "; "), len(parts) > 0
 }
 
-// oneLine is the text of an error in one line. It is safe to print whatever names of files and tensors are in it.
+// oneLine is the text of an error in one line. It is safe to print whatever names of files and
+// tensors are in it.
 func oneLine(err error) string {
 	return printable(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
-// inFlags is err with the flags of a command in place of the library's fields, and as a usage error, if that is what it is about.
+// inFlags is err with the flags of a command in place of the library's fields, and as a usage
+// error, if that is what it is about.
 func inFlags(cmd *cobra.Command, err error) error {
 	if text, ok := argumentText(cmd, err); ok {
 		return &usageError{errors.New(text)}

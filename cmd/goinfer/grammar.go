@@ -17,6 +17,7 @@ import (
 
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/grammar"
+	faults "github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/study/probe"
 )
 
@@ -52,7 +53,7 @@ func newGrammarCheck() *cobra.Command {
 at which token, and what might have come there. INSTANCE is a file, or - for standard input; a text
 that begins with { or [ is taken as it is. The exit code is 1 if one is not accepted.`,
 		Example: `  goinfer grammar check --schema s.json answer.json
-  goinfer grammar check -j '{"type": "array", "items": {"type": "integer"}}' '[1, 2.5]'
+  goinfer grammar check -j '{"items": {"type": "integer"}}' '[1, 2.5]'
   goinfer grammar check --grammar-file chess.gbnf --vocab model.gguf game.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -130,7 +131,7 @@ func instance(cmd *cobra.Command, arg string) (name, text string, err error) {
 		data, err = os.ReadFile(arg)
 	}
 	if err != nil {
-		return name, "", fileError(err)
+		return name, "", faults.System(err)
 	}
 	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
 	return name, string(data), nil
@@ -266,7 +267,7 @@ func (f *grammarBenchFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	in, err := openMaybeGzip(args[0])
 	if err != nil {
-		return fileError(err)
+		return faults.System(err)
 	}
 	defer in.Close()
 	words := grammar.NewVocabulary(v)

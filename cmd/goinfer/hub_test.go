@@ -46,8 +46,8 @@ func fakeHub(t *testing.T) {
 	t.Setenv("GOINFER_CACHE", filepath.Join(t.TempDir(), "state"))
 }
 
-// TestHub walks the way of a new user: a name is pulled, listed, shown, run, given another name, and
-// removed.
+// TestHub walks the way of a new user: a name is pulled, listed, shown, run, given another name,
+// and removed.
 func TestHub(t *testing.T) {
 	fakeHub(t)
 	const name = "hf.co/owner/tiny-GGUF"

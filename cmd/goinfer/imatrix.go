@@ -25,8 +25,8 @@ func newImatrix() *cobra.Command {
 		Long: `Evaluates a text in chunks of 512 tokens (-c), measures how much each column of each matrix is
 used, and writes OUT: an importance matrix in GGUF as llama-imatrix writes it, for quantize
 --imatrix. MODEL is best in F16 or BF16. OUT appears when it is complete.`,
-		Example: `  goinfer imatrix model-f16.gguf -f text.txt -o model.imatrix.gguf
-  goinfer quantize model-f16.gguf model-iq2_xs.gguf iq2_xs --imatrix model.imatrix.gguf`,
+		Example: `  goinfer imatrix model-f16.gguf -f text.txt -o imatrix.gguf
+  goinfer quantize model-f16.gguf small.gguf iq2_xs --imatrix imatrix.gguf`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -34,8 +34,10 @@ used, and writes OUT: an importance matrix in GGUF as llama-imatrix writes it, f
 	f.text.add(fs, "TEXT")
 	fs.StringVarP(&f.out, "out", "o", "", "`OUT`, the file to write, - meaning standard output")
 	fs.IntVar(&f.chunks, "chunks", 0, "evaluate at most N chunks (default all)")
+	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
 }

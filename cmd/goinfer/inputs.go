@@ -8,7 +8,8 @@ import (
 	"github.com/goinfer/goinfer/internal/disk"
 )
 
-// inputs are what a command reads, by the names that it was given. An output may be none of them: it would destroy what it is made of.
+// inputs are what a command reads, by the names that it was given. An output may be none of them:
+// it would destroy what it is made of.
 type inputs struct {
 	models []string // built in, files, one of several files, or folders
 	files  []string // texts, importance matrices; empty and - are none

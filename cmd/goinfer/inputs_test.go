@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// overInputs are commands that write a file: MODEL and TEXT stand for what they read, OUT for what they write. Those without MODEL and TEXT read nothing.
+// overInputs are commands that write a file: MODEL and TEXT stand for what they read, OUT for what
+// they write. Those without MODEL and TEXT read nothing.
 var overInputs = map[string][]string{
 	"convert":         {"convert MODEL -o OUT", "convert --model MODEL --out OUT"},
 	"quantize":        {"quantize MODEL OUT q8_0", "quantize --model MODEL OUT q8_0", "quantize tiny-dense OUT q8_0 --imatrix TEXT"},
 	"logits":          {"logits MODEL --ids 1,2 -o OUT", "logits --model MODEL --ids 1 --out OUT"},
-	"explain":         {"explain MODEL hi -o OUT", "explain --model MODEL hi -o OUT", "explain --file TEXT -o OUT", "explain --binary-file TEXT -o OUT"},
+	"explain":         {"explain MODEL hi --html OUT", "explain MODEL hi -o OUT", "explain --model MODEL hi -o OUT", "explain --file TEXT -o OUT", "explain --binary-file TEXT -o OUT"},
 	"imatrix":         {"imatrix MODEL -p x -o OUT", "imatrix --model MODEL -p x -o OUT", "imatrix --file TEXT -o OUT", "imatrix --binary-file TEXT -o OUT"},
 	"lab":             {"lab MODEL --html OUT", "lab --model MODEL --html OUT", "lab --file TEXT --html OUT"},
 	"experts heatmap": {"experts heatmap MODEL hi --html OUT", "experts heatmap --model MODEL hi --html OUT", "experts heatmap --file TEXT --html OUT", "experts heatmap --binary-file TEXT --html OUT"},

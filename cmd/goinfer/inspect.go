@@ -220,8 +220,8 @@ func showValue(m goinfer.MetaValue) string {
 	for _, e := range elems {
 		parts = append(parts, showElem(e, 20))
 	}
-	if more := m.Len - len(elems); more > 0 {
-		parts = append(parts, fmt.Sprintf("… %d more", more))
+	if rest := m.Len - len(elems); rest > 0 {
+		parts = append(parts, fmt.Sprintf("… %d more", rest))
 	}
 	return "[" + strings.Join(parts, ", ") + "]"
 }
@@ -255,10 +255,11 @@ func writeJSON(out io.Writer, v any) error {
 	return err
 }
 
-// controls are the control characters that package json lets pass. Outside of strings JSON has none of them.
+// controls are the control characters that package json lets pass. Outside of strings JSON has none
+// of them.
 var controls = regexp.MustCompile("[\u007f-\u009f]")
 
-// finite turns infinities and NaN into text, in arrays too: JSON has no numbers for them.
+// finite converts infinities and NaN into text, in arrays too: JSON has no numbers for them.
 func finite(v any) any {
 	switch v := v.(type) {
 	case float32:

@@ -36,7 +36,7 @@ with pictures, --json prints everything for programs. Without -f the text is the
 children's books, stories and facts, which suits the built-in models.`,
 		Example: `  goinfer lab
   goinfer lab model-f16.gguf -f wiki.test.raw --html lab.html
-  goinfer lab model-f16.gguf --levels q8_0,q6_k,q4_k_m,iq4_xs --chunks 100 -p "The capital of France"
+  goinfer lab model-f16.gguf --levels q8_0,q4_k_m --chunks 100 -p "The sun"
   goinfer lab Llama-3.2-1B --json`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeModel,

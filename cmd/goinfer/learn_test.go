@@ -20,7 +20,7 @@ import (
 
 var updateLessons = flag.Bool("update-lessons", false, "write what the commands print into docs/learn")
 
-// exchange is a command of a lesson and the block of output behind it.
+// exchange is a command of a lesson and the block of output after it.
 type exchange struct {
 	line     int    // of the block, in the file
 	command  string // without "goinfer "
@@ -37,7 +37,7 @@ const (
 	leftOut      = "…"
 )
 
-// exchanges reads a lesson: blocks of one command, each with a block of output behind it.
+// exchanges reads a lesson: blocks of one command, each with a block of output after it.
 func exchanges(lines []string) ([]exchange, error) {
 	var list []exchange
 	for i := 0; i < len(lines); i++ {
@@ -79,12 +79,14 @@ func words(command string) []string {
 
 var number = regexp.MustCompile(`\d+(,\d{3})*(\.\d+)?(e[-+]?\d+)?`)
 
-// agrees compares a line of output with what a lesson says: the words are the same; so are whole numbers that are small or have commas; other numbers agree within a tenth or two in the
-// last digit, for the kernels of processors add in different orders. Bars are left to their numbers. With varies the numbers are any.
+// agrees compares a line of output with what a lesson says: the words are the same; so are whole
+// numbers that are small or have commas; other numbers agree within a tenth or two in the last
+// digit, for the kernels of processors add in different orders. Bars are left to their numbers.
+// With varies the numbers are any.
 func agrees(want, got string, varies bool) bool {
-	if cut, ok := strings.CutSuffix(want, " "+leftOut); ok { // the rest of the line is left out
-		n := len(strings.Fields(cut))
-		want, got = cut, strings.Join(strings.Fields(got)[:min(n, len(strings.Fields(got)))], " ")
+	if head, ok := strings.CutSuffix(want, " "+leftOut); ok { // the rest of the line is left out
+		n := len(strings.Fields(head))
+		want, got = head, strings.Join(strings.Fields(got)[:min(n, len(strings.Fields(got)))], " ")
 	}
 	if plain(want) != plain(got) {
 		return false
@@ -114,7 +116,8 @@ func near(a, b string) bool {
 	if a == b {
 		return true
 	}
-	const counted = 100 // less than that is a number of something, more a rank, unless it has commas
+	// less than that is a number of something, more a rank, unless it has commas
+	const counted = 100
 	_, digits, fraction := strings.Cut(a, ".")
 	x, err1 := strconv.ParseFloat(a, 64)
 	y, err2 := strconv.ParseFloat(b, 64)
@@ -129,7 +132,7 @@ func near(a, b string) bool {
 	return math.Abs(x-y) <= max(0.1*math.Abs(x), least)
 }
 
-// differs tells where an output parts from what a lesson says. A line of … stands for any lines.
+// differs reports where an output parts from what a lesson says. A line of … stands for any lines.
 func differs(want, got []string, varies bool) string {
 	for i, w := range want {
 		if w == leftOut {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// numbers is a flag of several numbers: 1,2 or 1-8, 1-8+2, 128-1024*2. The first use of the flag replaces the default, others add to it.
+// numbers is a flag of several numbers: 1,2 or 1-8, 1-8+2, 128-1024*2. The first use of the flag
+// replaces the default, others add to it.
 type numbers struct {
 	values []int
 	set    bool

@@ -39,6 +39,7 @@ numbers as they are wide. The file appears when it is complete.`,
 	fs.StringVarP(&f.out, "out", "o", "", "`FILE` to write, - meaning standard output")
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	return cmd
 }
 
@@ -59,6 +60,9 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	s, err := find(model)
 	if err != nil {
+		return err
+	}
+	if opts, err = s.withRope(cmd, opts); err != nil {
 		return err
 	}
 	ids, err := f.tokens(cmd)
@@ -99,11 +103,10 @@ func (f *logitsFlags) run(cmd *cobra.Command, args []string) error {
 func (f *logitsFlags) tokens(cmd *cobra.Command) ([]int32, error) {
 	list := f.ids
 	if list == "-" {
-		data, err := await(cmd.Context(), func() ([]byte, error) { return io.ReadAll(cmd.InOrStdin()) })
-		if err != nil {
+		var err error
+		if list, err = readText(cmd, "-", true); err != nil {
 			return nil, err
 		}
-		list = string(data)
 	}
 	list = strings.TrimSpace(list)
 	if inner, ok := strings.CutPrefix(list, "["); ok {

@@ -1,9 +1,11 @@
-// Command goinfer runs language models from the command line: text goes to standard output and nothing else does, all the rest to standard error.
+// Command goinfer runs language models from the command line. Text goes to standard output and
+// nothing else does; notes, errors and progress go to standard error.
 //
-//	goinfer run "The sun rises in the"
+//	goinfer run -n 8 "The sun rises in the"
 //	goinfer run tinyllama.gguf "The sun rises in the"
 //
-// See goinfer --help. The exit code is 0, 1 for a fault, 2 for wrong usage and 130 when interrupted.
+// See goinfer --help. The exit code is 0, 1 for a fault, 2 for wrong usage, 130 when interrupted
+// (SIGINT) and 143 when terminated (SIGTERM).
 package main
 
 import (
@@ -29,16 +31,33 @@ const (
 	exitOK          = 0
 	exitFault       = 1
 	exitUsage       = 2
-	exitInterrupted = 130
+	exitInterrupted = 130 // by SIGINT: 128 and the number of the signal
+	exitTerminated  = 143 // by SIGTERM
 )
 
 func main() {
 	cobra.EnableCommandSorting = false
-	// A write to a pipe that nobody reads is then an error like others, and ends the command quietly.
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	ignoreBrokenPipes()
+	os.Exit(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// errTerminated is the cause of a context that SIGTERM ended.
+var errTerminated = errors.New("terminated")
+
+// untilSignal is a context that the first signal ends. A second one ends the process at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		why := context.Canceled
+		if <-signals == syscall.SIGTERM {
+			why = errTerminated
+		}
+		signal.Stop(signals)
+		cancel(why)
+	}()
+	return ctx
 }
 
 // run is the command with its arguments, and returns the exit code. Cancelling ctx interrupts it.
@@ -48,13 +67,34 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	root.SetArgs(translate(root, args))
-	cmd, err := execute(ctx, root)
-	err = inFlags(cmd, err)
+	var unwritten error // what kept a help text from being written, which cobra drops
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { unwritten = writeHelp(cmd) })
+	a, err := translate(root, args)
+	cmd := a.cmd
+	if err == nil {
+		root.SetArgs(a.args)
+		begin := root.PersistentPreRun
+		root.PersistentPreRun = func(cmd *cobra.Command, args []string) {
+			begin(cmd, args)
+			a.report(cmd)
+		}
+		cmd, err = execute(ctx, root)
+		if err == nil && unwritten != nil {
+			began, err = true, unwritten
+		}
+	}
+	return exitCode(ctx, cmd, inFlags(cmd, err), began)
+}
+
+// exitCode is the exit code for the error that a command ended with, and prints that.
+func exitCode(ctx context.Context, cmd *cobra.Command, err error, began bool) int {
+	stderr := cmd.ErrOrStderr()
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitOK
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errTerminated):
+		return exitTerminated
 	case ctx.Err() != nil:
 		return exitInterrupted
 	case closedPipe(err):
@@ -69,7 +109,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, stderr io.Writer
 	return exitFault
 }
 
-// execute runs the command that the arguments ask for. A model's file that becomes shorter meanwhile is an error like others, wherever it is noticed.
+// execute runs the command that the arguments ask for. A model's file that becomes shorter
+// meanwhile is an error like others, wherever it is noticed.
 func execute(ctx context.Context, root *cobra.Command) (cmd *cobra.Command, err error) {
 	cmd = root
 	defer faults.Guard(&err)()
@@ -96,7 +137,6 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 		RunE:                       runRoot,
 	}
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
-	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newChat(), newPull(), newList(), newShow(), newRm(), newAlias(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion(), newVersion())
 	root.SetHelpCommand(newHelp())
@@ -112,7 +152,7 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	return root
 }
 
-// commands are all below root.
+// commands are all commands below root.
 func commands(root *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	for _, c := range root.Commands() {
@@ -141,7 +181,15 @@ func noCommand(root *cobra.Command, args []string) error {
 	return usagef("there is no command %q%s", args[0], hint)
 }
 
-// errNoCommand ends what has shown the help text for want of a command.
+// noArguments refuses arguments of a command that takes none.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("want no arguments, found %q", args[0])
+	}
+	return nil
+}
+
+// errNoCommand ends what has shown the help text because no command was named.
 var errNoCommand = errors.New("want a command")
 
 // usageError is a fault of the arguments.
@@ -164,7 +212,7 @@ func closedPipe(err error) bool {
 	return runtime.GOOS == "windows" && errors.As(err, &no) && (no == 109 || no == 232)
 }
 
-// await runs f, which cannot be cancelled, and leaves it behind when ctx is done.
+// await runs f, which cannot be cancelled, and returns without waiting for it when ctx is done.
 func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
 		value T

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,7 +22,7 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-// result is what a command left behind.
+// result is what a command left after.
 type result struct {
 	code     int
 	out, err string
@@ -56,7 +57,7 @@ func wrong(t *testing.T, r result, want string) {
 	require.Contains(t, r.err, want)
 }
 
-// fault requires a fault, told in one line.
+// fault requires a fault, reported in one line.
 func fault(t *testing.T, r result, want string) {
 	t.Helper()
 	require.Equal(t, exitFault, r.code, "%+v", r)
@@ -121,8 +122,8 @@ func TestNoCommand(t *testing.T) {
 	wrong(t, command(t, "", "The sun"), `did you mean: goinfer run "The sun"`)
 	wrong(t, command(t, "", "tiny-moe"), `did you mean: goinfer run "tiny-moe"`)
 	wrong(t, command(t, "", "xyzzy"), `"xyzzy"`)
-	wrong(t, command(t, "", "--frob"), "there is no flag --frob; those of a command go behind it")
-	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; those of a command go behind it")
+	wrong(t, command(t, "", "--frob"), "there is no flag --frob; flags of a command come after its name")
+	wrong(t, command(t, "", "-m", "model.gguf", "-p", "Hello"), "there is no flag -m; flags of a command come after its name")
 	wrong(t, command(t, "", "dump", "tiny-moe"), "did you mean inspect?")
 	wrong(t, command(t, "", "tokenize", "tiny-moe"), "did you mean tokens?")
 	wrong(t, command(t, "", "completion", "tcsh"), `"tcsh": want bash, zsh, fish or powershell`)
@@ -159,7 +160,7 @@ func TestHelp(t *testing.T) {
 		})
 		require.NotRegexp(t, `--[a-z-]+ u?(int|float|string)|default \[\]`, help, "types of Go are no words for a user")
 		for _, line := range strings.Split(help, "\n") {
-			require.LessOrEqual(t, len([]rune(line)), 150, line)
+			require.LessOrEqual(t, utf8.RuneCountInString(line), helpColumns, line)
 		}
 	}
 }
@@ -172,6 +173,38 @@ func TestCompletion(t *testing.T) {
 	require.Equal(t, "tiny-moe\n:0\n", r.out)
 	r = command(t, "", "__complete", "run", "--mirostat-")
 	require.Contains(t, r.out, "--mirostat-lr")
+}
+
+// TestCompletionBash: the script works in a bash without the package bash-completion.
+func TestCompletionBash(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil || testing.Short() || runtime.GOOS == "windows" {
+		t.Skip("wants bash, and starts processes")
+	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(dir, "goinfer")))
+	script := ok(t, command(t, "", "completion", "bash"))
+	for line, want := range map[string]string{
+		"goinfer run tiny-m":            "tiny-moe",
+		"goinfer expe":                  "experts",
+		"goinfer run --mirostat-l":      "--mirostat-lr",
+		"goinfer experts heatmap tiny-": "tiny-dense tiny-moe",
+	} {
+		words := strings.Fields(line)
+		cmd := exec.Command(bash, "--norc", "--noprofile", "-c", script+`
+COMP_LINE="$1"; COMP_POINT=${#1}; COMP_TYPE=9; COMP_KEY=9; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+compopt() { :; }
+__start_goinfer
+for c in "${COMPREPLY[@]}"; do echo ${c%% *}; done`, "bash", line)
+		cmd.Args = append(cmd.Args, words...)
+		cmd.Env = append(os.Environ(), asCommand+"=1", "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Equal(t, want, strings.Join(strings.Fields(string(out)), " "), line)
+	}
 }
 
 func TestModels(t *testing.T) {
@@ -230,8 +263,8 @@ func TestModelOrText(t *testing.T) {
 	wrong(t, command(t, "", "inspect", "-m", "tiny-dense", "tiny-moe"), "want one model, found 2")
 }
 
-// TestOneWord: a word that could be the name of a model is no prompt unless -p says so, and neither is
-// the name of something that is there; standard input is never dropped for it.
+// TestOneWord: a word that could be the name of a model is no prompt unless -p says so, and neither
+// is the name of something that is there; standard input is never dropped for it.
 func TestOneWord(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("story", []byte("Once upon a time"), 0o644))
@@ -305,7 +338,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// TestNamedLikePackages: what a file is called is said, whatever else goes by that name.
+// TestNamedLikePackages: what a file is called is reported, whatever else goes by that name.
 func TestNamedLikePackages(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, name := range []string{"model", "gguf", "nn", "sample", "engine"} {
@@ -320,7 +353,8 @@ func TestNamedLikePackages(t *testing.T) {
 	}
 }
 
-// TestFieldFlags: each field of the library that a flag sets is called by that flag, and by what the user wrote alone.
+// TestFieldFlags: each field of the library that a flag sets is called by that flag, and by what
+// the user wrote alone.
 func TestFieldFlags(t *testing.T) {
 	var began bool
 	for _, c := range commands(newRoot(&began)) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"strings"
 
@@ -28,8 +27,8 @@ func find(model string) (modelSource, error) {
 	return modelSource{s}, err
 }
 
-// isModel reports whether an argument that may be a model or a text is a model for certain: there is
-// one of that name, or it has the look of a path.
+// isModel reports whether an argument that may be a model or a text is a model for certain: there
+// is one of that name, or it has the look of a path.
 func isModel(arg string) bool {
 	if source.IsPath(arg) {
 		return true
@@ -41,8 +40,8 @@ func isModel(arg string) bool {
 	return err == nil && !(s.Kind() == source.KindFile && !source.HasMagic(s.Path()))
 }
 
-// couldBeName reports whether an argument could be the name of a model: one word of two characters or
-// more, of those that names have.
+// couldBeName reports whether an argument could be the name of a model: one word of two characters
+// or more, of those that names have.
 var couldBeName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}._:@/+-]+$`).MatchString
 
 // checkText returns an error for a single argument that is to be a text, and might have been meant
@@ -60,14 +59,6 @@ func checkText(arg, what string) error {
 	return usagef("%w%s", err, instead)
 }
 
-// fileError is an error of the system with the path first.
-func fileError(err error) error {
-	if p, ok := err.(*fs.PathError); ok {
-		return fmt.Errorf("%s: %w", p.Path, p.Err)
-	}
-	return err
-}
-
 func (n modelSource) tokenizer(ctx context.Context) (*goinfer.Tokenizer, error) {
 	return goinfer.OpenTokenizer(ctx, n.Source)
 }
@@ -76,7 +67,8 @@ func (n modelSource) inspect(ctx context.Context, maxArray int) (*goinfer.FileIn
 	return goinfer.Inspect(ctx, n.Source, maxArray)
 }
 
-// modelAndText tells the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag gives the text; what is the command's name of it. text is nil where there is none.
+// modelAndText reports the arguments [MODEL] [TEXT] apart, given what -m says and whether a flag
+// gives the text; what is the command's name of it. text is nil where there is none.
 func modelAndText(cmd *cobra.Command, flag string, given bool, what string, args []string) (model string, text *string, err error) {
 	return modelAndTextOr(cmd, embedded.Default, flag, given, what, args)
 }
@@ -105,6 +97,8 @@ func modelAndTextOr(cmd *cobra.Command, usual, flag string, given bool, what str
 		return flag, nil, nil
 	case len(args) == 0:
 		return usual, nil, nil
+	case given && strings.ContainsAny(args[0], " \t\n") && !isModel(args[0]):
+		return "", nil, usagef("there is more than one %s: %s and an argument, %q", what, strings.Join(textFlags(cmd), " and "), shorten(args[0], 40))
 	case given || isModel(args[0]):
 		return args[0], nil, nil
 	}
@@ -133,7 +127,8 @@ func addModel(fs *pflag.FlagSet, model *string) {
 	fs.Var((*repoName)(model), "hf-repo", "the same as MODEL hf.co/`REPO`, a repository of Hugging Face (-hf)")
 }
 
-// modelName is a flag that is not empty: a variable of the shell that is not set does not stand for the model that is built in.
+// modelName is a flag that is not empty: a variable of the shell that is not set does not stand for
+// the model that is built in.
 type modelName string
 
 func (m *modelName) Type() string   { return "string" }
@@ -149,11 +144,12 @@ func (m *modelName) Set(s string) error {
 
 // opening are the flags that say how a model is opened.
 type opening struct {
-	context, threads, threadsBatch, batch, ubatch, parallel int
-	gpuLayers, loadMode, typ                                string
-	k, v                                                    cacheType
-	overrides                                               []string
-	exact, noMmap, mlock, overcommit, pull                  bool
+	context, threads, threadsBatch, batch, ubatch int
+	loadMode, typ                                 string
+	k, v                                          cacheType
+	overrides                                     []string
+	rope                                          ropeFlags
+	exact, noMmap, mlock, overcommit, pull        bool
 }
 
 func (o *opening) add(fs *pflag.FlagSet) {
@@ -172,18 +168,12 @@ func (o *opening) add(fs *pflag.FlagSet) {
 
 	fs.IntVarP(&o.batch, "batch-size", "b", 0, "")
 	fs.IntVar(&o.threadsBatch, "threads-batch", 0, "")
-	fs.IntVar(&o.parallel, "parallel", 1, "")
-	fs.StringVar(&o.gpuLayers, "gpu-layers", "0", "")
 	fs.StringVar(&o.loadMode, "load-mode", "", "")
-	fs.Bool("mmap", true, "")
-	fs.String("flash-attn", "auto", "")
-	fs.Lookup("flash-attn").NoOptDefVal = "on"
-	fs.Bool("no-warmup", false, "")
-	fs.Bool("no-context-shift", false, "")
-	hide(fs, "batch-size", "threads-batch", "parallel", "gpu-layers", "load-mode", "mmap", "flash-attn", "no-warmup", "no-context-shift")
+	hide(fs, "batch-size", "threads-batch", "load-mode")
 }
 
-// hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default here or have little effect.
+// hide keeps flags out of help texts: they are accepted from llama.cpp's users, and are the default
+// here or have little effect.
 func hide(fs *pflag.FlagSet, names ...string) {
 	for _, n := range names {
 		fs.Lookup(n).Hidden = true
@@ -193,10 +183,11 @@ func hide(fs *pflag.FlagSet, names ...string) {
 // modelOptions say how a model is opened.
 type modelOptions struct {
 	goinfer.Options
-	typ string // what its weights are turned into, empty for what they are
+	typ  string            // the type that its weights are quantised to, empty for their own
+	rope []source.Override // of the position embedding, without the name of the architecture
 }
 
-// options turns the flags into options.
+// options converts the flags into options.
 func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	fs := cmd.Flags()
 	if o.typ != "" {
@@ -220,11 +211,15 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 	if err != nil {
 		return modelOptions{}, err
 	}
+	rope, err := o.rope.overrides(fs)
+	if err != nil {
+		return modelOptions{}, err
+	}
 	switch o.loadMode {
-	case "", "mmap":
+	case "", "mmap", "auto":
 	case "none", "dio":
 		o.noMmap = true
-	case "mlock":
+	case "mlock", "mmap+mlock":
 		o.mlock = true
 	default:
 		return modelOptions{}, usagef("--load-mode: want mmap, mlock or none, found %q", o.loadMode)
@@ -235,14 +230,6 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 		}
 		note(cmd, "one number of threads, %d, serves prompts and generation", o.threads)
 	}
-	switch o.gpuLayers {
-	case "0", "auto":
-	default:
-		note(cmd, "-ngl has no effect: this engine runs on the processor")
-	}
-	if o.parallel > 1 {
-		note(cmd, "-np has no effect: there is one prompt")
-	}
 	batch := o.ubatch
 	if o.batch > 0 {
 		batch = min(batch, o.batch)
@@ -251,7 +238,7 @@ func (o *opening) options(cmd *cobra.Command) (modelOptions, error) {
 		Context: o.context, Threads: max(0, o.threads), Batch: batch, CacheK: goinfer.CacheType(o.k), CacheV: goinfer.CacheType(o.v),
 		Exact: o.exact, NoMmap: o.noMmap, Mlock: o.mlock, Overcommit: o.overcommit,
 		Overrides: overrides,
-	}, o.typ}, nil
+	}, o.typ, rope}, nil
 }
 
 // parseOverrides reads the values of --override-kv.
@@ -274,6 +261,9 @@ func (o *opening) withText(cmd *cobra.Command, model string, t *texts, argument 
 	if s, err = findOrPull(cmd, model, o.pull); err != nil {
 		return s, opts, "", err
 	}
+	if opts, err = s.withRope(cmd, opts); err != nil {
+		return s, opts, "", err
+	}
 	text, err = t.read(cmd, argument, false)
 	return s, opts, text, err
 }
@@ -293,12 +283,15 @@ func (n modelSource) open(cmd *cobra.Command, o modelOptions) (*goinfer.Model, e
 		return nil, err
 	}
 	for _, w := range m.Info().Warnings {
-		note(cmd, "%s", w)
+		if !addsRope(w) {
+			note(cmd, "%s", w)
+		}
 	}
 	return m, nil
 }
 
-// toConvert opens the file or the folder of a model to be written in other types, and can be interrupted.
+// toConvert opens the file or the folder of a model to be written in other types, and can be
+// interrupted.
 func (n modelSource) toConvert(cmd *cobra.Command) (*gguf.File, error) {
 	return await(cmd.Context(), func() (*gguf.File, error) { return n.Open(cmd.Context(), gguf.Options{}) })
 }

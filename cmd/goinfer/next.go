@@ -59,12 +59,13 @@ output of each layer, which shows in which layer an answer appears (the logit le
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
 	f.text.add(fs, "PROMPT")
 	addModel(fs, &f.model)
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT and -p`)
+	f.text.addEscapes(fs)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, routingHeading, f.routing.add)
 	chain := fs.Lookup("samplers")
-	chain.Usage = "show what the samplers remove; =`NAMES` sets their order, separated by \";\" (default\n" + `"` + usualChain + `")`
+	chain.Usage = "show what the samplers remove; =`NAMES` sets their order, separated by \";\" (default " + usualOrder + ")"
 	chain.NoOptDefVal = "on"
 	return cmd
 }

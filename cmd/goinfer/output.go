@@ -20,8 +20,9 @@ func isDevice(path string) bool {
 	return err == nil && !info.Mode().IsRegular()
 }
 
-// checkOut refuses, ahead of the work, a path at which no file can be written, one of the inputs, and standard output where it is a terminal: flag is what path was given by, and
-// why what a terminal is not shown. An empty path is none.
+// checkOut refuses, ahead of the work, a path at which no file can be written, one of the inputs,
+// and standard output where it is a terminal: flag is what path was given by, and why what a
+// terminal is not shown. An empty path is none.
 func checkOut(cmd *cobra.Command, flag, path, why string, in inputs) error {
 	switch {
 	case path == "":
@@ -42,7 +43,8 @@ func checkPage(cmd *cobra.Command, flag, path string, in inputs) error {
 	return checkOut(cmd, flag, path, "a page is for a browser", in)
 }
 
-// checkReport is checkPage for commands that write a page beside their report: both cannot go to standard output.
+// checkReport is checkPage for commands that write a page beside their report: both cannot go to
+// standard output.
 func checkReport(cmd *cobra.Command, path string, json bool, in inputs) error {
 	if path == "-" && json {
 		return usagef("--html - and --json: want one of them on standard output")
@@ -62,7 +64,8 @@ func writeFile(cmd *cobra.Command, path string, write func(io.Writer) error) err
 	return b.Flush()
 }
 
-// writePage writes a page, at whose end the command stands that made it. The text, nil if it was no argument, is part of that.
+// writePage writes a page, at whose end the command stands that made it. The text, nil if it was no
+// argument, is part of that.
 func writePage(cmd *cobra.Command, path string, p *page.Page, model string, text *string) error {
 	p.Foot = strings.TrimSpace(commandLine(cmd, model, text) + "\n" + p.Foot)
 	return writeFile(cmd, path, p.Render)
@@ -71,7 +74,8 @@ func writePage(cmd *cobra.Command, path string, p *page.Page, model string, text
 // shownPrompt is how many characters of a text a command is shown with.
 const shownPrompt = 300
 
-// commandLine is the command as a shell takes it, with the flags that were given but for where its output goes.
+// commandLine is the command as a shell takes it, with the flags that were given but for where its
+// output goes.
 func commandLine(cmd *cobra.Command, model string, text *string) string {
 	parts := []string{cmd.CommandPath()}
 	flag := func(name, value string) { parts = append(parts, "--"+name+"="+shellWord(value)) }

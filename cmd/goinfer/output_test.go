@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOutputAhead: a place at which nothing can be written is told before the work begins, and what is tried leaves nothing behind.
+// TestOutputAhead: a place at which nothing can be written is reported before the work begins, and
+// what is tried leaves nothing after.
 func TestOutputAhead(t *testing.T) {
 	dir := t.TempDir()
 	nowhere := filepath.Join(dir, "none", "page.html")
@@ -37,7 +38,7 @@ func TestPageAlone(t *testing.T) {
 	require.Contains(t, out, "goinfer lab --levels=q2_k --chunks=1 --ctx-size=16 --repetitions=1 --predict=1 tiny-dense\n")
 }
 
-// TestCommandLine: a page tells the command that made it, as a shell takes it.
+// TestCommandLine: a page reports the command that made it, as a shell takes it.
 func TestCommandLine(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.html")
 	for _, c := range []struct {

@@ -35,13 +35,13 @@ MODEL is a GGUF file, the folder of a checkpoint, a config.json, the address of 
 config.json on a web server, of which only the beginning is read, the name of a model that is built
 in, or the name of a known one:
 
-` + wrapped(size.ShapeNames(), 98) + `
+` + wrapped(size.ShapeNames(), 77) + `
 The tensors counted are those that the model is computed with. Of experts, those chosen for a token
 are active; everything else is, the embedding too.`,
 		Example: `  goinfer params llama-2-7b
   goinfer params mixtral-8x7b --json | jq .active
   goinfer params model.gguf --layers
-  goinfer params https://huggingface.co/ggml-org/models/resolve/main/tinyllamas/stories15M-q4_0.gguf`,
+  goinfer params https://example.org/models/stories15M-q4_0.gguf`,
 		ValidArgsFunction: completeNamed,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}

@@ -55,8 +55,10 @@ number of its tokens, and whether each of them is the most probable: what evalua
 	fs.BoolVar(&f.spread, "spread", false, "take the N chunks evenly spread over the text, in place of the first")
 	fs.StringVar(&f.score, "score", "", "score the continuations in `FILE`, - meaning standard input")
 	fs.BoolVar(&f.json, "json", false, "print the result as JSON")
+	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	group(fs, routingHeading, f.routing.add)
 	fs.Lookup("ctx-size").Usage = "tokens of a chunk (default 512)"
 	return cmd
@@ -98,7 +100,7 @@ func (f *perplexityFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		return f.print(cmd.OutOrStdout(), r, func(out io.Writer) { writePerplexity(out, r) })
 	}
-	opts.typ = "" // the base is what it is
+	opts.typ, opts.Overrides, opts.rope = "", nil, nil // the base is as its file has it
 	base, err := openNamed(cmd, f.base, opts)
 	if err != nil {
 		return err
@@ -135,6 +137,9 @@ func openNamed(cmd *cobra.Command, model string, o modelOptions) (*goinfer.Model
 	if err != nil {
 		return nil, err
 	}
+	if o, err = s.withRope(cmd, o); err != nil {
+		return nil, err
+	}
 	return s.open(cmd, o)
 }
 
@@ -159,6 +164,8 @@ func writePerplexity(out io.Writer, r eval.Result) {
 func writeComparison(out io.Writer, c eval.Comparison) {
 	writePerplexity(out, c.Result)
 	fmt.Fprintf(out, "of the base\t%.4f\n", c.BasePPL)
+	ratio := math.Exp(c.LogRatio)
+	fmt.Fprintf(out, "ratio\t%.6f ± %.6f, its logarithm %.6f ± %.6f\n", ratio, ratio*c.LogRatioError, c.LogRatio, c.LogRatioError)
 	fmt.Fprintf(out, "KL divergence\t%.6f ± %.6f, median %.6f, 90%% %.6f, 99%% %.6f, 99.9%% %.6f, most %.6f\n",
 		c.KLMean, c.KLError, c.KLMedian, c.KLP90, c.KLP99, c.KLP999, c.KLMax)
 	fmt.Fprintf(out, "same top token\t%.3f ± %.3f %%\n", 100*c.Top1, 100*c.Top1Error)

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
 )
 
 func TestPerplexity(t *testing.T) {
@@ -20,6 +24,7 @@ func TestPerplexity(t *testing.T) {
 	require.Equal(t, got["ppl"], got["ppl_base"])
 	require.InDelta(t, 0, got["kl_mean"]+got["kl_p99"], 1e-12)
 	require.Contains(t, r.out, strings.Fields(r.out)[1])
+	require.Regexp(t, `(?m)^ratio +\d\.\d{6} ± 0\.\d{6}, its logarithm -?0\.\d{6} ± `, ok(t, command(t, text, "perplexity", "tiny-moe", "-c", "64", "--kl", "tiny-dense", "--chunks", "1")))
 	require.Regexp(t, `(?m)^same top token +\d+\.\d+ ± `, ok(t, command(t, text, "perplexity", "tiny-moe", "-c", "64", "--kl", "tiny-dense", "--chunks", "1")))
 }
 
@@ -55,4 +60,14 @@ func TestPerplexityBuiltin(t *testing.T) {
 	require.Contains(t, first, "bits for each byte")
 	require.Contains(t, spread, "in 2 chunks of 64")
 	require.NotEqual(t, first, spread)
+}
+
+// TestPerplexityVocabulary: ids of a base mean the same, or it is refused.
+func TestPerplexityVocabulary(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.gguf")
+	data := bytes.Replace(embedded.Model("tiny-dense"), []byte("\u2581east"), []byte("\u2581eest"), 1)
+	require.NoError(t, os.WriteFile(path, data, 0o600))
+	text := strings.Repeat(sun+" east. ", 20)
+	fault(t, command(t, text, "perplexity", "tiny-dense", "-c", "64", "--kl", path), `the base model has another vocabulary: token `)
+	fault(t, command(t, text, "perplexity", "tiny-dense", "-c", "64", "--kl", path), `" eest" there and " east" in the model`)
 }

@@ -41,12 +41,12 @@ type planned struct {
 // planTypes are the types beside those asked for.
 var planTypes = []string{"F16", "Q8_0", "Q4_K_M"}
 
-// chooseBy is the known model that stands for all where one is to be chosen: slices of it are quickly
-// made.
+// chooseBy is the known model that stands for all where one is to be chosen: slices of it are
+// quickly made.
 const chooseBy = "tinyllama-1.1b"
 
-// chooseContext is the context that a chosen model has room for where none is asked for: that of the
-// oldest known models in use, such as Llama 2.
+// chooseContext is the context that a chosen model has room for where none is asked for: that of
+// the oldest known models in use, such as Llama 2.
 const chooseContext = 4096
 
 func newPlan() *cobra.Command {
@@ -64,7 +64,7 @@ was predicted beside what was measured.
 
 With --memory or --rate and no MODEL it lists the known models that fit, the largest first.`,
 		Example: `  goinfer plan llama-2-7b
-  goinfer plan llama-2-70b --ctx 4096,32768 --batch 1,16 --type f16 --no-speed
+  goinfer plan llama-2-70b -c 4096,32768 -npl 1,16 --type f16 --no-speed
   goinfer plan llama-3.1-405b --device-mem 80GB --no-speed
   goinfer plan model.gguf --measure
   goinfer plan --memory 16GB --rate 10`,
@@ -73,9 +73,9 @@ With --memory or --rate and no MODEL it lists the known models that fit, the lar
 	}
 	fs := cmd.Flags()
 	fs.StringSliceVar(&f.types, "type", nil, "`TYPES` of the weights; speed is estimated for the first one (default a file's own, or Q4_K_M)")
-	fs.Var(&f.contexts, "ctx", "contexts (default some up to the model's)")
-	fs.Var(&f.batch, "batch", "sequences side by side")
-	fs.Var(&f.cache, "kv", "format of the cache: "+cacheTypeNames())
+	fs.VarP(&f.contexts, "ctx-size", "c", "contexts (default some up to the model's)")
+	fs.VarP(&f.batch, "n-parallel", "b", "sequences side by side (-npl)")
+	fs.Var(&f.cache, "cache-type", "format of the cache: "+cacheTypeNames()+" (-ctk)")
 	fs.Var(&f.device, "device-mem", "memory of an accelerator, such as 80GB: how many of them does the model need?")
 	fs.Var(&f.memory, "memory", "choose a model of at most so much memory, such as 16GB (default what is available)")
 	fs.Float64Var(&f.rate, "rate", 0, "choose a model of at least so many tokens a second")
@@ -92,9 +92,9 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	case f.threads < 0 || f.threads > goinfer.MaxThreads:
 		return usagef("-t, --threads: want 0 to %d, found %d", goinfer.MaxThreads, f.threads)
 	case slices.Contains(f.contexts.values, 0):
-		return usagef("--ctx: want at least 1, found 0")
+		return usagef("-c, --ctx-size: want at least 1, found 0")
 	case slices.Contains(f.batch.values, 0):
-		return usagef("--batch: want at least 1, found 0")
+		return usagef("-npl, --n-parallel: want at least 1, found 0")
 	case f.measure && f.noSpeed:
 		return usagef("--measure compares speed, which --no-speed leaves out")
 	case math.IsNaN(f.rate) || f.rate < 0:
@@ -153,8 +153,8 @@ func (f *planFlags) run(cmd *cobra.Command, args []string) error {
 	return out.Flush()
 }
 
-// grid is what the estimate is made for: what is asked for, and otherwise the file's own type beside
-// the usual ones, and contexts up to the model's.
+// grid is what the estimate is made for: what is asked for, and otherwise the file's own type
+// beside the usual ones, and contexts up to the model's.
 func (f *planFlags) grid(m *size.Layout) size.Grid {
 	g := size.Grid{Types: f.types, Contexts: f.contexts.values, Sequences: f.batch.values, K: goinfer.CacheType(f.cache), V: goinfer.CacheType(f.cache)}
 	if len(g.Types) == 0 {
@@ -222,7 +222,7 @@ func (f *planFlags) compare(cmd *cobra.Command, name string, m *size.Layout, p *
 
 // checkChoose refuses what a choice among known models cannot heed.
 func (f *planFlags) checkChoose(cmd *cobra.Command) error {
-	for _, name := range []string{"batch", "device-mem", "no-speed", "measure"} {
+	for _, name := range []string{"n-parallel", "device-mem", "no-speed", "measure"} {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s is for one model, and none is named: --memory and --rate choose one by its speed", name)
 		}
@@ -383,7 +383,7 @@ func writeCompared(out io.Writer, c *bench.PredictionCheck) {
 	t.Flush()
 }
 
-// byteSize is a flag of a number of bytes: 80GB, 80GiB, 512M.
+// byteSize is a flag of a number of bytes with its unit: 80GB, 80GiB, 512M.
 type byteSize int64
 
 func (b *byteSize) Type() string { return "SIZE" }
@@ -399,8 +399,8 @@ var sizePattern = regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$`)
 
 func (b *byteSize) Set(s string) error {
 	m := sizePattern.FindStringSubmatch(s)
-	if m == nil {
-		return fmt.Errorf("want a size such as 80GB or 512MiB, found %q", shorten(s, 40))
+	if m == nil || m[2] == "" && !strings.HasSuffix(strings.ToLower(s), "b") {
+		return fmt.Errorf("want a size with its unit, such as 80GB or 512MiB, found %q", shorten(s, 40))
 	}
 	v, err := strconv.ParseFloat(m[1], 64)
 	if err != nil {

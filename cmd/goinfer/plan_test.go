@@ -36,22 +36,22 @@ func TestPlanWrong(t *testing.T) {
 	wrong(t, command(t, "", "plan", "tiny-moe", "--ctx", "0"), "want at least 1")
 	wrong(t, command(t, "", "plan", "tiny-moe", "--measure", "--no-speed"), "--measure compares speed")
 	wrong(t, command(t, "", "plan", "tiny-moe", "--memory", "1GB"), "--memory and --rate choose a model")
-	wrong(t, command(t, "", "plan", "tiny-moe", "--device-mem", "much"), `want a size such as 80GB or 512MiB, found "much"`)
+	wrong(t, command(t, "", "plan", "tiny-moe", "--device-mem", "much"), `want a size with its unit, such as 80GB or 512MiB, found "much"`)
 	wrong(t, command(t, "", "plan", "--memory", "1GB", "--no-speed"), "--no-speed is for one model, and none is named")
 	wrong(t, command(t, "", "plan", "--rate", "1", "--ctx", "1,2"), "for one type and one context, found 0 and 2")
 	fault(t, command(t, "", "plan", "stories260k", "--kv", "q8_0", "--no-speed"), "multiple of 32")
 	fault(t, command(t, "", "plan", "llama-2-7b", "--ctx", "1000000000", "--batch", "1000000000", "--no-speed"), "beyond any machine")
-	require.Contains(t, ok(t, command(t, "", "plan", "llama-2-7b", "--device-mem", "1", "--no-speed")), "devices that hold them")
+	require.Contains(t, ok(t, command(t, "", "plan", "llama-2-7b", "--device-mem", "1B", "--no-speed")), "devices that hold them")
 }
 
 func TestByteSize(t *testing.T) {
-	for text, want := range map[string]byteSize{"80GB": 80e9, "80g": 80e9, "1GiB": 1 << 30, "512MiB": 512 << 20, "1.5k": 1500, "7": 7} {
+	for text, want := range map[string]byteSize{"80GB": 80e9, "80g": 80e9, "1GiB": 1 << 30, "512MiB": 512 << 20, "1.5k": 1500, "7B": 7} {
 		var b byteSize
 		require.NoError(t, b.Set(text), text)
 		require.Equal(t, want, b, text)
 	}
 	var b byteSize
-	for _, text := range []string{"", "GB", "-1GB", "0", "99999999999TB"} {
+	for _, text := range []string{"", "GB", "-1GB", "0", "0B", "80", "7i", "1.5", "99999999999TB"} {
 		require.Error(t, b.Set(text), text)
 	}
 }

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows on standard error how far something is, if that is a terminal and it takes over a second. A nil progress shows nothing.
+// progress shows on standard error how far something is, if that is a terminal and it takes over a
+// second. A nil progress shows nothing.
 type progress struct {
 	mu    sync.Mutex
 	start *time.Timer

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/goinfer/goinfer/cmd/goinfer/embedded"
+	faults "github.com/goinfer/goinfer/internal/fault"
 )
 
 // texts are the flags that a text may come from.
@@ -29,8 +30,18 @@ func (t *texts) add(fs *pflag.FlagSet, what string) {
 	hide(fs, "binary-file")
 }
 
+// addEscapes adds -e; further are other flags that it is about.
+func (t *texts) addEscapes(fs *pflag.FlagSet, further ...string) {
+	about := append([]string{t.what, "-p"}, further...)
+	last := len(about) - 1
+	fs.BoolVarP(&t.escapes, "escapes", "e", false, `resolve \n, \t and the like in `+strings.Join(about[:last], ", ")+" and "+about[last])
+}
+
 // given lists the flags that say where the text is.
-func (t *texts) given(cmd *cobra.Command) []string {
+func (t *texts) given(cmd *cobra.Command) []string { return textFlags(cmd) }
+
+// textFlags lists the flags of a command that were given and say where a text is.
+func textFlags(cmd *cobra.Command) []string {
 	var from []string
 	for _, name := range []string{"prompt", "file", "binary-file"} {
 		if cmd.Flags().Changed(name) {
@@ -40,8 +51,9 @@ func (t *texts) given(cmd *cobra.Command) []string {
 	return from
 }
 
-// read finds the text: the argument (nil if there is none), -p, -f, or standard input, which is read only if there is none of the others. Every byte of it counts
-// but, unless exact is set, a line break at the end of a file or of standard input.
+// read finds the text: the argument (nil if there is none), -p, -f, or standard input, which is
+// read only if there is none of the others. Every byte of it counts but, unless exact is set, a
+// line break at the end of a file or of standard input.
 func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, error) {
 	from := t.given(cmd)
 	if argument != nil {
@@ -74,7 +86,8 @@ func (t *texts) read(cmd *cobra.Command, argument *string, exact bool) (string, 
 // builtinText is the name of the text that is built in.
 const builtinText = "builtin:valid.txt"
 
-// readText reads a file, standard input where path is "-" or empty, or the text that is built in: all of it, or all but a line break at the end.
+// readText reads a file, standard input where path is "-" or empty, or the text that is built in:
+// all of it, or all but a line break at the end.
 func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 	if path == builtinText {
 		return embedded.Text, nil
@@ -95,7 +108,7 @@ func readText(cmd *cobra.Command, path string, exact bool) (string, error) {
 		return readAll(f, path, info.Size())
 	})
 	if err != nil {
-		return "", fileError(err)
+		return "", faults.System(err)
 	}
 	if !exact {
 		if line, ok := strings.CutSuffix(text, "\n"); ok {

@@ -171,7 +171,8 @@ func pullPlan(cmd *cobra.Command, c *hub.Client, p *hub.Plan, report io.Writer) 
 	return e, errors.Join(err, failed)
 }
 
-// offer fetches a model that is not here if the user wants it: by --pull, or when asked on a terminal.
+// offer fetches a model that is not here if the user wants it: by --pull, or when asked on a
+// terminal.
 func offer(cmd *cobra.Command, absent *hub.AbsentError, pull bool) error {
 	c := hub.NewClient()
 	asks := isTerminal(cmd.InOrStdin()) && isTerminal(cmd.ErrOrStderr())
@@ -217,8 +218,8 @@ func findOrPull(cmd *cobra.Command, model string, pull bool) (modelSource, error
 	return find(model)
 }
 
-// findHeader is find for those who need the header alone: of a model on a hub that is not here it is
-// read on the server.
+// findHeader is find for those who need the header alone: of a model on a hub that is not here it
+// is read on the server.
 func findHeader(ctx context.Context, model string) (modelSource, error) {
 	s, err := find(model)
 	absent := new(hub.AbsentError)

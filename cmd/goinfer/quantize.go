@@ -33,10 +33,12 @@ by tensor, such as q8_0, q6_k, q5_k_m, q4_k_m, q4_0, q3_k_m, q2_k, iq4_xs, bf16;
 all matrices are in, such as mxfp4 and nvfp4. The name goes in any case, that of a K-quant without the
 M too. Sizes are those of llama-quantize, and so are the bytes of most files.
 
-OUT appears when it is complete; - means standard output. --dry-run says how large it would be.`,
+OUT appears when it is complete; - means standard output. How large the weights are and were is printed
+in the end; --dry-run prints it without writing.`,
 		Example: `  goinfer quantize model-f16.gguf model-q4_k_m.gguf q4_k_m
-  goinfer quantize model-f16.gguf model-iq2_xs.gguf iq2_xs --imatrix model.imatrix.gguf
-  goinfer quantize model-f16.gguf out.gguf q4_k --tensor-type attn_v=q8_0 --tensor-type 'blk\.[01]\.ffn_down=q6_k'
+  goinfer quantize model-f16.gguf small.gguf iq2_xs --imatrix imatrix.gguf
+  goinfer quantize model-f16.gguf out.gguf q4_k --tensor-type attn_v=q8_0 \
+    --tensor-type 'blk\.[01]\.ffn_down=q6_k'
   goinfer quantize tiny-dense q2_k --dry-run`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -47,7 +49,7 @@ OUT appears when it is complete; - means standard output. --dry-run says how lar
 	fs.StringVar(&f.output, "output-tensor-type", "", "`T` of output.weight")
 	fs.StringVar(&f.embedding, "token-embedding-type", "", "`T` of token_embd.weight")
 	fs.BoolVar(&f.options.Pure, "pure", false, "take T for a format even if there is a recipe of that name")
-	fs.BoolVar(&f.dry, "dry-run", false, "write nothing, and say how large OUT, which may be left out, would be")
+	fs.BoolVar(&f.dry, "dry-run", false, "write nothing, and print how large OUT would be, which may be left out")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
 	fs.Bool("allow-requantize", true, "")
 	hide(fs, "allow-requantize")
@@ -84,7 +86,8 @@ func (f *quantizeFlags) run(cmd *cobra.Command, args []string) error {
 	return writeModel(cmd, s, out, "quantising", f.dry, *o)
 }
 
-// writeModel writes a model to the file out as o says; what is the word for it. dry says how large it would be in place of that.
+// writeModel writes a model to the file out as o says; what is the word for it. dry says how large
+// it would be in place of that.
 func writeModel(cmd *cobra.Command, s modelSource, out, what string, dry bool, o convert.Options) error {
 	src, err := s.toConvert(cmd)
 	if err != nil {
@@ -111,13 +114,19 @@ func writeModel(cmd *cobra.Command, s modelSource, out, what string, dry bool, o
 	if err := checkRoom(out, name, w.Size()); err != nil {
 		return err
 	}
-	return writeFile(cmd, out, func(out io.Writer) error {
+	err = writeFile(cmd, out, func(out io.Writer) error {
 		_, err := w.WriteTo(out)
 		return err
 	})
+	if err != nil || o.Type == "" {
+		return err
+	}
+	bar.end()
+	return writeSizes(cmd.ErrOrStderr(), convert.Tally(src.Tensors()), convert.Tally(w.Tensors()), w.Size())
 }
 
-// arguments tells MODEL OUT T apart, in which a number of threads may follow, and OUT may be missing in a dry run.
+// arguments finds MODEL OUT T among the arguments, after which a number
+// of threads may follow; OUT may be missing in a dry run.
 func (f *quantizeFlags) arguments(cmd *cobra.Command, args []string) (in, out string, err error) {
 	given := len(args)
 	if f.model != "" {
@@ -163,7 +172,7 @@ func (f *quantizeFlags) parseOverrides() ([]convert.Override, error) {
 	return overrides, nil
 }
 
-// writePlan says what a file of size bytes is made of, and what it is made from.
+// writePlan prints what a file of size bytes is made of, and what it is made from.
 func writePlan(out io.Writer, from, to []convert.Sum, size int64) error {
 	t := table(out)
 	fmt.Fprintf(t, "type\ttensors\tweights\tbytes\n")
@@ -173,8 +182,16 @@ func writePlan(out io.Writer, from, to []convert.Sum, size int64) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	return writeSizes(out, from, to, size)
+}
+
+// writeSizes prints how large the weights were and are, and the file.
+func writeSizes(out io.Writer, from, to []convert.Sum, size int64) error {
 	before, after := total(from), total(to)
-	_, err := fmt.Fprintf(out, "\nweights  %s, which were %s: %.2f bits per weight, which were %.2f\nfile     %s, %s bytes\n",
+	_, err := fmt.Fprintf(out, "weights  %s, were %s: %.2f bits per weight, were %.2f\nfile     %s, %s bytes\n",
 		goinfer.Bytes(after.Bytes), goinfer.Bytes(before.Bytes), bits(after), bits(before), goinfer.Bytes(size), grouped(size))
 	return err
 }

@@ -15,6 +15,7 @@ func TestQuantize(t *testing.T) {
 	require.Equal(t, 0, r.code, r.err)
 	require.Empty(t, r.out)
 	require.Contains(t, r.err, "note: 43 matrices are quantised already")
+	require.Regexp(t, `\nweights  3\.5 MiB, were 5\.9 MiB: \d\.\d\d bits per weight, were 8\.5\d\nfile     3\.\d MiB, [\d,]+ bytes\n$`, r.err)
 	about := ok(t, command(t, "", "inspect", file))
 	require.Contains(t, about, "Q4_K  38 tensors")
 	ok(t, command(t, "", "run", file, "-n", "4", "the weather"))
@@ -43,4 +44,17 @@ func TestQuantizeWrong(t *testing.T) {
 	fault(t, command(t, "", "quantize", "tiny-dense", file, "q4_0", "--imatrix", file), file+": ")
 	fault(t, command(t, "", "quantize", "nosuch", file, "q4_0"), `there is no model "nosuch"`)
 	require.NoFileExists(t, file)
+}
+
+// TestQuantizeFallback: types that rows have no whole number of blocks of are replaced, which is
+// reported with counts.
+func TestQuantizeFallback(t *testing.T) {
+	dir := t.TempDir()
+	small, out := filepath.Join(dir, "small.gguf"), filepath.Join(dir, "out.gguf")
+	ok(t, command(t, "", "synth", "stories260k", "--type", "f32", "-o", small))
+	r := command(t, "", "quantize", small, out, "q4_k_m")
+	require.Equal(t, 0, r.code, r.err)
+	require.Regexp(t, `note: 36 of 47 tensors have rows that are no whole number of blocks and get another type: 3 F16 in place of Q4_K, 2 F16 in place of Q6_K, 28 Q5_0 in place of Q4_K, 3 Q8_0 in place of Q6_K`, r.err)
+	r = command(t, "", "quantize", "tiny-dense", out, "q4_k_m")
+	require.NotContains(t, r.err, "whole number of blocks")
 }

@@ -21,7 +21,8 @@ type runFlags struct {
 	predict            int
 	stop               []string
 	ignoreEOS, special bool
-	verbose            bool
+	verbose, json      bool
+	top                int // alternatives to each token, with json
 	opening            opening
 	sampling           sampling
 	constraint         constraintFlags
@@ -39,17 +40,20 @@ func newRun() *cobra.Command {
 A single argument is MODEL if there is a model of that name, or if it has the look of a path: it
 ends in .gguf or .safetensors, or holds a path separator and no white space. Otherwise it is
 PROMPT, unless it is a word that could be a name: that wants -p. The prompt comes from the
-argument, from -p, from -f FILE or from standard input, which is read only if there is none of
-the others; one line break at the end of a file or of standard input is left out. Special tokens
+argument, from -p, from -f FILE or from standard input, which is read only if no other is given; one line break at the end of a file or of standard input is left out. Special tokens
 that are spelled in it, such as </s>, are recognised.
 
 Generation ends at an end-of-generation token of the model, at a stop string, after -n tokens,
-or when the context is full, which is said on standard error. Ctrl-C ends it too.`,
+or when the context is full, which a note reports. Ctrl-C ends it too.
+
+--json prints one JSON object on a line for each event: "begin" with the ids of the prompt, "token"
+with id, text and log-probability, and "end" with the reason and the times.`,
 		Example: `  goinfer run "The sun rises in the"
   goinfer run tiny-moe --temp 0 "Once upon a time"
   goinfer run model.gguf -n 100 -f story.txt
   goinfer run model.gguf --stop . -s 42 -v "The capital of France is"
   goinfer run model.gguf --json-schema-file s.json "A person, as JSON: "
+  goinfer run --json -n 3 "The sun rises in the" | jq -r .text
   echo "Once upon a time" | goinfer run`,
 		ValidArgsFunction: completeModel,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -61,21 +65,15 @@ or when the context is full, which is said on standard error. Ctrl-C ends it too
 	fs.StringArrayVarP(&f.stop, "stop", "r", nil, "end at this `STRING`, which is not written; may be repeated")
 	fs.BoolVar(&f.ignoreEOS, "ignore-eos", false, "go on past end-of-generation tokens")
 	fs.BoolVar(&f.special, "special", false, "write special tokens as they are spelled")
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in PROMPT, -p and stop strings`)
-	fs.BoolVarP(&f.verbose, "verbose", "v", false, "tell times, counts, the seed and the kernels")
+	f.text.addEscapes(fs, "stop strings")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print times, counts, the seed and the kernels")
+	fs.BoolVar(&f.json, "json", false, "print events as lines of JSON: tokens, text, log-probabilities, why it ended, times")
+	fs.IntVar(&f.top, "top-logprobs", 0, "with --json, add the N most probable tokens to each")
 	group(fs, "Flags of the model", f.opening.add)
+	group(fs, ropeHeading, f.opening.rope.add)
 	group(fs, samplerHeading, f.sampling.add)
 	group(fs, constraintHeading, f.constraint.add)
 	group(fs, routingHeading, f.routing.add)
-
-	// The defaults here, by their names in llama.cpp.
-	for _, name := range []string{"no-display-prompt", "no-conversation", "single-turn", "simple-io", "log-disable", "no-perf", "offline", "no-escapes"} {
-		fs.Bool(name, false, "")
-		hide(fs, name)
-	}
-	fs.String("color", "auto", "")
-	fs.Lookup("color").NoOptDefVal = "on"
-	hide(fs, "color")
 	return cmd
 }
 
@@ -108,17 +106,24 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if q.Sampling.Grammar, err = f.constraint.grammar(cmd, m.Tokenizer()); err != nil {
 		return err
 	}
+	took := time.Since(began)
 	if f.verbose {
-		f.describe(cmd, s, m, q, time.Since(began))
+		f.describe(cmd, s, m, q, took)
+	}
+	var events *eventWriter
+	if f.json {
+		if events, err = newEventWriter(cmd.OutOrStdout(), s.Name(), m, q, took); err != nil {
+			return err
+		}
 	}
 	if f.predict == 0 {
-		return f.evaluate(cmd, m, q)
+		return f.evaluate(cmd, m, q, events)
 	}
-	return f.generate(cmd, m, q)
+	return f.generate(cmd, m, q, events)
 }
 
-// evaluate computes the prompt and nothing after it.
-func (f *runFlags) evaluate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request) error {
+// evaluate computes the prompt and nothing after it. events is nil where none are asked for.
+func (f *runFlags) evaluate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request, events *eventWriter) error {
 	bar := startProgress(cmd, "reading the prompt", -1)
 	defer bar.end()
 	began := time.Now()
@@ -136,16 +141,29 @@ func (f *runFlags) evaluate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 		return withHint(err)
 	}
 	bar.end()
+	used.PromptTime = time.Since(began)
+	last := goinfer.Piece{Kind: goinfer.KindStop, ID: -1, Stop: goinfer.StopLength, Usage: used}
 	if f.verbose {
-		used.PromptTime = time.Since(began)
-		printUsed(cmd.ErrOrStderr(), m, goinfer.Piece{Stop: goinfer.StopLength, Usage: used})
+		printUsed(cmd.ErrOrStderr(), m, last)
+	}
+	if events != nil {
+		return events.write(last)
 	}
 	return nil
 }
 
+// maxTopLogprobs is the most that the library gives (engine.MaxTop).
+const maxTopLogprobs = 64
+
 // request is what the flags ask for, but for the prompt.
 func (f *runFlags) request(cmd *cobra.Command) (goinfer.Request, error) {
-	q := goinfer.Request{Stop: f.stop, IgnoreEOG: f.ignoreEOS, Special: f.special}
+	q := goinfer.Request{Stop: f.stop, IgnoreEOG: f.ignoreEOS, Special: f.special, LogProb: f.json, Top: f.top}
+	switch {
+	case f.top != 0 && !f.json:
+		return q, usagef("--top-logprobs wants --json")
+	case f.top < 0 || f.top > maxTopLogprobs:
+		return q, usagef("--top-logprobs: want 0 to %d, found %d", maxTopLogprobs, f.top)
+	}
 	if f.predict > 0 {
 		q.MaxTokens = f.predict
 	}
@@ -163,8 +181,8 @@ func (f *runFlags) request(cmd *cobra.Command) (goinfer.Request, error) {
 	return q, err
 }
 
-// generate writes the pieces as they come.
-func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request) error {
+// generate writes the pieces as they come, as events if those are not nil.
+func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Request, events *eventWriter) error {
 	out, ctx := cmd.OutOrStdout(), cmd.Context()
 	bar := startProgress(cmd, "reading the prompt", -1)
 	defer bar.end()
@@ -181,17 +199,28 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 			return withHint(err)
 		}
 		bar.end()
-		if n := len(piece.Bytes); n > 0 {
+		last = piece
+		if events != nil {
+			if err := events.write(piece); err != nil {
+				return err
+			}
+		} else if n := len(piece.Bytes); n > 0 {
 			newline = piece.Bytes[n-1] == '\n'
 			if _, err := write(piece.Bytes); err != nil {
 				return err
 			}
 		}
-		last = piece
 	}
 	if err := text.end(); err != nil {
 		return err
 	}
+	return f.conclude(cmd, m, last, newline)
+}
+
+// conclude prints what there is to say after a text whose last piece is given. newline reports
+// whether the text ends a line.
+func (f *runFlags) conclude(cmd *cobra.Command, m *goinfer.Model, last goinfer.Piece, newline bool) error {
+	out := cmd.OutOrStdout()
 	u, talks := last.Usage, f.verbose || last.Stop == goinfer.StopContext
 	switch {
 	case newline:
@@ -210,7 +239,7 @@ func (f *runFlags) generate(cmd *cobra.Command, m *goinfer.Model, q goinfer.Requ
 		printUsed(cmd.ErrOrStderr(), m, last)
 	}
 	if last.Stop == goinfer.StopCancelled {
-		return context.Cause(ctx)
+		return context.Cause(cmd.Context())
 	}
 	return nil
 }
@@ -223,7 +252,7 @@ func withHint(err error) error {
 	return err
 }
 
-// describe tells what is about to run.
+// describe prints what is about to run.
 func (f *runFlags) describe(cmd *cobra.Command, s modelSource, m *goinfer.Model, q goinfer.Request, took time.Duration) {
 	machine, err := probe.Machine()
 	kernels := machine.ISA
@@ -257,7 +286,7 @@ func printFact(out io.Writer, name, format string, args ...any) {
 	fmt.Fprintf(out, "%-11s %s\n", name, fmt.Sprintf(format, args...))
 }
 
-// printUsed tells what a generation took and why it ended.
+// printUsed prints what a generation took and why it ended.
 func printUsed(out io.Writer, m *goinfer.Model, last goinfer.Piece) {
 	why := string(last.Stop)
 	switch last.Stop {
@@ -276,17 +305,22 @@ func printUsed(out io.Writer, m *goinfer.Model, last goinfer.Piece) {
 		why = "interrupted"
 	}
 	u := last.Usage
-	// The first token comes of the prompt, and what ended the text took a pass of its own unless it was a limit or a string.
-	passes := u.Generated - 1
-	if last.Stop == goinfer.StopEOG {
-		passes++
-	}
+	passes := generationPasses(last)
 	printFact(out, "prompt", "%s", rate(u.Prompt, u.Prompt-u.Cached, u.PromptTime))
 	printFact(out, "generation", "%s", rate(u.Generated, passes, u.GenerateTime))
 	printFact(out, "ended", "%s", why)
 }
 
-// rate tells how fast n tokens were, of which so many were computed in that time.
+// generationPasses is how many passes a generation took after its prompt. The first token comes of
+// the prompt, and what ended the text took a pass of its own unless it was a limit or a string.
+func generationPasses(last goinfer.Piece) int {
+	if last.Stop == goinfer.StopEOG {
+		return last.Usage.Generated
+	}
+	return max(0, last.Usage.Generated-1)
+}
+
+// rate is a text that says how fast n tokens were, of which so many were computed in that time.
 func rate(n, computed int, took time.Duration) string {
 	text := fmt.Sprintf("%s in %s", plural(n, "token"), seconds(took))
 	if computed > 0 && took > 0 {

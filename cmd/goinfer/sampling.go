@@ -13,7 +13,7 @@ import (
 	"github.com/goinfer/goinfer"
 )
 
-// sampling are the flags that say how tokens are chosen.
+// sampling are the flags that set how tokens are chosen.
 type sampling struct {
 	p        goinfer.Sampling
 	seed     int64
@@ -27,6 +27,9 @@ const samplerHeading = "Flags of the sampler"
 
 // usualChain are the samplers in their usual order.
 const usualChain = "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"
+
+// usualOrder is usualChain in words that lines can break between.
+var usualOrder = strings.ReplaceAll(usualChain, ";", ", ")
 
 func (s *sampling) add(fs *pflag.FlagSet) {
 	s.p = goinfer.DefaultSampling()
@@ -55,7 +58,7 @@ func (s *sampling) add(fs *pflag.FlagSet) {
 	fs.Float32Var(&p.MirostatEta, "mirostat-lr", p.MirostatEta, "its learning rate")
 	fs.Float32Var(&p.MirostatTau, "mirostat-ent", p.MirostatTau, "its target in bits per token")
 	fs.StringArrayVarP(&s.bias, "logit-bias", "l", nil, "`ID+BIAS` or ID-BIAS is added to the logit of a token, such as 15-inf; may be repeated")
-	fs.StringVar(&s.chain, "samplers", "", "`NAMES` of the samplers in their order, separated by \";\" (default\n"+`"`+usualChain+`")`)
+	fs.StringVar(&s.chain, "samplers", "", "`NAMES` of the samplers in their order, separated by \";\" (default "+usualOrder+")")
 }
 
 // params returns what the flags ask for. unescape resolves escapes in texts if that was asked for.
@@ -120,7 +123,7 @@ func parseBias(s string) (id int32, bias float32, err error) {
 	return 0, 0, usagef("-l, --logit-bias: want a token and a bias such as 15+1.5 or 15-inf, found %q", s)
 }
 
-// describe tells the seed, and whether it matters.
+// describe is the seed, and whether it matters.
 func (s *sampling) describe(p goinfer.Sampling) string {
 	if p.Temperature <= 0 && p.DynaTempRange == 0 {
 		return fmt.Sprintf("%d, not used: the most probable token is taken", p.Seed)

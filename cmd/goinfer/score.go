@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	faults "github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/study/eval"
 )
 
@@ -22,7 +23,7 @@ func (f *perplexityFlags) scoreLines(cmd *cobra.Command, model string, opts mode
 	if f.score != "-" {
 		file, err := os.Open(f.score)
 		if err != nil {
-			return fileError(err)
+			return faults.System(err)
 		}
 		defer file.Close()
 		in = file

@@ -127,7 +127,8 @@ func (f *synthFlags) changed(s size.Shape) (size.Shape, error) {
 	return s, nil
 }
 
-// checkRoom returns an error if the disk has no room for a file of size bytes at path; what names it.
+// checkRoom returns an error if the disk has no room for a file of size bytes at path; what names
+// it.
 func checkRoom(path, what string, size int64) error {
 	if path == "-" || isDevice(path) {
 		return nil

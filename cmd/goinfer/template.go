@@ -146,8 +146,9 @@ func newTemplateRender() *cobra.Command {
 		Long: `Writes what the template makes of its variables, byte for byte. INPUTS is an object of all of them:
 messages, tools, add_generation_prompt, bos_token, …; what is not in it is undefined. On a terminal
 the template's own text is in colour, control tokens brighter.`,
-		Example: `  echo '{"messages": [{"role": "user", "content": "Hello"}]}' | goinfer template render model.gguf`,
-		Args:    cobra.ExactArgs(1),
+		Example: `  echo '{"messages": [{"role": "user", "content": "Hello"}]}' |
+    goinfer template render model.gguf`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			lim := jinja.Limits{}
 			if now != "" {
@@ -194,7 +195,8 @@ func readVariables(cmd *cobra.Command, file string) (*jinja.Map, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: want a JSON object of variables", file)
 	}
-	for _, name := range [...]string{"bos_token", "eos_token", "unk_token", "pad_token"} { // they are the template's text
+	// they are the template's text
+	for _, name := range [...]string{"bos_token", "eos_token", "unk_token", "pad_token"} {
 		if s, ok := vars.Get(name); ok {
 			if s, ok := s.(string); ok {
 				vars.Set(name, jinja.Literal(s))

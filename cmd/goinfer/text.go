@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// printable is text from a file as a terminal may show it: control characters, invisible ones and broken UTF-8 are escaped, among them those that move the
-// cursor or turn the direction of writing.
+// printable is text from a file as a terminal may show it: control characters, invisible ones and
+// broken UTF-8 are escaped, among them those that move the cursor or turn the direction of writing.
 func printable(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {
@@ -73,7 +73,8 @@ func plural(n int, one string) string {
 // quoted is the text of a token in quotation marks, with what is not printable escaped.
 func quoted(s string) string { return `"` + printable(s) + `"` }
 
-// probability writes a probability with four digits behind the point, and a small one with a power of ten.
+// probability writes a probability with four digits after the point, and a small one with a power
+// of ten.
 func probability(p float64) string {
 	if p == 0 || p >= 1e-4 {
 		return strconv.FormatFloat(p, 'f', 4, 64)

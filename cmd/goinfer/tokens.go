@@ -41,12 +41,10 @@ for byte.`,
 	fs.BoolVar(&f.noBOS, "no-bos", false, "add no special token: no BOS, EOS, CLS or SEP")
 	fs.BoolVar(&f.noSpecial, "no-special", false, "take special tokens that are spelled in TEXT for plain text")
 	f.text.add(fs, "TEXT")
-	fs.BoolVarP(&f.text.escapes, "escapes", "e", false, `resolve \n, \t and the like in TEXT`)
+	f.text.addEscapes(fs)
 	addModel(fs, &f.model)
-	for _, name := range []string{"stdin", "log-disable", "no-escapes"} {
-		fs.Bool(name, false, "")
-		hide(fs, name)
-	}
+	fs.Bool("stdin", false, "")
+	hide(fs, "stdin")
 	return cmd
 }
 

@@ -22,10 +22,8 @@ func newVersion() *cobra.Command {
 its kernels use on this machine, and whether the binary is static or needs shared libraries.`,
 		Example: `  goinfer version
   goinfer version --json`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("want no arguments, found %s", plural(len(args), "argument"))
-			}
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, err := readBuild()
 			if err != nil {
 				return err
@@ -86,7 +84,8 @@ func (b build) write(out io.Writer) error {
 // version describes the build in one line.
 func version() string {
 	v := release()
-	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) { // what Go makes up as a version names it
+	// what Go makes up as a version names it
+	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) {
 		if modified {
 			rev += ", modified"
 		}

@@ -187,8 +187,12 @@ func (m *Model) Session(ctx context.Context, c Case, warm bool) (*Session, error
 	// While some sequences go on, others may have ended and take a place each: no prompt must be
 	// evicted before it is continued.
 	retain := 2*c.sequences() - 1
+	batch := min(c.Batch, c.Ubatch)
+	if m.subject.Encoder {
+		batch = max(batch, c.Prompt) // a text is computed as a whole
+	}
 	open, err := m.subject.open(goinfer.Options{
-		Context: c.positions() + 1, Threads: c.Threads, Batch: min(c.Batch, c.Ubatch), CacheK: c.K, CacheV: c.V, Retain: retain,
+		Context: c.positions() + 1, Threads: c.Threads, Batch: batch, CacheK: c.K, CacheV: c.V, Retain: retain,
 	})
 	if err != nil {
 		return nil, err
@@ -282,6 +286,13 @@ func (s *Session) phase(ctx context.Context, prompts [][]int32, n, cached int) (
 	began := time.Now()
 	var all sync.WaitGroup
 	for i, prompt := range prompts {
+		if s.model.Info().Encoder {
+			all.Go(func() {
+				_, errs[i] = s.model.Embed(ctx, goinfer.EmbedRequest{Tokens: prompt, Raw: true})
+				firsts[i] = time.Since(began)
+			})
+			continue
+		}
 		all.Go(func() { p.last[i], firsts[i], errs[i] = s.generate(ctx, prompt, n, cached, began) })
 	}
 	all.Wait()

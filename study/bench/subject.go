@@ -20,6 +20,7 @@ type Subject struct {
 	Path     string // path of the file; empty if there is none
 	NCtx     int    // positions that the model was made for
 	Experts  int    // experts of a layer, 0 for a dense model
+	Encoder  bool   // reads texts as a whole, and generates none
 	Warnings []string
 
 	source *source.Source // a model with weights
@@ -56,6 +57,7 @@ func check(s *Subject) (*Subject, error) {
 		return nil, err
 	}
 	s.NCtx, s.Experts, s.Warnings = m.Info().Config.NCtx, m.Info().Config.NExpert, m.Info().Warnings
+	s.Encoder = m.Info().Encoder
 	return s, m.Close()
 }
 
@@ -93,7 +95,7 @@ func (s *Subject) Load(ctx context.Context, fileType string, done func(done, tot
 	if err != nil {
 		return nil, err
 	}
-	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(fileType))
+	return newModel(Subject{Name: s.Name, NCtx: s.NCtx, Encoder: s.Encoder, source: source.Bytes(s.Name, data), data: data}, s.Name+":"+strings.ToLower(fileType))
 }
 
 // File opens the GGUF file that the subject is, without making a model of it. A shape has none.
@@ -139,10 +141,7 @@ func newModel(s Subject, name string) (*Model, error) {
 		return nil, err
 	}
 	c, w := m.Info().Config, size.WorkOf(m.Info().Tensors)
-	kind := m.Info().FileType
-	if kind == "" {
-		kind = commonType(m.Info().Tensors)
-	}
+	kind := typeName(m.Info())
 	return &Model{
 		Name: name, Path: s.Path, Type: fmt.Sprintf("%s %s %s", c.Arch, size.FormatCount(w.Params), kind), Size: w.Bytes, Params: w.Params, NCtx: c.NCtx,
 		subject: s, work: w, vocab: c.NVocab,
@@ -159,8 +158,22 @@ func (m *Model) Close() {
 	}
 }
 
+// typeName is the file type that a model names, or the type of most of its weights. Where rows are
+// too short for the blocks of a file type, most weights are in another: then it names both.
+func typeName(info goinfer.Info) string {
+	common, named := commonType(info.Tensors), info.FileType
+	wide := strings.Contains(named, "_K") || strings.HasPrefix(named, "IQ") && named != "IQ4_NL" || strings.HasPrefix(named, "TQ")
+	switch {
+	case named == "":
+		return common.String()
+	case wide && common.BlockSize() < 256:
+		return fmt.Sprintf("%s (%s)", common, named)
+	}
+	return named
+}
+
 // commonType is the type that most of the weights are in.
-func commonType(ts []goinfer.Tensor) string {
+func commonType(ts []goinfer.Tensor) quant.Type {
 	sums := map[quant.Type]int64{}
 	var most quant.Type
 	for _, t := range ts {
@@ -168,5 +181,5 @@ func commonType(ts []goinfer.Tensor) string {
 			most = t.Type
 		}
 	}
-	return most.String()
+	return most
 }

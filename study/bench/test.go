@@ -91,6 +91,8 @@ func (c Case) Check(s *Subject) error {
 		return fmt.Errorf("there is nothing to do: want prompt tokens or tokens to generate")
 	case t.Parallel > 0 && t.Depth > 0:
 		return fmt.Errorf("%s: several sequences have no depth but their prompts", t)
+	case s.Encoder && (t.Gen > 0 || t.Depth > 0):
+		return fmt.Errorf("%s: %s: the model reads texts as a whole, without a cache, and generates none: want prompts alone", s.Name, t)
 	case n > s.NCtx:
 		return fmt.Errorf("%s: %s takes %d positions, and the model was made for %d", s.Name, t, n, s.NCtx)
 	}

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/goinfer/goinfer"
+	"github.com/goinfer/goinfer/internal/fault"
 )
 
 // Comparison is how far the predictions of a model are from those of a base model on the same text.
@@ -39,8 +41,8 @@ type Comparison struct {
 // Compare measures m beside base, whose logits are computed chunk by chunk. The two have the same
 // vocabulary.
 func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Options) (Comparison, error) {
-	if a, b := m.Info().Config.NVocab, base.Info().Config.NVocab; a != b {
-		return Comparison{}, fmt.Errorf("the base model has a vocabulary of %d tokens, the model one of %d", b, a)
+	if err := sameVocabulary(m, base); err != nil {
+		return Comparison{}, err
 	}
 	chunks = o.limit(chunks)
 	c := comparer{vocab: m.Tokenizer()}
@@ -56,6 +58,26 @@ func Compare(ctx context.Context, m, base *goinfer.Model, chunks []Chunk, o Opti
 		o.done(i+1, len(chunks))
 	}
 	return c.comparison(chunks), nil
+}
+
+// sameVocabulary returns an error if ids mean different tokens to two models.
+func sameVocabulary(m, base *goinfer.Model) error {
+	n := m.Info().Config.NVocab
+	if b := base.Info().Config.NVocab; n != b {
+		return fault.Of(fault.ErrInvalid, fmt.Errorf("the base model has a vocabulary of %d tokens, the model one of %d: want the same", b, n))
+	}
+	v, w := m.Tokenizer(), base.Tokenizer()
+	if v == nil || w == nil {
+		return nil
+	}
+	for id := range int32(min(v.Size(), w.Size())) {
+		a, b := v.Bytes(id), w.Bytes(id)
+		// Names of control tokens, and of places that are not used, may differ.
+		if len(a) > 0 && len(b) > 0 && !bytes.Equal(a, b) {
+			return fault.Of(fault.ErrInvalid, fmt.Errorf("the base model has another vocabulary: token %d is %q there and %q in the model", id, b, a))
+		}
+	}
+	return nil
 }
 
 // comparer takes in logits of the base model, then those of the model in the same places.
