@@ -8,13 +8,13 @@ CONCURRENT = ./internal/par ./tokenizer ./nn ./engine . ./cmd/goinfer
 NUMERIC = . ./internal/... ./quant ./kernels ./tensor ./kv ./nn ./model/... ./engine ./sample ./study/probe
 FUZZTIME = 15s
 
-.PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover check clean
+.PHONY: help build test race purego generate generated cross unfused arm64 fuzz bench lint cover release api check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
 
 build: ## build the command into ./goinfer
-	go build ./cmd/goinfer
+	go build -trimpath ./cmd/goinfer
 
 test: ## run all tests
 	go test ./...
@@ -25,7 +25,7 @@ race: ## run the concurrent packages under the race detector (needs a C compiler
 purego: ## run the tests of packages that have assembly without it
 	GOINFER_LONG= go test -tags purego ./kernels ./nn ./study/probe ./engine
 
-generate: ## write the assembly anew
+generate: ## regenerate the assembly
 	go generate ./kernels
 
 generated: generate ## check that the assembly is what its generators write, and test these
@@ -62,8 +62,14 @@ lint: ## gofmt, go vet, staticcheck
 cover: ## write cover.html
 	go test -coverprofile=cover.out ./... && go tool cover -html=cover.out -o cover.html
 
-check: export GOINFER_LONG = 1
-check: lint generated test race purego cross arm64 fuzz ## all that .ci/run runs
+release: ## make the files of release VERSION (a tag of this commit) in dist: 7 static binaries, built twice, checksums, bills of materials
+	scripts/release $(VERSION)
+
+api: ## write the record of the exported API that TestAPI compares with
+	go test -run '^TestAPI$$' . -update
+
+check: ## all that must hold: what runs before a change is accepted
+	.ci/run
 
 clean: ## remove what the targets make
 	rm -f goinfer goinfer.exe cover.out cover.html

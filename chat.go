@@ -91,9 +91,9 @@ type ChatTurn struct {
 	Stop       Stop         // why it ended
 	StopString string       // the one of Request.Stop that appeared
 	Usage      Usage        // what it took
-	Reasoning  int          // tokens of Usage.Generated that were thoughts, and the marks after them
+	Reasoning  int          // tokens of Usage.Generated that were thoughts, marks included
 	Prompt     *chat.Prompt // the conversation as the model read it
-	Kept       int          // tokens of Prompt that are those of the turns before
+	Kept       int          // tokens of Prompt that are those of the conversation so far
 	IDs        []int32      // what was generated
 }
 

@@ -100,7 +100,7 @@ func templateFile(t *testing.T, text string) string {
 	return path
 }
 
-// TestChatTurns holds conversations of ten turns with models of every kind of cache: a turn
+// TestChatTurns holds conversations of ten rounds with models of every kind of cache: a turn
 // computes what is new alone, also after the state was saved, the model closed, and the state
 // loaded; and it is, bit for bit, what the same tokens give in one prompt.
 func TestChatTurns(t *testing.T) {
@@ -139,7 +139,7 @@ func TestChatTurns(t *testing.T) {
 					require.GreaterOrEqual(t, turn.Kept, len(before.Prompt.IDs), "turn %d", i)
 					require.Equal(t, before.Tokens()[:turn.Kept], turn.Prompt.IDs[:turn.Kept])
 					known := turn.Kept
-					if grid > 0 { // from the last mark: the end of the prompt before, or of its answer
+					if grid > 0 { // from the last checkpoint: the end of a prompt or answer
 						known = len(before.Prompt.IDs)
 					}
 					require.GreaterOrEqual(t, turn.Usage.Cached, known-1, "turn %d of %s", i, name)

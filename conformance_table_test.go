@@ -16,7 +16,7 @@ import (
 	"github.com/goinfer/goinfer/model/arch"
 )
 
-var update = flag.Bool("update", false, "write docs/architectures.md by what TestConformance finds")
+var update = flag.Bool("update", false, "write what tests compare with: docs/architectures.md by what TestConformance finds, testdata/api.txt by what TestAPI finds")
 
 // tablePath is where the results of TestConformance stand.
 var tablePath = filepath.Join("docs", "architectures.md")
@@ -28,7 +28,8 @@ type conformanceTable struct {
 	arch map[string]bool // whose models agree
 }
 
-// add enters a model that agrees, its greedy continuation too: how far its logits are from the reference's at most, and at how many of its positions the best token is the same.
+// add enters a model that agrees, its greedy continuation too: how far its logits are from the
+// reference's at most, and at how many of its positions the best token is the same.
 func (c *conformanceTable) add(name string, m modelMeta, worst float64, best, positions int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,7 +37,8 @@ func (c *conformanceTable) add(name string, m modelMeta, worst float64, best, po
 	c.rows[name] = fmt.Sprintf("| `%s` | %s | %s | %.1e | %d of %d | equal |", m.Arch, name, m.Exercises, worst, best, positions)
 }
 
-// addEncoder enters an encoder that agrees: how far its hidden states are from the reference's at most.
+// addEncoder enters an encoder that agrees: how far its hidden states are from the reference's at
+// most.
 func (c *conformanceTable) addEncoder(name string, m modelMeta, worst float64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

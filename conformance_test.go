@@ -20,15 +20,20 @@ import (
 
 // The tolerances, all on single logits, which have a standard deviation of about 3.
 const (
-	tolF32     = 1e-4 // F32 weights against the reference; the reference against itself differs by 5e-5
-	tolGELU    = 3e-2 // the same where the reference takes GELU from a table of half floats, which alone makes 7e-3
+	// F32 weights against the reference; the reference against itself differs by 5e-5
+	tolF32 = 1e-4
+	// the same where the reference takes GELU from a table of half floats, which alone makes 7e-3
+	tolGELU    = 3e-2
 	tolQwen2VL = 5e-4
-	tolExact   = 2e-3 // other weights, float32 activations, against the reference on dequantised weights
-	tolGolden  = 0.05 // trained models in F16 against float32 PyTorch
-	gapGolden  = 0.1  // greedy tokens may part from where the reference's two best are closer than this
+	// other weights, float32 activations, against the reference on dequantised weights
+	tolExact  = 2e-3
+	tolGolden = 0.05 // trained models in F16 against float32 PyTorch
+	// greedy tokens may part from where the reference's two best are closer than this
+	gapGolden = 0.1
 )
 
-// referenceDir is where the conformance models are: all of them where the reference data is at hand, otherwise those in testdata.
+// referenceDir is where the conformance models are: all of them where the reference data is at
+// hand, otherwise those in testdata.
 func referenceDir() (dir string, all bool) {
 	shared := os.Getenv("GOINFER_SHARED")
 	if shared == "" {
@@ -41,7 +46,8 @@ func referenceDir() (dir string, all bool) {
 	return dir, true
 }
 
-// referenceModels lists the folders of the conformance models of a supported architecture, and a table row for each of the others.
+// referenceModels lists the folders of the conformance models of a supported architecture, and a
+// table row for each of the others.
 func referenceModels(t *testing.T) (dirs, missing []string) {
 	root, _ := referenceDir()
 	metas, err := filepath.Glob(filepath.Join(root, "*", "meta.json"))
@@ -162,7 +168,8 @@ func interleaved(t *testing.T, path string, tokens []int32, want []float32) {
 	sameBits(t, want, got, "beside another sequence")
 }
 
-// watcher asks for everything that a pass can show, changes nothing, and keeps what the last layer left.
+// watcher asks for everything that a pass can show, changes nothing, and keeps what the last layer
+// left.
 type watcher struct {
 	last, width int
 	residual    []float32 // [n_tokens][width]
@@ -176,7 +183,8 @@ func (w *watcher) Observe(e *goinfer.Event) {
 	}
 }
 
-// watched: who looks on and changes nothing changes no bit, and the head applied to what the last layer left gives the logits.
+// watched: who looks on and changes nothing changes no bit, and the head applied to what the last
+// layer left gives the logits.
 func watched(t *testing.T, m *goinfer.Model, tokens []int32, want []float32) {
 	c := m.Info().Config
 	w := &watcher{last: c.NLayer - 1, width: c.NEmbd, residual: make([]float32, len(tokens)*c.NEmbd)}
@@ -198,12 +206,16 @@ type greedyFile struct {
 	Gap    []float64 `json:"top1_minus_top2"`
 }
 
-// spread are models of every conformance weight type and every kind of block, activation, position, mask, gate and state: what is run where time is short, as under emulation.
+// spread are models of every conformance weight type and every kind of block, activation, position,
+// mask, gate and state: what is run where time is short, as under emulation.
 var spread = []string{
 	"llama-dense", "llama-quant-mix", "llama-f16", "llama-bf16", "gpt-oss-mxfp4", // weights
-	"llama-yarn", "llama3-ropefactors", "phi3-longrope-long", "qwen2vl", "chatglm", "bloom", "starcoder", "mistral3", // positions
-	"gemma2", "gemma3", "cohere2", "deepseek2-v3", "deepseek2-lite-kvb", "minicpm3", "mimo2", "dbrx", "olmo2", // attention
-	"apertus", "nemotron", "mixtral", "llama4", "qwen2moe", "smallthinker", "grok", // activations, gates and experts
+	// positions
+	"llama-yarn", "llama3-ropefactors", "phi3-longrope-long", "qwen2vl", "chatglm", "bloom", "starcoder", "mistral3",
+	// attention
+	"gemma2", "gemma3", "cohere2", "deepseek2-v3", "deepseek2-lite-kvb", "minicpm3", "mimo2", "dbrx", "olmo2",
+	// activations, gates and experts
+	"apertus", "nemotron", "mixtral", "llama4", "qwen2moe", "smallthinker", "grok",
 	"mamba", "mamba2", "jamba", "falcon-h1", "lfm2moe", "qwen3next", "qwen35", // states
 	"bert", "jina-bert-v2", "modern-bert", "t5encoder", // encoders
 }
@@ -250,7 +262,7 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	case filepath.Base(dir) == "qwen2vl": // the reference leaves the epsilon of its norms out
 		tol = tolQwen2VL
 	}
-	// Behind the prompt the reference's own greedy tokens are fed.
+	// After the prompt the reference's own greedy tokens are fed.
 	fed := append(append([]int32(nil), prompt...), next.Tokens...)
 	want := append(readFloats(t, filepath.Join(dir, "logits.f32")), readFloats(t, filepath.Join(dir, "greedy_logits.f32"))...)
 
@@ -290,7 +302,8 @@ func conforms(t *testing.T, dir string, table *conformanceTable) {
 	require.Equal(t, nextDeq.Tokens, greedy(t, em, prompt, len(nextDeq.Tokens)))
 	table.add(filepath.Base(dir), meta, d, sameBest(wantDeq, gotExact, vocab), len(fedDeq))
 
-	// In the normal mode the noise of activations is no larger than the reference's own. Where both round to bfloat16 it is the same but for the order of sums.
+	// In the normal mode the noise of activations is no larger than the reference's own. Where both
+	// round to bfloat16 it is the same but for the order of sums.
 	n := len(prompt) * vocab
 	ours, theirs := rms(got[:n], wantDeq[:n]), rms(want[:n], wantDeq[:n])
 	t.Logf("normal: rms difference from dequantised weights %.4f, the reference's own %.4f", ours, theirs)
@@ -387,8 +400,8 @@ func TestGolden(t *testing.T) {
 				fed := append(append([]int32(nil), c.IDs...), c.Greedy...)
 				logits := logitsOf(t, m, fed)
 				last := logits[(len(c.IDs)-1)*vocab : len(c.IDs)*vocab]
-				for _, top := range c.Top5 {
-					require.InDelta(t, top[1], last[int(top[0])], tolGolden, "%q: token %v", c.Prompt, top[0])
+				for _, best := range c.Top5 {
+					require.InDelta(t, best[1], last[int(best[0])], tolGolden, "%q: token %v", c.Prompt, best[0])
 				}
 				ids := greedy(t, m, c.IDs, len(c.Greedy))
 				for i := range c.Greedy {
@@ -405,7 +418,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestCacheTypes: the smaller formats of the cache cost logits, whose standard deviation is 4.6, a little precision, and are refused where heads are no whole number of blocks.
+// TestCacheTypes: the smaller formats of the cache cost logits, whose standard deviation is 4.6, a
+// little precision, and are refused where heads are no whole number of blocks.
 func TestCacheTypes(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	path := filepath.Join(dir, "tiny-dense", "tiny-dense-f16.gguf")

@@ -17,7 +17,8 @@ import (
 
 const module = "github.com/goinfer/goinfer"
 
-// house says what each package may import inside the module. "..." after a name allows what lies below it. ARCHITECTURE.md draws the picture.
+// house says what each package may import inside the module. "..." after a name allows what is
+// below it. ARCHITECTURE.md draws the picture.
 var house = map[string][]string{
 	"gguf/names":         {},
 	"quant":              {},
@@ -75,7 +76,8 @@ var house = map[string][]string{
 // everyone may import these.
 var everyone = []string{"internal/fault"}
 
-// libraries says who may import what from outside; "" stands for everyone. Test files may import testify and regexp2 besides.
+// libraries says who may import what from outside; "" stands for everyone. Test files may import
+// testify and regexp2 besides.
 var libraries = map[string][]string{
 	"github.com/x448/float16":         {"quant"},
 	"github.com/klauspost/cpuid/v2":   {"internal/cpu"},
@@ -90,9 +92,10 @@ var libraries = map[string][]string{
 	"github.com/google/jsonschema-go": {"grammar"},
 }
 
-var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6"}
+var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/mod"}
 
-// TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may import any package of the module.
+// TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may
+// import any package of the module.
 func TestHouse(t *testing.T) {
 	seen := map[string]bool{}
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
@@ -145,6 +148,33 @@ func TestHouse(t *testing.T) {
 	for pkg := range house {
 		if !seen[pkg] {
 			t.Errorf("the house lists package %q, which does not exist", pkg)
+		}
+	}
+}
+
+// TestLightEngine holds what a user of the library inherits: the root package, and the packages
+// that it may reach, may use the modules of lightModules and no others.
+func TestLightEngine(t *testing.T) {
+	reached := map[string]bool{}
+	var reach func(pkg string)
+	reach = func(pkg string) {
+		if reached[pkg] {
+			return
+		}
+		reached[pkg] = true
+		for other := range house {
+			if matches(house[pkg], other) || slices.Contains(everyone, other) {
+				reach(other)
+			}
+		}
+	}
+	reach("")
+	require.True(t, reached["engine"] && reached["kernels"] && reached["internal/mmap"])
+	for lib, users := range libraries {
+		for pkg := range reached {
+			if matches(users, pkg) && !slices.Contains(lightModules, lib) {
+				t.Errorf("package %q may import %s: a program that imports the root package would need it", pkg, lib)
+			}
 		}
 	}
 }

@@ -28,7 +28,8 @@ type shape struct {
 // vocab is 16·n + 5: the last rows of the head fill no tile.
 const vocab = 16*20 + 5
 
-// synthetic makes a model file whose matrices are of one type, out of blocks that the reference wrote.
+// synthetic makes a model file whose matrices are of one type, out of blocks that the reference
+// wrote.
 func synthetic(t testing.TB, typ quant.Type, s shape) []byte {
 	rng := rand.New(rand.NewPCG(uint64(typ), uint64(s.embd)))
 	w := gguf.NewWriter()
@@ -132,11 +133,12 @@ func openBytes(t testing.TB, data []byte, o goinfer.Options) *goinfer.Model {
 	return m
 }
 
-// TestDeterminism proves that logits have the same bits for any number of threads, any chunks of the prompt, alone or in company, and with a reused cache, for
-// every weight type, dense and with experts. It runs at the level in use; GOINFER_CPU chooses another.
+// TestDeterminism proves that logits have the same bits for any number of threads, any chunks of
+// the prompt, alone or in company, and with a reused cache, for every weight type, dense and with
+// experts. It runs at the level in use; GOINFER_CPU chooses another.
 func TestDeterminism(t *testing.T) {
 	for _, typ := range matrixTypes() {
-		unit := max(32, typ.BlockSize()) // k of one block
+		rowLen := max(32, typ.BlockSize()) // k of one block
 		usual := typ == quant.Q4_0 || typ == quant.Q6_K || typ == quant.F16
 		for _, c := range []struct {
 			name   string
@@ -144,7 +146,7 @@ func TestDeterminism(t *testing.T) {
 			tokens int
 			chunks []int // beside the default, 512
 		}{
-			{"one block", shape{unit, 2, 1, unit, 0}, 520, []int{7}},
+			{"one block", shape{rowLen, 2, 1, rowLen, 0}, 520, []int{7}},
 			{"many blocks", shape{512, 8, 2, 512, 0}, 18, []int{1, 2, 3, 4, 5, 7, 17}},
 			{"experts", shape{256, 4, 4, 256, 5}, 20, []int{1, 3, 7}},
 		} {
@@ -181,7 +183,8 @@ func TestDeterminism(t *testing.T) {
 	}
 }
 
-// TestLongContext does the same for contexts of several spans of keys, which threads share where there are fewer key heads than threads, for every format of the cache.
+// TestLongContext does the same for contexts of several spans of keys, which threads share where
+// there are fewer key heads than threads, for every format of the cache.
 func TestLongContext(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
@@ -274,10 +277,12 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// forgetful are conformance models with layers that do not remember every position, at least one for each kind of state.
+// forgetful are conformance models with layers that do not remember every position, at least one
+// for each kind of state.
 var forgetful = []string{"gemma3", "gpt-oss", "llama4", "mamba", "mamba2", "jamba", "falcon-h1", "lfm2moe", "qwen3next", "qwen35"}
 
-// TestForgetful does the same for them: any chunks, threads and company give the bits that one token at a time gives, across windows and the lengths that the cache marks.
+// TestForgetful does the same for them: any chunks, threads and company give the bits that one
+// token at a time gives, across windows and the lengths that the cache marks.
 func TestForgetful(t *testing.T) {
 	for _, name := range forgetful {
 		t.Run(name, func(t *testing.T) {

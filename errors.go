@@ -5,9 +5,10 @@ import "github.com/goinfer/goinfer/internal/fault"
 // Further faults for errors.Is; the others stand with the types that they are about. All texts are
 // whole sentences for people in one line: programs need not read them.
 var (
-	ErrInvalid   = fault.ErrInvalid   // an argument that cannot be meant: every *ArgumentError is one
-	ErrBusy      = fault.ErrBusy      // as many requests wait as may
-	ErrCancelled = fault.ErrCancelled // the caller's context ended the work; its cause is in the chain, too
+	ErrInvalid = fault.ErrInvalid // a wrong argument: every *ArgumentError is one
+	ErrBusy    = fault.ErrBusy    // as many requests wait as may
+	// the caller's context ended the work; its cause is in the chain
+	ErrCancelled = fault.ErrCancelled
 )
 
 // The types of errors that say more than a text, for errors.As.

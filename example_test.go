@@ -31,7 +31,7 @@ func Example() {
 	// Output: east and sets in the west.
 }
 
-// A model in memory, a stop string, and what the last piece tells.
+// A model in memory, a stop string, and what the last piece reports.
 func ExampleOpenSource() {
 	data, err := os.ReadFile(tinyDense)
 	if err != nil {
@@ -141,7 +141,7 @@ func ExampleModel_Score() {
 	// Output: <nil> true
 }
 
-// A conversation of two turns: the second computes what is new alone.
+// A conversation of two rounds: the second computes what is new alone.
 func ExampleModel_Chat() {
 	m, err := goinfer.Open(tinyDense, goinfer.Options{})
 	if err != nil {

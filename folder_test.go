@@ -51,8 +51,9 @@ func allLogits(t *testing.T, path string, o Options, tokens []int32) []uint32 {
 	return all
 }
 
-// TestFolder: a checkpoint's folder and the GGUF file of the same types give the same logits bit for bit; where another tool made the file, too; and the tokens of the
-// checkpoint's authors' own program.
+// TestFolder: a checkpoint's folder and the GGUF file of the same types give the same logits bit
+// for bit; where another tool made the file, too; and the tokens of the checkpoint's authors' own
+// program.
 func TestFolder(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "models")
 	for _, name := range []string{"stories260K", "tiny-dense", "tiny-moe"} {

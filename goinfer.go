@@ -63,7 +63,7 @@ type (
 	Adapter = nn.Adapter
 	// Candidate is a token with its log-probability.
 	Candidate = sample.Candidate
-	// Tokenizer turns text into tokens and back.
+	// Tokenizer converts text to tokens and back.
 	Tokenizer = tokenizer.Tokenizer
 	// Hook observes, and may alter, router decisions, attention heads, activations and the state
 	// after each layer.
@@ -74,7 +74,7 @@ type (
 	RoutingHook = nn.RoutingHook
 	// Event is what a Hook is shown.
 	Event = nn.Event
-	// Scoring turns router logits into the scores of experts.
+	// Scoring is how router logits become the scores of experts.
 	Scoring = nn.Scoring
 	// Config holds a model's hyper-parameters.
 	Config = model.Config
@@ -131,9 +131,9 @@ const (
 
 // The scorings of routers.
 const (
-	ScoreSoftmax  = nn.ScoreSoftmax
-	ScoreSigmoid  = nn.ScoreSigmoid
-	ScoreSelected = nn.ScoreSoftmaxWeight
+	ScoreSoftmax       = nn.ScoreSoftmax
+	ScoreSigmoid       = nn.ScoreSigmoid
+	ScoreSoftmaxWeight = nn.ScoreSoftmaxWeight
 )
 
 // JoinHooks returns a hook that shows everything to several, in order: each sees what those before
@@ -143,11 +143,11 @@ func JoinHooks(hooks ...Hook) Hook { return nn.Join(hooks...) }
 // Kinds of errors, for errors.Is.
 var (
 	ErrFormat      = gguf.ErrFormat        // the file is damaged, or no model file
-	ErrUnsupported = model.ErrUnsupported  // the file is sound, but asks for what this version lacks
+	ErrUnsupported = model.ErrUnsupported  // the file is sound, but needs what this version lacks
 	ErrContextFull = engine.ErrContextFull // the prompt is longer than the context
-	ErrCacheFull   = engine.ErrCacheFull   // the request does not fit into Options.CacheBytes, even alone
+	ErrCacheFull   = engine.ErrCacheFull   // the request alone does not fit into Options.CacheBytes
 	ErrReentrant   = engine.ErrReentrant   // a callback called the model that it is called by
-	ErrCallback    = engine.ErrCallback    // code that the request brought along panicked or ended its goroutine
+	ErrCallback    = engine.ErrCallback    // code of the request panicked or ended its goroutine
 	ErrState       = engine.ErrState       // no saved state of this model with these options
 	ErrMemory      = fault.ErrMemory
 	ErrClosed      = engine.ErrClosed
@@ -162,19 +162,22 @@ const MaxThreads = par.MaxThreads
 
 // Options are how a model is opened. The zero value works.
 type Options struct {
-	Context    int       // positions per generation; 0 means the model's own
-	Threads    int       // at most MaxThreads; 0 means one for every core the process may use
-	Batch      int       // rows computed at once; 0 means 512, or up to 8192 of the context where a model reads texts whole
+	Context int // positions per generation; 0 means the model's own
+	Threads int // at most MaxThreads; 0 means one for every core the process may use
+	// rows computed at once; 0 means 512, for encoders up to 8192 of the context
+	Batch      int
 	CacheK     CacheType // format of cached keys; the zero value is CacheF16
 	CacheV     CacheType // format of cached values
 	CacheBytes int64     // bound on the cache; 0 means none
-	Retain     int       // contexts' worth of positions of ended generations that are kept for those that begin alike; 0 means 4, less than 0 none
-	Running    int       // requests computed at once; 0 means as many as a batch has rows
-	Waiting    int       // further requests that may wait, beyond which ErrBusy is returned; 0 means 1024
-	Exact      bool      // compute every weight format with float32 activations in plain Go: slow, the engine's own reference
-	NoMmap     bool      // read the file instead of mapping it
-	Mlock      bool      // keep the mapped file in memory
-	Overcommit bool      // open even what is expected not to fit in memory
+	// Retain is how many positions of ended generations are kept for those that begin alike, in
+	// contexts; 0 means 4, less than 0 none.
+	Retain     int
+	Running    int  // requests computed at once; 0 means as many as a batch has rows
+	Waiting    int  // further requests that may wait before ErrBusy; 0 means 1024
+	Exact      bool // float32 activations, in plain Go: slow, the engine's own reference
+	NoMmap     bool // read the file instead of mapping it
+	Mlock      bool // keep the mapped file in memory
+	Overcommit bool // open even what is expected not to fit in memory
 	// Overrides are other values for keys of the metadata; each must be of the kind that the file
 	// has there. One of a key that the file lacks is among Info.Warnings.
 	Overrides []source.Override
@@ -253,8 +256,8 @@ func needs(f *gguf.File, o *Options) (cfg Config, need Memory, err error) {
 	return cfg, need, err
 }
 
-// longText is how many tokens of a text encoders compute at once if nothing else is said, which is
-// the context of the longest that are published.
+// longText is how many tokens of a text encoders compute at once by default: the context of the
+// longest that are published.
 const longText = 8192
 
 // configOf reads the configuration and completes the options by it.
@@ -378,8 +381,8 @@ func (m *Model) release() error {
 	return m.file.Close()
 }
 
-// populate has the weights mapped behind the back of the first prompt, which would otherwise fault
-// them in by small groups of pages, as long as memory has room for them all.
+// populate loads the pages of the mapped weights in the background, as long as memory has room for
+// them all. The first prompt would otherwise fault them in by small groups.
 func (m *Model) populate(weights [][]byte) {
 	if have, _, ok := mem.Available(); ok && m.info.Memory.Weights > have {
 		return
@@ -462,8 +465,8 @@ func (m *Model) named(err error) error {
 	return fault.In(m.name, err)
 }
 
-// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face folder
-// with or without weights, and nothing else.
+// OpenTokenizer reads the vocabulary of a GGUF file of any architecture, or of a Hugging Face
+// folder with or without weights, and nothing else.
 func OpenTokenizer(ctx context.Context, s *source.Source) (_ *Tokenizer, err error) {
 	defer fault.Guard(&err)()
 	f, err := s.Vocabulary(ctx)

@@ -21,7 +21,7 @@ import (
 	"github.com/goinfer/goinfer/source"
 )
 
-// rawFile is a GGUF file taken apart, to be put together again with lies in it.
+// rawFile is a GGUF file taken apart, to be put together again with false values in it.
 type rawFile struct {
 	version        uint32
 	tensorsClaimed uint64 // added to the true number
@@ -191,7 +191,8 @@ func (f *rawFile) tokens(replace map[int]string) {
 
 const hostileMemory = 64 << 20 // and twice the file
 
-// hostileTime is longer in short mode, which is how the race detector and emulated machines, ten times slower or more, run these tests.
+// hostileTime is longer in short mode, which is how the race detector and emulated machines, ten
+// times slower or more, run these tests.
 func hostileTime() time.Duration {
 	if testing.Short() {
 		return 20 * time.Second
@@ -199,7 +200,8 @@ func hostileTime() time.Duration {
 	return time.Second
 }
 
-// refused opens a file in every way; each must fail within the bounds, with one line that names the file and what is wanted.
+// refused opens a file in every way; each must fail within the bounds, with one line that names the
+// file and what is wanted.
 func refused(t *testing.T, path string, want ...string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -232,7 +234,8 @@ func refused(t *testing.T, path string, want ...string) {
 	}
 }
 
-// bounded opens a file of some size and checks time and memory. What took too long may owe it to a busy machine, and is tried twice more.
+// bounded opens a file of some size and checks time and memory. What took too long may owe it to a
+// busy machine, and is tried twice more.
 func bounded(t testing.TB, what string, size int, open func() (*goinfer.Model, error)) (m *goinfer.Model, err error) {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -565,7 +568,8 @@ func TestHostileHarmless(t *testing.T) {
 	}
 }
 
-// TestHostileWeights: weights may be any bytes. What is no number ends in an error or in tokens, never in a panic.
+// TestHostileWeights: weights may be any bytes. What is no number ends in an error or in tokens,
+// never in a panic.
 func TestHostileWeights(t *testing.T) {
 	for _, name := range []string{"llama-dense", "mixtral", "llama-quant-mix"} {
 		for _, b := range []byte{0, 0xff, 0x7f, 0x80} {
@@ -582,8 +586,9 @@ func TestHostileWeights(t *testing.T) {
 	}
 }
 
-// TestContext: the default is what the model was made for. What cannot fit is refused with the numbers before it is loaded; what is smaller, or allowed to be too
-// large, opens and takes memory only as it fills.
+// TestContext: the default is what the model was made for. What cannot fit is refused with the
+// numbers before it is loaded; what is smaller, or allowed to be too large, opens and takes memory
+// only as it fills.
 func TestContext(t *testing.T) {
 	m, err := goinfer.OpenSource(source.Bytes("x", sound(t, "llama-dense")), goinfer.Options{Threads: 1})
 	require.NoError(t, err)
@@ -657,7 +662,8 @@ func TestHostileMany(t *testing.T) {
 	}
 }
 
-// TestHostileTruncated cuts a real file at every byte of the header, in memory, and at fifty places as a file.
+// TestHostileTruncated cuts a real file at every byte of the header, in memory, and at fifty places
+// as a file.
 func TestHostileTruncated(t *testing.T) {
 	data := sound(t, "llama-dense")
 	f := takeApart(t, data)
@@ -691,7 +697,8 @@ func TestHostileTruncated(t *testing.T) {
 	}
 }
 
-// TestHostileFlips changes bytes at random, three of four times in the header, one to eight at once: the file opens or it does not, and if it does it runs.
+// TestHostileFlips changes bytes at random, three of four times in the header, one to eight at
+// once: the file opens or it does not, and if it does it runs.
 func TestHostileFlips(t *testing.T) {
 	n := 400
 	if testing.Short() {

@@ -14,7 +14,7 @@ import (
 
 // Info is what is known of an open model. It stays valid after Close.
 type Info struct {
-	Path   string // of the file or folder, or the name of what is in memory
+	Path   string // the file or folder, or the name of what is in memory
 	Config Config // hyper-parameters
 	// Metadata is the file's, in its order; arrays are cut to some elements.
 	Metadata []MetaValue

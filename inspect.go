@@ -8,7 +8,7 @@ import (
 	"github.com/goinfer/goinfer/source"
 )
 
-// FileInfo is what a model file's header tells.
+// FileInfo is what a model file's header contains.
 type FileInfo struct {
 	Path     string       `json:"path"`
 	Version  int          `json:"version"`
@@ -22,7 +22,8 @@ type MetaValue struct {
 	Key  string `json:"key"`
 	Type string `json:"type"` // such as "uint32" or "[string]"
 	Len  int    `json:"len,omitempty"`
-	// Value is a number, string or bool, or a slice of them, nested for arrays of arrays. Of an array only the first MaxArray elements are given.
+	// Value is a number, string or bool, or a slice of them, nested for arrays of arrays. Of an
+	// array only the first MaxArray elements are given.
 	Value any `json:"value"`
 }
 
@@ -37,8 +38,8 @@ type TensorInfo struct {
 }
 
 // Inspect reads the header of a GGUF file of any architecture, or what the folder of a checkpoint
-// would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0 meaning
-// none is cut.
+// would be as one, and none of its weights. Arrays are cut to maxArray elements, less than 0
+// meaning none is cut.
 func Inspect(ctx context.Context, s *source.Source, maxArray int) (_ *FileInfo, err error) {
 	defer fault.Guard(&err)()
 	f, err := s.Header(ctx)

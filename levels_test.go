@@ -10,7 +10,8 @@ import (
 	"github.com/goinfer/goinfer/internal/cpu"
 )
 
-// TestEveryLevel runs the tests of conformance and of equal bits at each level of kernels that the processor has, as GOINFER_CPU is looked at once per process.
+// TestEveryLevel runs the tests of conformance and of equal bits at each level of kernels that the
+// processor has, as GOINFER_CPU is looked at once per process.
 func TestEveryLevel(t *testing.T) {
 	if os.Getenv("GOINFER_LONG") == "" {
 		t.Skip("takes half a minute per level; GOINFER_LONG asks for it")

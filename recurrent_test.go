@@ -13,7 +13,8 @@ import (
 	"github.com/goinfer/goinfer/source"
 )
 
-// TestHostileRecurrence: numbers that recurrent layers cannot have are refused, or the tensors do not fit them.
+// TestHostileRecurrence: numbers that recurrent layers cannot have are refused, or the tensors do
+// not fit them.
 func TestHostileRecurrence(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	opened := 0
@@ -48,14 +49,17 @@ func TestHostileRecurrence(t *testing.T) {
 	require.Equal(t, 4, opened)
 }
 
-// TestWindowMemory: what a model needs grows with the context in the layers that see everything, and not in others.
+// TestWindowMemory: what a model needs grows with the context in the layers that see everything,
+// and not in others.
 func TestWindowMemory(t *testing.T) {
 	dir := filepath.Join(shared.Dir(t), "conformance", "models")
 	need := func(name string, context int) goinfer.Memory {
 		return open(t, filepath.Join(dir, name, "model.gguf"), goinfer.Options{Context: context, Batch: 64}).Info().Memory
 	}
 	for name, c := range map[string]struct {
-		token int64 // bytes of a position in the layers that see everything: heads, length, keys and values, half floats
+		// bytes of a position in the layers that see everything: heads, length, keys and values,
+		// half floats
+		token int64
 		state int64
 	}{
 		"llama-dense":   {token: 3 * 2 * 16 * 2 * 2},

@@ -77,7 +77,8 @@ func TestProposer(t *testing.T) {
 		} {
 			q.Tokens, q.Sampling = prompt, s
 			want, plain := answer(t, m, q)
-			if text := strings.Join(want, ""); q.Top == 0 && len(text) > 40 { // a stop string in the middle
+			// a stop string in the middle
+			if text := strings.Join(want, ""); q.Top == 0 && len(text) > 40 {
 				for p, err := range m.Generate(t.Context(), q) {
 					require.NoError(t, err)
 					if len(p.Bytes) > 1 && len(q.Stop) == 0 {
@@ -142,7 +143,8 @@ func TestMask(t *testing.T) {
 		q.Sampling.Grammar = choices
 		short, last := answer(t, m, q)
 		require.Equal(t, goinfer.StopEOG, last.Stop, name)
-		q.Sampling.Trace = func(string, []goinfer.Candidate, []goinfer.Candidate) {} // who looks on sees every step: no shortcut
+		// who looks on sees every step: no shortcut
+		q.Sampling.Trace = func(string, []goinfer.Candidate, []goinfer.Candidate) {}
 		long, slow := answer(t, m, q)
 		require.Equal(t, long, short, name)
 		require.Zero(t, slow.Usage.Proposed)

@@ -41,7 +41,8 @@ func changed(t *testing.T, path string, err error) {
 	require.Equal(t, path, f.Path)
 }
 
-// TestShrunk makes the file of an open model shorter: its requests fail, all else in the process goes on.
+// TestShrunk makes the file of an open model shorter: its requests fail, all else in the process
+// goes on.
 func TestShrunk(t *testing.T) {
 	for _, name := range []string{"llama-dense", "llama-quant-mix", "mixtral"} {
 		for _, keep := range []float64{0, 0.3, 0.6} {

@@ -16,10 +16,15 @@ import (
 
 // plainDirs are the folders whose Go files this test reads: those that speak the field's words.
 var plainDirs = []string{
+	".",
 	"chat",
 	"chat/jinja",
 	"cmd/goinfer",
 	"convert",
+	"engine",
+	"engine/prefix",
+	"engine/scheduler",
+	"gguf",
 	"grammar",
 	"grammar/automaton",
 	"grammar/gbnf",
@@ -27,15 +32,26 @@ var plainDirs = []string{
 	"grammar/regex",
 	"hf",
 	"hub",
+	"internal/browser",
+	"internal/cgroup",
 	"internal/cpu",
+	"internal/disk",
+	"internal/fault",
+	"internal/mem",
+	"internal/mmap",
 	"internal/par",
+	"internal/remote",
+	"internal/shared",
 	"kernels",
 	"kernels/_asm",
 	"kernels/_asm/arm64",
+	"kv",
 	"model",
 	"model/arch",
 	"nn",
 	"quant",
+	"safetensors",
+	"sample",
 	"source",
 	"study/bench",
 	"study/eval",
@@ -44,6 +60,8 @@ var plainDirs = []string{
 	"study/probe",
 	"study/size",
 	"tensor",
+	"tokenizer",
+	"tokenizer/hf",
 }
 
 // privateWords are identifiers that a reader who knows llama.cpp, vLLM or PyTorch would have to
@@ -66,7 +84,7 @@ var privateWords = map[string]string{
 	"Dead": "Aborted", "Measure": "DryRun", "show": "notify", "Taps": "DConv",
 	"Mixture": "FileType", "Recipe": "FileType", "seventies": "is70B", "more": "useMoreBits",
 	"fitting": "fallbackType", "likeV": "isValueLike", "kept": "notQuantized", "Facts": "ModelInfo",
-	"Foretell": "Estimate", "foretell": "estimate", "elders": "pre-2023", "bystanders": "LayerNorm family",
+	"Reach": "ReusableLen", "Foretell": "Estimate", "foretell": "estimate", "elders": "pre-2023", "bystanders": "LayerNorm family",
 	"Latent": "MLA", "Recurrent": "RecurrentBlock", "truth": "", "foreign": "unmapped",
 }
 
@@ -93,6 +111,10 @@ var fieldWords = map[string]bool{
 	"study/explain Heads":    true, // attention heads
 	"study/page top":         true, // the edge of a picture
 	"study/probe Measure":    true, // measures the machine
+	"kv Latent":              true, // the latent of DeepSeek-V2 that is cached
+	"kv Recurrent":           true, // a layer with a state, as llama.cpp's recurrent memory
+	"tokenizer merge":        true, // of byte pair encoding
+	"tokenizer unit":         true, // of a double-array trie
 }
 
 // privateProse are words that comments use in a sense of their own: what they mean is stored,

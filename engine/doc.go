@@ -1,4 +1,4 @@
-// Package engine turns requests into tokens: many at a time, over one model and one cache.
+// Package engine computes tokens for requests: many at a time, over one model and one cache.
 //
 // In order of use:
 //

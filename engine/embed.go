@@ -74,7 +74,7 @@ func (m *embedding) Rows() scheduler.Rows {
 	return m.promptRows()
 }
 
-func (m *embedding) enter(r *round, n int) {
+func (m *embedding) addRows(r *round, n int) {
 	m.mark(n)
 	m.add(r, n, m.wants)
 	r.wantHidden = true

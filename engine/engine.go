@@ -31,10 +31,10 @@ type Config struct {
 	// Encoder models read a text as a whole: every prompt is computed in one batch and nothing of
 	// it is kept. They make hidden states alone.
 	Encoder bool
-	Pooling model.Pooling // of embeddings where a request does not say
+	Pooling model.Pooling // default of embeddings
 	NCtx    int           // positions a request may use
-	KType   kv.Type       // of cached keys
-	VType   kv.Type       // of cached values
+	KType   kv.Type       // format of cached keys
+	VType   kv.Type       // format of cached values
 	// Exact computes in plain Go; the weights of Model have been bound likewise.
 	Exact bool
 	// CacheBytes bounds the cache; 0 means no bound.
@@ -248,8 +248,8 @@ func (e *Engine) step() bool {
 		}
 		return ok
 	}
-	e.fill(grants)
-	if len(e.round.plain) > 0 {
+	e.buildBatch(grants)
+	if len(e.round.headRows) > 0 {
 		e.compute(e.unembed, false)
 	}
 	if e.batch.Len() > 0 {
@@ -259,19 +259,19 @@ func (e *Engine) step() bool {
 	return true
 }
 
-// fill makes the batch of what was granted.
-func (e *Engine) fill(grants []scheduler.Grant[job]) {
+// buildBatch makes the batch of what was granted.
+func (e *Engine) buildBatch(grants []scheduler.Grant[job]) {
 	e.round.reset()
 	e.batch.Reset()
 	for _, g := range grants {
 		if e.announce(g.Job); g.Job.base().fault != nil {
 			continue
 		}
-		row, plain := e.batch.Len(), e.round.plainRows()
+		row, plain := e.batch.Len(), e.round.numHeadRows()
 		p := part{job: g.Job, batched: true, row: row, output: e.round.outputs}
-		g.Job.enter(&e.round, g.Rows)
+		g.Job.addRows(&e.round, g.Rows)
 		if p.rows = e.batch.Len() - row; p.rows == 0 {
-			p = part{job: g.Job, row: plain, rows: e.round.plainRows() - plain, output: plain}
+			p = part{job: g.Job, row: plain, rows: e.round.numHeadRows() - plain, output: plain}
 		}
 		for _, r := range e.batch.Rows[row:] {
 			if r.Out {
@@ -334,7 +334,7 @@ func (e *Engine) unembed() (err error) {
 	defer e.recover(&err)
 	r := &e.round
 	e.pass.Begin(&nn.Batch{})
-	x := &tensor.Tensor{Rows: len(r.plain) / r.width, Cols: r.width, F: r.plain}
+	x := &tensor.Tensor{Rows: len(r.headRows) / r.width, Cols: r.width, F: r.headRows}
 	r.logits = e.c.Model.Logits(e.pass, x)
 	return e.pass.End()
 }
@@ -366,10 +366,10 @@ func (e *Engine) longest(key string, tokens []int32) (kv.Seq, int) {
 		if !ok {
 			return
 		}
-		if s := o.shared(); s.open && !s.private && !s.whole && s.key == key {
+		if s := o.shared(); s.open && !s.private && !s.encoder && s.key == key {
 			common := prefix.Common(tokens, s.tokens[:s.evaluated()])
 			if common > n {
-				if m := e.store.Reach(s.seq, common); m > n {
+				if m := e.store.ReusableLen(s.seq, common); m > n {
 					seq, n = s.seq, m
 				}
 			}

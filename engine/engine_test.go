@@ -107,7 +107,7 @@ func TestStopReasons(t *testing.T) {
 	// A stream shows U+FFFD for each byte that is no UTF-8.
 	require.Equal(t, string([]rune(e.c.Vocab.Decode(long.ids, false))), long.text)
 
-	// A stop string that lies across tokens.
+	// A stop string that spans tokens.
 	require.Greater(t, len(long.text), 20)
 	at := len(long.text) / 2
 	for at > 0 && long.text[at]&0xc0 == 0x80 {
@@ -118,9 +118,9 @@ func TestStopReasons(t *testing.T) {
 		end++
 	}
 	stop := long.text[at:end]
-	cut := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
-	require.Equal(t, StopString, cut.last.Stop)
-	require.Equal(t, long.text[:strings.Index(long.text, stop)], cut.text)
+	stopped := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{"never in it", stop}})
+	require.Equal(t, StopString, stopped.last.Stop)
+	require.Equal(t, long.text[:strings.Index(long.text, stop)], stopped.text)
 
 	// A stop string that only begins to appear is given out in the end.
 	half := generate(t, e, Request{Tokens: prompt(20), MaxTokens: 40, IgnoreEOG: true, Stop: []string{long.text[len(long.text)-3:] + "zzz"}})
@@ -266,7 +266,8 @@ func TestPanicLeavesTheLoop(t *testing.T) {
 	require.NoError(t, collect(e, context.Background(), Request{Tokens: prompt(100), MaxTokens: 2}).err)
 }
 
-// TestUnembed: rows go through the head in pieces, beside requests, and end when told to.
+// TestUnembed: rows go through the head in pieces, beside requests, and end when their caller wants
+// it.
 func TestUnembed(t *testing.T) {
 	e := start(t, "llama-dense", func(c *Config) { c.Batch = 7 })
 	ids := prompt(40)
@@ -367,14 +368,14 @@ func TestCancel(t *testing.T) {
 		}
 	}
 	require.Equal(t, StopCancelled, last.Stop)
-	require.Less(t, len(got), 5+ahead+1)
+	require.Less(t, len(got), 5+maxAhead+1)
 	require.Equal(t, 10, last.Usage.Prompt)
 
 	r := collect(e, ctx, Request{Tokens: prompt(10), MaxTokens: 5})
 	require.NoError(t, r.err)
 	require.Equal(t, StopCancelled, r.last.Stop, "cancelled before it began")
 
-	// Leaving the loop leaves nothing behind.
+	// Leaving the loop frees everything.
 	for range 3 {
 		for range e.Generate(context.Background(), Request{Tokens: prompt(10), IgnoreEOG: true}) {
 			break
@@ -428,7 +429,7 @@ func TestCacheMemory(t *testing.T) {
 	// Three pages hold 192 positions.
 	r := collect(e, context.Background(), Request{Tokens: prompt(199), IgnoreEOG: true})
 	require.ErrorIs(t, r.err, ErrCacheFull)
-	// What ended requests left behind gives way.
+	// What ended requests left in the cache gives way.
 	for i := range 5 {
 		generate(t, e, Request{Tokens: prompt(60 + i), MaxTokens: 3, IgnoreEOG: true})
 	}

@@ -27,9 +27,9 @@ func (e *Engine) Generate(ctx context.Context, q Request) iter.Seq2[Piece, error
 	}
 }
 
-// ahead is the number of pieces a generation may be ahead of its reader. Its buffers are used in
+// maxAhead is the number of pieces a generation may be ahead of its reader. Its buffers are used in
 // turn.
-const ahead = 16
+const maxAhead = 16
 
 // generation is a request under way.
 type generation struct {
@@ -40,10 +40,10 @@ type generation struct {
 
 	out     chan Piece
 	err     error // set before out is closed
-	buffers [ahead + 2]buffer
+	buffers [maxAhead + 2]buffer
 	buffer  int
 
-	guesses   []int32 // of what follows the next token
+	guesses   []int32 // tokens that may follow the next one
 	guessedAt int     // number of tokens that guesses go on from
 	endToken  int32   // the token that ended it, or -1
 	ending    string  // the stop string that ended it
@@ -54,9 +54,9 @@ type generation struct {
 
 // buffer is what a piece refers to.
 type buffer struct {
-	text []byte
-	ids  []int32
-	top  []sample.Candidate
+	text       []byte
+	ids        []int32
+	candidates []sample.Candidate
 }
 
 // startGeneration enters a generation.
@@ -82,7 +82,7 @@ func (e *Engine) newGeneration(ctx context.Context, q *Request) (*generation, er
 	if err := e.c.checkGenerate(q, len(tokens)); err != nil {
 		return nil, err
 	}
-	g := &generation{q: q, out: make(chan Piece, ahead), reported: -1, endToken: -1}
+	g := &generation{q: q, out: make(chan Piece, maxAhead), reported: -1, endToken: -1}
 	g.init(ctx, e, q, tokens)
 	g.each = q.Logits != nil || q.Hidden != nil
 	var v sample.Vocab
@@ -209,7 +209,7 @@ func (g *generation) Reserve(n int) bool {
 	return g.reserve(n, n)
 }
 
-func (g *generation) enter(r *round, n int) {
+func (g *generation) addRows(r *round, n int) {
 	if !g.generating() {
 		g.mark(n)
 		g.add(r, n, func(pos int) bool {
@@ -272,7 +272,7 @@ func (g *generation) takePrompt(r *round, at int) {
 		}
 		i := r.next()
 		if wanted {
-			if err := show(r, g.q, pos, i); err != nil {
+			if err := callBack(r, g.q, pos, i); err != nil {
 				g.fail(err)
 				return
 			}
@@ -287,8 +287,8 @@ func (g *generation) takePrompt(r *round, at int) {
 	g.report()
 }
 
-// show gives the callbacks of q what there is of position pos, output i of the round.
-func show(r *round, q *Request, pos, i int) error {
+// callBack gives the callbacks of q what there is of position pos, output i of the round.
+func callBack(r *round, q *Request, pos, i int) error {
 	if q.Hidden != nil {
 		if err := q.Hidden(pos, r.hidden.Row(i)); err != nil {
 			return err
@@ -361,8 +361,8 @@ func (g *generation) yield(id int32, logits []float32) {
 		p.LogProb = sample.LogProb(logits, id)
 	}
 	if g.q.Top > 0 {
-		b.top = sample.TopLogProbs(b.top[:0], logits, g.q.Top)
-		p.Top = b.top
+		b.candidates = sample.TopLogProbs(b.candidates[:0], logits, g.q.Top)
+		p.Top = b.candidates
 	}
 	if v := g.e.c.Vocab; v != nil && v.IsControl(id) {
 		p.Kind, p.Spelling = KindSpecial, v.Spelling(id)

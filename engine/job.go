@@ -18,8 +18,8 @@ type job interface {
 	scheduler.Job
 	// base is what all kinds have.
 	base() *task
-	// enter puts the rows that were granted and reserved into the round.
-	enter(r *round, n int)
+	// addRows puts the rows that were granted and reserved into the round.
+	addRows(r *round, n int)
 	// take uses what the round has made of its rows. It runs code of the caller's. After an error
 	// it may not have been called; then nothing of the round counts.
 	take(r *round)
@@ -79,9 +79,9 @@ type round struct {
 	outputs    int // rows of the batch that want an output
 	wantHidden bool
 	wantLogits bool
-	// plain are rows of the residual stream that go through the head alone, [n][width].
-	plain []float32
-	width int
+	// headRows are rows of the residual stream that go through the head alone, [n][width].
+	headRows []float32
+	width    int
 
 	output int            // the output that next returns
 	hidden *tensor.Tensor // [outputs][n_embd], if somebody wants them
@@ -102,11 +102,11 @@ func (p *part) in(batched bool) bool { return p.rows > 0 && p.batched == batched
 
 func (r *round) reset() {
 	clear(r.parts)
-	*r = round{parts: r.parts[:0], plain: r.plain[:0]}
+	*r = round{parts: r.parts[:0], headRows: r.headRows[:0]}
 }
 
-// plainRows is the number of rows that go through the head alone.
-func (r *round) plainRows() int { return len(r.plain) / max(1, r.width) }
+// numHeadRows is the number of rows that go through the head alone.
+func (r *round) numHeadRows() int { return len(r.headRows) / max(1, r.width) }
 
 // next is the number of the job's next output.
 func (r *round) next() int {

@@ -131,7 +131,7 @@ type Stop string
 
 // The reasons; the empty one is that of a piece that is not the last.
 const (
-	StopEOG       Stop = "eog"       // an end-of-generation token, or a grammar after which nothing may follow
+	StopEOG       Stop = "eog"       // an end-of-generation token, or the end of a grammar
 	StopString    Stop = "stop"      // one of Request.Stop
 	StopLength    Stop = "length"    // Request.MaxTokens
 	StopContext   Stop = "context"   // no position left
@@ -145,7 +145,7 @@ type Usage struct {
 	Generated    int           // tokens generated
 	Proposed     int           // tokens that a proposer or a grammar guessed
 	Accepted     int           // guesses that were right
-	Preempted    int           // times that the request gave its cache to another, to be computed again
+	Preempted    int           // times that the request lost its cache and was computed again
 	PromptTime   time.Duration // until the prompt was evaluated, waiting included
 	GenerateTime time.Duration // from then on
 }

@@ -61,7 +61,7 @@ func (s *scoring) Rows() scheduler.Rows {
 	return rows
 }
 
-func (s *scoring) enter(r *round, n int) {
+func (s *scoring) addRows(r *round, n int) {
 	s.mark(n)
 	s.add(r, n, s.wants)
 	r.wantHidden = r.wantHidden || s.q.Hidden != nil
@@ -77,7 +77,7 @@ func (s *scoring) take(r *round) {
 		if !s.wants(pos) {
 			continue
 		}
-		if err := show(r, s.q, pos, r.next()); err != nil {
+		if err := callBack(r, s.q, pos, r.next()); err != nil {
 			s.fail(err)
 			return
 		}

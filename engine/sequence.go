@@ -15,22 +15,22 @@ import (
 type sequence struct {
 	task
 	e      *Engine
-	key    string  // of the prefix cache: what changes the computation beside the tokens
-	tokens []int32 // the prompt, and what was generated; the first Len(seq) of them are in the cache
+	key    string  // key in the prefix cache: what changes the computation beside the tokens
+	tokens []int32 // the prompt, and what was generated; the cache has the first Len(seq)
 	prompt int     // how many are the prompt
 
 	seq  kv.Seq
 	open bool // seq is valid
 
-	whole   bool // the model reads the prompt in one batch, and nothing of it is kept
+	encoder bool // the model reads the prompt in one batch, and nothing of it is kept
 	private bool // a hook may have written what it wanted: no sharing, no replay
 	each    bool // each position from first on is asked for, and may not come from the cache
 	first   int
-	hook    nn.Hook // of the rows, the watcher among them
+	hook    nn.Hook // hook of the rows, the watcher among them
 	watcher *watcher
 	adapter nn.Adapter
 
-	shown     int // positions before it were computed once; hooks and callbacks do not see them again
+	shown     int // positions that hooks and callbacks have seen, and do not see again
 	rows      int // in the round
 	cached    int // positions found in the cache at first
 	preempted int
@@ -38,7 +38,7 @@ type sequence struct {
 
 // init takes what a request says of the computation.
 func (s *sequence) init(ctx context.Context, e *Engine, q *Request, tokens []int32) {
-	s.e, s.ctx, s.whole = e, ctx, e.c.Encoder
+	s.e, s.ctx, s.encoder = e, ctx, e.c.Encoder
 	s.tokens, s.prompt, s.first = slices.Clone(tokens), len(tokens), q.From
 	if q.Adapter != nil {
 		s.adapter, s.key = &guardedAdapter{e, &s.task, q.Adapter}, q.Adapter.Key()
@@ -72,7 +72,7 @@ func (s *sequence) left() int { return len(s.tokens) - s.evaluated() }
 
 // promptRows are the rows that the rest of the known tokens would take.
 func (s *sequence) promptRows() scheduler.Rows {
-	if s.whole {
+	if s.encoder {
 		return scheduler.Rows{Min: s.left(), Max: s.left()}
 	}
 	return scheduler.Rows{Min: 1, Max: s.left()}
@@ -86,7 +86,7 @@ func (s *sequence) Open() {
 		return
 	}
 	from, n := kv.Seq(0), 0
-	if !s.private && !s.whole {
+	if !s.private && !s.encoder {
 		reuse := len(s.tokens) - 1
 		if s.each {
 			reuse = min(reuse, max(s.first, s.shown))
@@ -190,10 +190,10 @@ func (s *sequence) mark(n int) {
 	from := s.evaluated()
 	to := min(from+n, s.prompt)
 	for at := (from/markStep + 1) * markStep; at <= to; at += markStep {
-		s.e.store.Mark(s.seq, at)
+		s.e.store.Checkpoint(s.seq, at)
 	}
 	if last := s.prompt - 1; from < last && last <= to {
-		s.e.store.Mark(s.seq, last)
+		s.e.store.Checkpoint(s.seq, last)
 	}
 }
 
@@ -206,7 +206,7 @@ func (s *sequence) drop(keep bool) {
 		return
 	}
 	s.open = false
-	if n := s.e.store.Len(s.seq); keep && n > 0 && !s.private && !s.whole {
+	if n := s.e.store.Len(s.seq); keep && n > 0 && !s.private && !s.encoder {
 		s.e.prefix.Insert(s.key, s.tokens[:n], s.seq)
 		return
 	}

@@ -247,7 +247,7 @@ func (c *call) report() {
 	c.end(StopLength)
 }
 
-func (c *call) enter(*round, int) {}
-func (c *call) take(*round)       {}
+func (c *call) addRows(*round, int) {}
+func (c *call) take(*round)         {}
 
 func (c *call) finish(why Stop, err error) { c.done <- c.task.result(why, err) }

@@ -55,7 +55,8 @@ func TestForgetfulPrefix(t *testing.T) {
 // TestWindowHolds: a long generation of a model with windows holds what they reach into, and all of
 // the layers that see everything.
 func TestWindowHolds(t *testing.T) {
-	path := filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf") // one layer of seven sees everything, the others 8 positions
+	// one layer of seven sees everything, the others 8 positions
+	path := filepath.Join(shared.Dir(t), "conformance", "models", "gemma3", "model.gguf")
 	e := startFile(t, path, func(c *Config) { c.NCtx = 2000; c.Batch = 64 })
 	generate(t, e, Request{Tokens: prompt(1500), MaxTokens: 300, IgnoreEOG: true})
 	all := 1800 * e.store.PageBytes() / kv.PageLen

@@ -12,7 +12,7 @@ type text struct {
 	stream  *tokenizer.Stream // nil where only ids are wanted
 	stops   []string
 	pending []byte
-	spans   []span // of pending, in order
+	spans   []span // parts of pending, in order
 }
 
 // span is the text of one token: it reaches from the end of the one before it to end. Of characters
@@ -73,17 +73,17 @@ func (t *text) take(dst []byte, ids []int32, n int) ([]byte, []int32) {
 	if n == 0 {
 		return dst, ids
 	}
-	start, kept := 0, t.spans[:0]
+	start, rest := 0, t.spans[:0]
 	for _, s := range t.spans {
 		if start < n {
 			ids = append(ids, s.id)
 		}
 		if start >= n || s.end > n {
-			kept = append(kept, span{s.id, s.end - n})
+			rest = append(rest, span{s.id, s.end - n})
 		}
 		start = s.end
 	}
-	t.spans = kept
+	t.spans = rest
 	return dst, ids
 }
 

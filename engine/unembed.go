@@ -48,12 +48,12 @@ func (u *unembedding) Rows() scheduler.Rows {
 	return scheduler.Rows{Min: 1, Max: min(len(u.x)/u.width-u.next, u.e.scoredRows())}
 }
 
-func (u *unembedding) enter(r *round, n int) {
-	if u.rows = n; len(r.plain) > 0 && r.width != u.width {
-		u.rows = 0 // of the next round: these are of another width
+func (u *unembedding) addRows(r *round, n int) {
+	if u.rows = n; len(r.headRows) > 0 && r.width != u.width {
+		u.rows = 0 // waits for the next round: these rows are of another width
 		return
 	}
-	r.plain = append(r.plain, u.x[u.next*u.width:(u.next+n)*u.width]...)
+	r.headRows = append(r.headRows, u.x[u.next*u.width:(u.next+n)*u.width]...)
 	r.width = u.width
 }
 

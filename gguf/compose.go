@@ -15,16 +15,17 @@ type KV struct {
 	Value any
 }
 
-// Rows are the bytes of a tensor that lies in no GGUF file. A row is a stretch of Shape[0] elements; rows are counted over all other dimensions. Its methods may be called
-// from many goroutines.
+// Rows are the bytes of a tensor of a virtual file. A row has Shape[0] elements; rows are counted
+// over all other dimensions. Its methods may be called from many goroutines.
 type Rows interface {
-	// View is n rows from first on where they lie one after the other in memory, and nil where they do not. It must not be written.
+	// View is n rows from first on where memory has them one after the other, and nil where it does
+	// not. It must not be written.
 	View(first, n int) []byte
 	// Read makes rows from first on, as many as dst holds.
 	Read(dst []byte, first int)
 }
 
-// Part is a tensor of a file that is composed.
+// Part is a tensor of a virtual file.
 type Part struct {
 	Name  string
 	Type  quant.Type
@@ -32,18 +33,19 @@ type Part struct {
 	Rows  Rows
 }
 
-// Composition is what a file is composed of.
+// Composition is what a virtual file consists of.
 type Composition struct {
 	Path  string // what errors call it
 	Keys  []KV
 	Parts []Part
-	Notes []string     // what whoever opens the file should be told, a line each
+	Notes []string     // warnings for whoever opens the file, a line each
 	Lock  func() error // keeps what the rows are made of in physical memory; may be nil
 	Close func() error // gives it back; may be nil
 }
 
-// Compose returns a file that lies nowhere: metadata and tensors of another format under this one's names. It is as good as one that was read; its tensors' bytes are made when
-// they are asked for, and kept until Close where they are not views.
+// Compose returns a virtual file: metadata and tensors of another format under this one's names. It
+// is as good as one that was read; its tensors' bytes are made when they are asked for, and kept
+// until Close where they are not views.
 func Compose(c Composition) (*File, error) {
 	w := NewWriter()
 	for _, kv := range c.Keys {
@@ -66,7 +68,7 @@ func Compose(c Composition) (*File, error) {
 	return f, nil
 }
 
-// composed is what a file has that was composed.
+// composed is what a virtual file has besides.
 type composed struct {
 	rows        []Rows // by number of the tensor
 	notes       []string
@@ -79,7 +81,7 @@ type composed struct {
 // span names some rows of a tensor.
 type span struct{ tensor, first, n int }
 
-// keep returns rows: where they lie, or made once and kept.
+// keep returns rows: a view of them, or a copy that is made once and kept.
 func (c *composed) keep(s span, size int) []byte {
 	if b := c.rows[s.tensor].View(s.first, s.n); b != nil {
 		return b
@@ -107,8 +109,9 @@ func (c *composed) end() error {
 	return end()
 }
 
-// Rows is n rows of a tensor of this file from first on: a view as that of [File.Data], which makes no more of a composed file than is asked for. A row is a stretch of Shape[0]
-// elements; rows are counted over all other dimensions.
+// Rows is n rows of a tensor of this file from first on: a view as that of [File.Data], which makes
+// no more of a virtual file than is asked for. A row has Shape[0] elements; rows are counted over
+// all other dimensions.
 func (f *File) Rows(t *Tensor, first, n int) []byte {
 	size := t.Type.RowBytes(t.Shape[0])
 	if f.composed != nil {
@@ -121,7 +124,8 @@ func (f *File) Rows(t *Tensor, first, n int) []byte {
 	return data[first*size : (first+n)*size : (first+n)*size]
 }
 
-// ReadRows is Rows for those who need them once: what is no view is made in buf, which must be large enough, and not kept.
+// ReadRows is Rows for those who need them once: what is no view is made in buf, which must be
+// large enough, and not kept.
 func (f *File) ReadRows(buf []byte, t *Tensor, first, n int) []byte {
 	if f.composed == nil {
 		return f.Rows(t, first, n)
@@ -163,10 +167,10 @@ func read(r Rows, dst []byte, first, size int) {
 	}
 }
 
-// Composed reports whether the file lies nowhere.
+// Composed reports whether the file is virtual: made by [Compose].
 func (f *File) Composed() bool { return f.composed != nil }
 
-// Notes is what whoever opens the file should know, a line each.
+// Notes are warnings for whoever opens the file, a line each.
 func (f *File) Notes() []string {
 	if f.composed == nil {
 		return f.notes

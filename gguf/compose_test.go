@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// counted are rows of bytes: those of even number lie in memory, the others are made, and it is counted how often.
+// counted are rows of bytes: those of even number are in memory, the others are made, and it is
+// counted how often.
 type counted struct {
 	data []byte
 	size int

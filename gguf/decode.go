@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Bounds on what a header may hold, far above any model, so that a hostile file cannot make the index much larger than itself.
+// Bounds on what a header may hold, far above any model, so that a hostile file cannot make the
+// index much larger than itself.
 const (
 	maxKeys    = 1 << 16
 	maxTensors = 1 << 17
@@ -19,7 +20,8 @@ const (
 	maxName    = 1<<16 - 1 // bytes, as the format has it for keys
 )
 
-// The fewest bytes of an entry (an empty key, its type, a value of one byte) and of a tensor (an empty name, one dimension).
+// The fewest bytes of an entry (an empty key, its type, a value of one byte) and of a tensor (an
+// empty name, one dimension).
 const (
 	leastEntry  = 8 + 4 + 1
 	leastTensor = 8 + 4 + 8 + 4 + 8
@@ -32,7 +34,7 @@ var errShort = errors.New("the header goes on")
 type decoder struct {
 	data []byte
 	off  int
-	size int64 // of the whole file; data may be its beginning
+	size int64 // bytes of the whole file; data may be its beginning
 }
 
 // need checks that n more bytes exist.
@@ -174,7 +176,8 @@ type header struct {
 	dataFrom int64
 }
 
-// readHeader parses the header of a file of d.size bytes. On a fault it returns the key or name that it concerns.
+// readHeader parses the header of a file of d.size bytes. On a fault it returns the key or name
+// that it concerns.
 func readHeader(d *decoder) (h *header, key string, err error) {
 	switch magic := string(d.data[:min(4, len(d.data))]); magic {
 	case "GGUF":
@@ -250,7 +253,8 @@ func readHeader(d *decoder) (h *header, key string, err error) {
 	return h, "", nil
 }
 
-// tensor reads a tensor's description. Its place is checked later, when the beginning of the data is known.
+// tensor reads a tensor's description. Its place is checked later, when the beginning of the data
+// is known.
 func (d *decoder) tensor(align int64) (t Tensor, err error) {
 	if t.Name, err = d.name("a tensor name", "the length of a tensor name"); err != nil {
 		return t, err

@@ -18,7 +18,7 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Tensor is where a tensor lies and what it is.
+// Tensor is where a tensor is stored and what it is.
 type Tensor struct {
 	Name   string
 	Type   quant.Type
@@ -42,8 +42,8 @@ type File struct {
 	tensors []Tensor
 	index   map[string]int
 
-	composed *composed // of a file that lies nowhere
-	notes    []string  // besides those it was composed with
+	composed *composed // rows of a virtual file, nil for others
+	notes    []string  // warnings besides those it was composed with
 }
 
 // shard is one file of a model.
@@ -60,8 +60,10 @@ func Open(path string, o Options) (_ *File, err error) {
 	return openAll(path, func(path string) (*File, error) { return openShard(path, o) })
 }
 
-// OpenHeader is [Open] with HeaderOnly for files that are not on this machine: open gives what the name path stands for as bytes from anywhere in it, and their number. It
-// is called again for the other files of a split model, with their names; an error that is fs.ErrNotExist says that one is missing.
+// OpenHeader is [Open] with HeaderOnly for files that are not on this machine: open gives what the
+// name path stands for as bytes from anywhere in it, and their number. It is called again for the
+// other files of a split model, with their names; an error that is fs.ErrNotExist says that one is
+// missing.
 func OpenHeader(path string, open func(path string) (r io.ReaderAt, size int64, err error)) (*File, error) {
 	return openAll(path, func(path string) (*File, error) {
 		r, size, err := open(path)
@@ -179,7 +181,8 @@ func readFront(path string, r io.ReaderAt, size int64) (*File, error) {
 	}
 }
 
-// front is the first n bytes of a file: those that r has in memory, where it can give them, or a copy.
+// front is the first n bytes of a file: those that r has in memory, where it can give them, or a
+// copy.
 func front(r io.ReaderAt, n int64) ([]byte, error) {
 	if r, ok := r.(interface {
 		Front(n int64) ([]byte, error)
@@ -191,7 +194,8 @@ func front(r io.ReaderAt, n int64) ([]byte, error) {
 	return data, err
 }
 
-// parse reads the header of a file of size bytes that begins with data, and checks the tensors' places.
+// parse reads the header of a file of size bytes that begins with data, and checks the tensors'
+// places.
 func parse(path string, data []byte, size int64) (_ *File, err error) {
 	defer fault.Guard(&err)() // here, so that whoever mapped the file can give it back
 	d := &decoder{data: data, size: size}
@@ -206,7 +210,7 @@ func parse(path string, data []byte, size int64) (_ *File, err error) {
 	return f, nil
 }
 
-// add enters the tensors of a shard after checking that they lie within it, and apart.
+// add enters the tensors of a shard after checking that they are within it and do not overlap.
 func (f *File) add(h *header, no int) error {
 	s := &f.shards[no]
 	room := s.size - h.dataFrom
@@ -326,7 +330,8 @@ func openSplit(path string, no, n int, one func(path string) (*File, error)) (_ 
 // tensorCount is the key of the number of tensors in all files of a model.
 const tensorCount = "split.tensors.count"
 
-// sameModel checks that what a further file of a model repeats of the first one's metadata is the same there. Usually it repeats only the keys split.*.
+// sameModel checks that what a further file of a model repeats of the first one's metadata is the
+// same there. Usually it repeats only the keys split.*.
 func (f *File) sameModel(other *File) error {
 	for _, key := range []string{tensorCount, "general.architecture", "general.name"} {
 		a, inFirst := f.Value(key)
@@ -374,8 +379,10 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 	return &f.tensors[i], true
 }
 
-// Data is the bytes of a tensor of this file: a view that must not be written, nor used after Close. It is nil for files opened with HeaderOnly.
-// Where someone makes a mapped file shorter, to read what it lost ends the process, unless debug.SetPanicOnFault makes it a panic; this module's own readers return an error.
+// Data is the bytes of a tensor of this file: a view that must not be written, nor used after
+// Close. It is nil for files opened with HeaderOnly. Where someone makes a mapped file shorter, to
+// read what it lost ends the process, unless debug.SetPanicOnFault makes it a panic; this module's
+// own readers return an error.
 func (f *File) Data(t *Tensor) []byte {
 	if f.composed != nil {
 		return f.Rows(t, 0, rowsOf(t))

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzOpen parses any bytes. What is refused is refused with a proper error; what is accepted can be walked to its ends, and what is written from it reads
-// the same.
+// FuzzOpen parses any bytes. What is refused is refused with a proper error; what is accepted can
+// be walked to its ends, and what is written from it reads the same.
 func FuzzOpen(f *testing.F) {
 	f.Add(everyKind(2))
 	f.Add(everyKind(3))
@@ -35,7 +35,7 @@ func FuzzOpen(f *testing.F) {
 			if !ok {
 				t.Fatalf("no value of %q", key)
 			}
-			walk(t, v)
+			checkValue(t, v)
 			if err := w.Set(key, v); err != nil {
 				t.Fatal(err)
 			}
@@ -91,8 +91,8 @@ func elements(shape []int) int {
 	return n
 }
 
-// walk calls every method of a value and checks that they agree.
-func walk(t *testing.T, v Value) {
+// checkValue calls every method of a value and checks that they agree.
+func checkValue(t *testing.T, v Value) {
 	u, isUint := v.Uint()
 	i, isInt := v.Int()
 	x, isFloat := v.Float()
@@ -131,7 +131,7 @@ func walk(t *testing.T, v Value) {
 		}
 		n++
 		if e.Kind() == Array {
-			walk(t, e)
+			checkValue(t, e)
 		}
 		return true
 	})

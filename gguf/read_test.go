@@ -210,7 +210,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestFaults is the list of lies.
+// TestFaults is the list of what a damaged file may claim.
 func TestFaults(t *testing.T) {
 	// What comes before the fault under test is sound.
 	head := func(tensors, keys uint64) *raw { return newRaw(3, tensors, keys) }
@@ -352,7 +352,7 @@ func TestAlignment(t *testing.T) {
 	}
 }
 
-// TestGaps: tensors may lie in any order and apart, and the last need not be padded.
+// TestGaps: tensors may be stored in any order and apart, and the last need not be padded.
 func TestGaps(t *testing.T) {
 	r := newRaw(3, 2, 0).tensor("late", 24, 96, 2).tensor("early", 24, 32, 1).align(32)
 	r.fill(96, 7)
@@ -390,7 +390,7 @@ func TestHeaderLarge(t *testing.T) {
 		require.Len(t, f.Tensors(), 1)
 		require.NoError(t, f.Close())
 	}
-	// A fault behind the first attempt is found as well.
+	// A fault after the first attempt is found as well.
 	data, err := os.ReadFile(path)
 	require.NoError(t, err)
 	at := bytes.Index(data, []byte("last"))

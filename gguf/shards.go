@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// Shards lists the files of the model that the file at path is one of, by their names: path alone, unless its name says that there are several.
+// Shards lists the files of the model that the file at path is one of, by their names: path alone,
+// unless its name says that there are several.
 func Shards(path string) []string {
 	parts := shardName.FindStringSubmatch(path)
 	if parts == nil {

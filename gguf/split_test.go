@@ -210,7 +210,8 @@ func TestSplitNames(t *testing.T) {
 	}
 }
 
-// TestOpenHeader: the header is read through any source of bytes, and so are those of the other files of a split model.
+// TestOpenHeader: the header is read through any source of bytes, and so are those of the other
+// files of a split model.
 func TestOpenHeader(t *testing.T) {
 	dir := t.TempDir()
 	paths := []string{part(t, dir, 0, 3, nil), part(t, dir, 1, 3, nil), part(t, dir, 2, 3, nil)}

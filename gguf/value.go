@@ -42,7 +42,8 @@ func (k Kind) String() string {
 	return kinds[k].name
 }
 
-// Value is a metadata value: its bytes, checked, and decoded when asked for. It lives as long as its file.
+// Value is a metadata value: its bytes, checked, and decoded when asked for. It lives as long as
+// its file.
 type Value struct {
 	kind, elem Kind
 	n          int    // elements of an array, bytes of a string
@@ -139,7 +140,8 @@ func (v Value) Each(f func(i int, e Value) bool) {
 	}
 }
 
-// collect decodes an array by a function that refuses elements of other kinds, and perhaps some of these.
+// collect decodes an array by a function that refuses elements of other kinds, and perhaps some of
+// these.
 func collect[T any](v Value, decode func(Value) (T, bool)) ([]T, bool) {
 	if v.kind != Array || v.elem == Bool || v.elem == String || v.elem == Array {
 		return nil, false
@@ -196,7 +198,8 @@ func (v Value) String() string {
 	return fmt.Sprintf("%s %v", v.kind, v.Any(0))
 }
 
-// Any returns the value as a Go value: a number, a string, a bool, or a slice of any, of which at most limit elements are given (less than 0 means all).
+// Any returns the value as a Go value: a number, a string, a bool, or a slice of any, of which at
+// most limit elements are given (less than 0 means all).
 func (v Value) Any(limit int) any {
 	switch v.kind {
 	case Bool:

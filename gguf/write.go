@@ -11,7 +11,8 @@ import (
 	"github.com/goinfer/goinfer/quant"
 )
 
-// Writer collects metadata and tensors and writes them as a file of version 3. Call Set and Add in the order in which the file shall hold them.
+// Writer collects metadata and tensors and writes them as a file of version 3. Call Set and Add in
+// the order in which the file shall hold them.
 type Writer struct {
 	keys    []byte
 	nKeys   uint64
@@ -28,8 +29,9 @@ func NewWriter() *Writer {
 	return &Writer{seen: map[string]bool{}, names: map[string]bool{}, align: 32}
 }
 
-// Set adds a metadata entry. value is a bool, a string, a number of a sized type, a slice of these, or a [Value] of another file. The key general.alignment takes
-// effect on the file and must come before tensors.
+// Set adds a metadata entry. value is a bool, a string, a number of a sized type, a slice of these,
+// or a [Value] of another file. The key general.alignment takes effect on the file and must come
+// before tensors.
 func (w *Writer) Set(key string, value any) error {
 	if len(key) > maxName {
 		return fmt.Errorf("a key of %d bytes: want at most %d", len(key), maxName)
@@ -99,7 +101,8 @@ func arrayHeader(elem Kind, n int) []byte {
 	return le.AppendUint64(le.AppendUint32(nil, uint32(elem)), uint64(n))
 }
 
-// kindOf returns the kind of a number or bool, or that of the elements of a slice and its length. Of anything else it returns Array.
+// kindOf returns the kind of a number or bool, or that of the elements of a slice and its length.
+// Of anything else it returns Array.
 func kindOf(value any) (kind Kind, n int) {
 	switch v := value.(type) {
 	case bool:
@@ -150,7 +153,8 @@ func kindOf(value any) (kind Kind, n int) {
 	return Array, -1
 }
 
-// Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not copied, until the file is written.
+// Add adds a tensor. shape is in the order of files, the fastest dimension first. data is kept, not
+// copied, until the file is written.
 func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error {
 	return w.add(name, t, shape, int64(len(data)), func(out io.Writer) error {
 		_, err := out.Write(data)
@@ -158,7 +162,8 @@ func (w *Writer) Add(name string, t quant.Type, shape []int, data []byte) error 
 	})
 }
 
-// AddFrom adds a tensor that need not be in memory: when the file is written, write is called to write its bytes.
+// AddFrom adds a tensor that need not be in memory: when the file is written, write is called to
+// write its bytes.
 func (w *Writer) AddFrom(name string, t quant.Type, shape []int, write func(io.Writer) error) error {
 	return w.add(name, t, shape, -1, write)
 }
@@ -262,7 +267,8 @@ func (c *counter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteFile writes the file under a temporary name in the folder of path and then renames it, so that path never holds half a file.
+// WriteFile writes the file under a temporary name in the folder of path and then renames it, so
+// that path never holds half a file.
 func (w *Writer) WriteFile(path string) error {
 	err := disk.Write(path, func(out io.Writer) error {
 		_, err := w.WriteTo(out)

@@ -130,7 +130,7 @@ func TestWriterRefuses(t *testing.T) {
 	long := strings.Repeat("x", maxName+1)
 	require.EqualError(t, w.Set(long, true), "a key of 65536 bytes: want at most 65535")
 	require.EqualError(t, w.Add(long, quant.I8, []int{1}, []byte{1}), "a tensor name of 65536 bytes: want at most 65535")
-	// What was refused left nothing behind.
+	// What was refused left no file.
 	require.NoError(t, w.Add("bad", quant.F32, []int{1}, make([]byte, 4)))
 	var out bytes.Buffer
 	_, err := w.WriteTo(&out)
@@ -170,7 +170,8 @@ func TestWriteToFull(t *testing.T) {
 	}
 }
 
-// TestAddFrom: a tensor that writes itself is held to its size, and makes the same file as one in memory.
+// TestAddFrom: a tensor that writes itself is held to its size, and makes the same file as one in
+// memory.
 func TestAddFrom(t *testing.T) {
 	data := bytes.Repeat([]byte{1, 2, 3}, 1000)
 	whole := NewWriter()
@@ -247,12 +248,12 @@ func TestWriteFile(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, info.Mode().Perm()&0o600)
 
-	taken := filepath.Join(dir, "taken")
-	require.NoError(t, os.MkdirAll(filepath.Join(taken, "inside"), 0o700))
-	err = w.WriteFile(taken)
-	oneLine(t, err, taken)
+	folder := filepath.Join(dir, "taken")
+	require.NoError(t, os.MkdirAll(filepath.Join(folder, "inside"), 0o700))
+	err = w.WriteFile(folder)
+	oneLine(t, err, folder)
 	require.Equal(t, []string{"taken", "x.gguf"}, names(t, dir))
-	require.Equal(t, []string{"inside"}, names(t, taken))
+	require.Equal(t, []string{"inside"}, names(t, folder))
 
 	err = w.WriteFile(filepath.Join(dir, "absent", "x.gguf"))
 	require.ErrorIs(t, err, os.ErrNotExist)

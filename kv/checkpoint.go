@@ -20,25 +20,26 @@ func (s *Store) partial() bool {
 	return s.states > 0 || slices.ContainsFunc(s.groups, func(g group) bool { return g.window > 0 })
 }
 
-// Mark asks for a checkpoint at the length n of q, which is within the reserved positions or at
-// their end: once it is committed, [Store.Fork] can go back to it. It is for stores in which not
+// Checkpoint asks for a checkpoint at the length n of q, which is within the reserved positions or
+// at their end: once it is committed, [Store.Fork] can go back to it. It is for stores in which not
 // every length is reusable, and does nothing in others, nor where the limit leaves no room for a
 // state. A length that is rejected gets no checkpoint. Of a sequence's checkpoints at most
-// Config.Marks are kept: of those before the newest, the one goes whose neighbours are closest.
-func (s *Store) Mark(q Seq, n int) {
+// Config.Checkpoints are kept: of those before the newest, the one goes whose neighbours are
+// closest.
+func (s *Store) Checkpoint(q Seq, n int) {
 	e := s.seq(q)
 	if n <= e.size || n > e.size+e.reserved {
-		panic(fmt.Sprintf("kv: mark length %d of sequence %d, which has %d and %d reserved", n, q, e.size, e.reserved))
+		panic(fmt.Sprintf("kv: checkpoint at length %d of sequence %d, which has %d and %d reserved", n, q, e.size, e.reserved))
 	}
 	if !s.partial() {
 		return
 	}
 	i, found := slices.BinarySearchFunc(e.ends, n, func(x end, n int) int { return x.at - n })
 	if found {
-		e.ends[i].mark = true
+		e.ends[i].checkpoint = true
 		return
 	}
-	x := end{at: n, mark: true}
+	x := end{at: n, checkpoint: true}
 	if s.states > 0 {
 		if s.memory.room() < s.StateBytes() {
 			return
@@ -51,7 +52,7 @@ func (s *Store) Mark(q Seq, n int) {
 // keepCheckpoints makes checkpoints of the marked ends that are committed.
 func (s *Store) keepCheckpoints(e *sequence) {
 	for _, x := range e.ends {
-		if !x.mark || x.at > e.size {
+		if !x.checkpoint || x.at > e.size {
 			continue
 		}
 		c := &checkpoint{at: x.at, refs: 1, state: x.state, tables: make([]table, len(e.tables))}
@@ -76,7 +77,7 @@ func (s *Store) keepCheckpoints(e *sequence) {
 
 // prune drops a checkpoint if there are too many.
 func (s *Store) prune(e *sequence) {
-	if len(e.checkpoints) <= s.config.Marks {
+	if len(e.checkpoints) <= s.config.Checkpoints {
 		return
 	}
 	least, gap := 0, 0
@@ -107,11 +108,11 @@ func (s *Store) putCheckpoint(c *checkpoint) {
 	}
 }
 
-// Reach is the reusable length of q up to n, the greatest at which q can be forked: n itself,
+// ReusableLen is the reusable length of q up to n, the greatest at which q can be forked: n itself,
 // where every layer remembers every position or n is Len(q), and otherwise that of the last
 // checkpoint before, or whatever the pages of a window still hold. It panics unless
 // 0 ≤ n ≤ Len(q).
-func (s *Store) Reach(q Seq, n int) int {
+func (s *Store) ReusableLen(q Seq, n int) int {
 	e := s.seq(q)
 	if n < 0 || n > e.size {
 		panic(fmt.Sprintf("kv: length %d of sequence %d, which has %d", n, q, e.size))
@@ -150,11 +151,11 @@ func (e *sequence) checkpoint(n int) *checkpoint {
 	return nil
 }
 
-// Fork opens a sequence whose positions are the first [Store.Reach](q, n) of q, without copying
-// them: both share the pages. It has the checkpoints of q up to there, and nothing of what q has
-// reserved. It panics unless 0 ≤ n ≤ Len(q).
+// Fork opens a sequence whose positions are the first [Store.ReusableLen](q, n) of q, without
+// copying them: both share the pages. It has the checkpoints of q up to there, and nothing of what
+// q has reserved. It panics unless 0 ≤ n ≤ Len(q).
 func (s *Store) Fork(q Seq, n int) Seq {
-	n = s.Reach(q, n)
+	n = s.ReusableLen(q, n)
 	f := s.Open()
 	from, to := &s.seqs[q], &s.seqs[f]
 	to.size = n

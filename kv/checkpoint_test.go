@@ -10,7 +10,7 @@ import (
 // TestWindow: a layer with a window holds the pages that it reaches into, and no more.
 func TestWindow(t *testing.T) {
 	s := newStore(t, Config{Layers: []Spec{Full(1, 8), Windowed(1, 8, 100)}})
-	page := s.PageBytes() / 2 // of either layer
+	page := s.PageBytes() / 2 // bytes of either layer
 	q := s.Open()
 	var have []uint32
 	for n := 0; n < 1000; n += 40 {
@@ -25,10 +25,11 @@ func TestWindow(t *testing.T) {
 	require.PanicsWithValue(t, "kv: page 3 of sequence 0, of which a window has left those from 14 on", func() { s.K(q, 1, 0, 3) })
 	require.NotPanics(t, func() { s.K(q, 0, 0, 3) })
 
-	// What the pages in use still hold can be gone back to: the window of a query at 995 begins at 896, in page 14.
-	require.Equal(t, 1000, s.Reach(q, 1000))
-	require.Equal(t, 995, s.Reach(q, 995))
-	require.Equal(t, 0, s.Reach(q, 994))
+	// What the pages in use still hold can be gone back to: the window of a query at 995 begins at
+	// 896, in page 14.
+	require.Equal(t, 1000, s.ReusableLen(q, 1000))
+	require.Equal(t, 995, s.ReusableLen(q, 995))
+	require.Equal(t, 0, s.ReusableLen(q, 994))
 	f := s.Fork(q, 997)
 	check(t, s, f, have[:997])
 	check(t, s, f, grow(t, s, f, have[:997], stamps(5000, 90)...))
@@ -47,10 +48,10 @@ func TestMark(t *testing.T) {
 		have = grow(t, s, q, have, stamps(1000, 500)...)
 		invariants(t, s)
 		for n, want := range map[int]int{0: 0, 63: 0, 64: 64, 299: 64, 300: 300, 499: 300, 500: 500, 700: 500, 1000: 1000} {
-			require.Equal(t, want, s.Reach(q, n), n)
+			require.Equal(t, want, s.ReusableLen(q, n), n)
 			f := s.Fork(q, n)
 			check(t, s, f, have[:want])
-			require.Equal(t, min(want, 500), s.Reach(f, min(want, 500)), "a fork has the marks before it")
+			require.Equal(t, min(want, 500), s.ReusableLen(f, min(want, 500)), "a fork has the marks before it")
 			check(t, s, f, grow(t, s, f, have[:want], stamps(9000, 100)...))
 			s.Drop(cutBack(s, f, s.Len(f)-100))
 		}
@@ -60,8 +61,8 @@ func TestMark(t *testing.T) {
 		check(t, s, q, have[:300])
 		check(t, s, f, have[:500])
 		check(t, s, q, grow(t, s, q, have[:300], stamps(7000, 10)...))
-		require.Equal(t, 300, s.Reach(q, 300))
-		require.Equal(t, 500, s.Reach(f, 500))
+		require.Equal(t, 300, s.ReusableLen(q, 300))
+		require.Equal(t, 500, s.ReusableLen(f, 500))
 		invariants(t, s)
 
 		// Checkpoints are saved, and what is loaded goes back to them as what was saved does.
@@ -72,7 +73,7 @@ func TestMark(t *testing.T) {
 		check(t, s, g, have[:500])
 		invariants(t, s)
 		for n := range 501 {
-			require.Equal(t, s.Reach(f, n), s.Reach(g, n), n)
+			require.Equal(t, s.ReusableLen(f, n), s.ReusableLen(g, n), n)
 		}
 		h := s.Fork(g, 299)
 		check(t, s, h, have[:64])
@@ -88,14 +89,14 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// TestMarksAreFew: checkpoints are pruned, and stay spread.
-func TestMarksAreFew(t *testing.T) {
-	s := newStore(t, Config{Layers: []Spec{Recurrent(4)}, Marks: 3})
+// TestCheckpointsAreFew: checkpoints are pruned, and stay spread.
+func TestCheckpointsAreFew(t *testing.T) {
+	s := newStore(t, Config{Layers: []Spec{Recurrent(4)}, Checkpoints: 3})
 	q := s.Open()
 	var have []uint32
 	for n := 0; n < 1000; n += 100 {
 		have = growMarking(t, s, q, have, stamps(uint32(n), 100), []int{n + 50})
-		require.Equal(t, n+50, s.Reach(q, n+99))
+		require.Equal(t, n+50, s.ReusableLen(q, n+99))
 	}
 	var at []int
 	for _, c := range s.seqs[q].checkpoints {
@@ -115,6 +116,6 @@ func TestMarksAreFew(t *testing.T) {
 	q = s.Open()
 	have = growMarking(t, s, q, nil, stamps(0, 10), []int{4, 5, 10})
 	check(t, s, q, have)
-	require.Equal(t, 4, s.Reach(q, 9))
+	require.Equal(t, 4, s.ReusableLen(q, 9))
 	require.ErrorIs(t, s.Reserve(q, 1), ErrFull)
 }

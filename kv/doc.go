@@ -13,12 +13,12 @@
 //   - [New] makes a [Store] of a [Config]: the specs, the formats of keys and values, a limit.
 //   - [Store.Open] starts a sequence, [Store.Fork] starts one with the first positions of another.
 //   - [Store.Reserve] makes room, or [Store.ReserveTentative] where perhaps not all is accepted.
-//     [Store.Mark] asks for checkpoints. [Store.KRow], [Store.VRow] and [Store.NewState] are where
-//     what is new is written; [Store.Commit] makes it count.
+//     [Store.Checkpoint] asks for checkpoints. [Store.KRow], [Store.VRow] and [Store.NewState] are
+//     where what is new is written; [Store.Commit] makes it count.
 //   - [Store.K] and [Store.V] are what attention reads, page by page from position 0 or from where
 //     its window begins; [Store.State] is what a recurrent layer goes on from.
-//   - [Store.Reach] is the reusable length of a sequence, [Store.Drop] ends one, [Store.Save] and
-//     [Store.Load] write one as bytes and read it.
+//   - [Store.ReusableLen] is the reusable length of a sequence, [Store.Drop] ends one, [Store.Save]
+//     and [Store.Load] write one as bytes and read it.
 //   - [Store.Need] estimates memory, [Store.Cost] counts what a reservation would take,
 //     [Store.Used], [Store.Room], [Store.Pages] and [Store.Bytes] report.
 //
@@ -31,7 +31,7 @@
 //		copy(s.KRow(q, layer, head, pos), key)
 //		copy(s.VRow(q, layer, head, pos), value)
 //	}
-//	for i := range s.Ends(q) { // for every layer with a state
+//	for i := range s.NewStates(q) { // for every layer with a state
 //		length, state := s.NewState(q, layer, i)
 //		// from s.State(q, layer), nil at the beginning, through the positions up to length
 //	}
@@ -56,11 +56,11 @@
 //
 // A store whose layers all remember every position can fork a sequence at any length. A state keeps
 // nothing of what it was before, and a window has given up what it has passed. Such a sequence can
-// be forked at its end, at its checkpoints, which [Store.Mark] asks for on the way and of which a
-// few are kept, and in a window also at what its pages still hold. A checkpoint has a copy of the
-// states, and shares the pages of windows. [Store.Reach] is the one place that knows; Fork goes as
-// far. What is between is computed again, which gives the same bits, since recurrent layers step
-// through positions in one order.
+// be forked at its end, at its checkpoints, which [Store.Checkpoint] asks for on the way and of
+// which a few are kept, and in a window also at what its pages still hold. A checkpoint has a copy
+// of the states, and shares the pages of windows. [Store.ReusableLen] is the one place that knows;
+// Fork goes as far. What is between is computed again, which gives the same bits, since recurrent
+// layers step through positions in one order.
 //
 // # Tentative positions
 //
@@ -68,13 +68,14 @@
 // reserves them so that every length that may be accepted has states of its own, and Commit takes
 // those of the accepted one. Windows give up pages at Commit only, by the accepted length. What is
 // rejected leaves no trace: the sequence is then as one that never proposed. Tentative lengths are
-// no checkpoints and cost none; Mark works among them as anywhere.
+// no checkpoints and cost none; Checkpoint works among them as anywhere.
 //
 // # Concurrency
 //
 // One goroutine owns the store and is the only one to call methods. Between a Reserve and the
 // following call that changes the store, any number of goroutines may call K, V, KRow, VRow, State,
-// Ends, NewState, Len and the other methods that only report, and write different rows and numbers.
+// NewStates, NewState, Len and the other methods that only report, and write different rows and
+// numbers.
 //
 // # Misuse
 //

@@ -15,12 +15,12 @@ func step(s *kv.Store, q kv.Seq, n, certain, accepted int) error {
 		return err
 	}
 	for pos := s.Len(q); pos < s.Len(q)+n; pos++ {
-		key, value := make([]byte, 8), make([]byte, 8) // of the position
+		key, value := make([]byte, 8), make([]byte, 8) // rows of the position
 		copy(s.KRow(q, layer, head, pos), key)
 		copy(s.VRow(q, layer, head, pos), value)
 	}
 	from, before := s.Len(q), s.State(q, layer)
-	for i := range s.Ends(q) {
+	for i := range s.NewStates(q) {
 		length, state := s.NewState(q, layer, i)
 		copy(state, before)                // nil at the beginning, where the state is 0
 		state[0] += float32(length - from) // what the positions up to length do
@@ -31,7 +31,7 @@ func step(s *kv.Store, q kv.Seq, n, certain, accepted int) error {
 }
 
 func Example() {
-	s, err := kv.New(kv.Config{Layers: []kv.Spec{{Heads: 1, KDim: 4, VDim: 4, State: 1}}})
+	s, err := kv.New(kv.Config{Layers: []kv.Spec{{NHead: 1, KDim: 4, VDim: 4, State: 1}}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -45,7 +45,7 @@ func Example() {
 		fmt.Println("no room:", err)
 	}
 	fmt.Println(s.Len(q), "positions, state", s.State(q, 0))
-	fmt.Println("reusable:", s.Reach(q, 7), s.Reach(q, 6))
+	fmt.Println("reusable:", s.ReusableLen(q, 7), s.ReusableLen(q, 6))
 	// Output:
 	// 7 positions, state [7]
 	// reusable: 7 0

@@ -67,8 +67,8 @@ func (m *storeModel) begin(q Seq, r reference) {
 	m.open = append(m.open, q)
 }
 
-// reserve reserves positions, the certain ones first, and if the limit refuses, ever fewer tentative
-// ones. It returns how many it got, or false.
+// reserve reserves positions, the certain ones first, and if the limit refuses, ever fewer
+// tentative ones. It returns how many it got, or false.
 func (m *storeModel) reserve(q Seq, n, certain int) (int, bool) {
 	s := m.s
 	for ; ; n-- {
@@ -134,8 +134,8 @@ func (m *storeModel) grow(q Seq) {
 	}
 	for _, at := range marks {
 		if at <= len(have.stamps) {
-			have.mark(at, s.config.Marks)
-			m.twin.Mark(q, at)
+			have.mark(at, s.config.Checkpoints)
+			m.twin.Checkpoint(q, at)
 		}
 	}
 	writeStates(m.twin, q, have.stamps)
@@ -151,7 +151,7 @@ func (m *storeModel) mark(q Seq, n int) []int {
 		at := e.size + 1 + m.rng.IntN(n)
 		known := slices.ContainsFunc(e.ends, func(x end) bool { return x.at == at })
 		took := s.partial() && (known || s.Room() >= s.StateBytes())
-		s.Mark(q, at)
+		s.Checkpoint(q, at)
 		if took && !slices.Contains(marks, at) {
 			marks = append(marks, at)
 		}
@@ -167,7 +167,7 @@ func (m *storeModel) fork(q Seq) {
 	have := m.refs[q]
 	n := m.rng.IntN(len(have.stamps) + 1)
 	pages, reach := m.s.Pages(), have.reach(m.s, n)
-	require.Equal(m.t, reach, m.s.Reach(q, n))
+	require.Equal(m.t, reach, m.s.ReusableLen(q, n))
 	f := m.s.Fork(q, n)
 	require.Equal(m.t, pages, m.s.Pages(), "a fork copies nothing")
 	require.Equal(m.t, f, m.twin.Fork(q, n))
@@ -212,7 +212,7 @@ func (m *storeModel) verify(q Seq) {
 	}
 	require.Equal(m.t, have.marks, marks)
 	n := m.rng.IntN(len(have.stamps) + 1)
-	require.Equal(m.t, have.reach(m.s, n), m.s.Reach(q, n))
+	require.Equal(m.t, have.reach(m.s, n), m.s.ReusableLen(q, n))
 	var a, b bytes.Buffer
 	require.NoError(m.t, m.s.Save(&a, q))
 	require.NoError(m.t, m.twin.Save(&b, q))
@@ -231,11 +231,11 @@ func TestStoreModel(t *testing.T) {
 		{Layers: Repeat(2, Full(1, 8)), VType: F32},
 		{Layers: Repeat(2, Full(2, 64)), KType: Q8_0, VType: Q4_0},
 		{Layers: hybrid},
-		{Layers: hybrid, MaxBytes: 1 << 16, Marks: 2},
+		{Layers: hybrid, MaxBytes: 1 << 16, Checkpoints: 2},
 		{Layers: []Spec{Windowed(1, 4, 1), Windowed(2, 4, 130), Windowed(1, 4, 1)}},
 		{Layers: []Spec{Windowed(1, 4, 70), Full(1, 2)}, MaxBytes: 1 << 14},
-		{Layers: Repeat(2, Recurrent(5)), Marks: 5, MaxBytes: 1000},
-		{Layers: []Spec{Latent(6), Recurrent(4)}, Marks: 1},
+		{Layers: Repeat(2, Recurrent(5)), Checkpoints: 5, MaxBytes: 1000},
+		{Layers: []Spec{Latent(6), Recurrent(4)}, Checkpoints: 1},
 	} {
 		twin := c
 		twin.MaxBytes = 0

@@ -55,7 +55,7 @@ func (s *Store) header() []byte {
 	u(uint32(s.VType()))
 	u(uint32(len(s.layers)))
 	for _, l := range s.config.Layers {
-		u(uint32(l.Heads))
+		u(uint32(l.NHead))
 		u(uint32(l.KDim))
 		u(uint32(l.VDim))
 		u(uint32(min(uint64(l.Window), math.MaxUint32)))
@@ -166,8 +166,8 @@ func (s *Store) load(c *summed, e *sequence) error {
 // readLengths reads the length, which it returns, and those of the checkpoints, which it gives e.
 func (s *Store) readLengths(c *summed, e *sequence) (int, error) {
 	size, marks := c.uint64(), c.uint32()
-	if c.err == nil && int64(marks) > int64(s.config.Marks) {
-		return 0, fmt.Errorf("%w: want at most %d marks, found %d", ErrFormat, s.config.Marks, marks)
+	if c.err == nil && int64(marks) > int64(s.config.Checkpoints) {
+		return 0, fmt.Errorf("%w: want at most %d marks, found %d", ErrFormat, s.config.Checkpoints, marks)
 	}
 	var at []uint64
 	for c.err == nil && len(at) < int(marks) {
@@ -261,7 +261,7 @@ func (s *Store) readHeader(c *summed) error {
 	if c.err == nil && string(found) != magic {
 		return fmt.Errorf("%w: want it to begin with %q, found %q", ErrFormat, magic, found)
 	}
-	number := func(name string, show func(uint32) string) error {
+	number := func(name string, format func(uint32) string) error {
 		b := found[:4]
 		c.read(b)
 		if c.err != nil {
@@ -270,17 +270,17 @@ func (s *Store) readHeader(c *summed) error {
 		w, f := binary.LittleEndian.Uint32(want[at:]), binary.LittleEndian.Uint32(b)
 		at += 4
 		if w != f {
-			return fmt.Errorf("%w: %s: want %s, found %s", ErrFormat, name, show(w), show(f))
+			return fmt.Errorf("%w: %s: want %s, found %s", ErrFormat, name, format(w), format(f))
 		}
 		return nil
 	}
 	plain := func(n uint32) string { return fmt.Sprint(n) }
 	typ := func(n uint32) string { return quant.Type(n).String() }
 	for _, f := range []struct {
-		name string
-		show func(uint32) string
+		name   string
+		format func(uint32) string
 	}{{"version", plain}, {"page length", plain}, {"type of keys", typ}, {"type of values", typ}, {"layers", plain}} {
-		if err := number(f.name, f.show); err != nil {
+		if err := number(f.name, f.format); err != nil {
 			return err
 		}
 	}

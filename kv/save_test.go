@@ -47,7 +47,8 @@ func TestSaveLoad(t *testing.T) {
 		for _, n := range []int{0, 1, 63, 64, 65, 200, 256} {
 			b := saved(t, c, n)
 			s := newStore(t, c)
-			// Between two other things in the stream, by single bytes, into a store that has others.
+			// Between two other things in the stream, by single bytes, into a store that has
+			// others.
 			other := s.Open()
 			fill(t, s, other, stamps(900, 10)...)
 			r := iotest.OneByteReader(bytes.NewReader(append(b[:len(b):len(b)], "rest"...)))
@@ -108,7 +109,7 @@ func (w *shortWriter) Write(b []byte) (int, error) {
 
 // TestLoadDamaged cuts the bytes at every length and changes every byte.
 func TestLoadDamaged(t *testing.T) {
-	for _, layers := range [][]Spec{{{Heads: 1, KDim: 2, VDim: 1}, {}}, {Recurrent(2), {Heads: 1, KDim: 1, Window: 3}}} {
+	for _, layers := range [][]Spec{{{NHead: 1, KDim: 2, VDim: 1}, {}}, {Recurrent(2), {NHead: 1, KDim: 1, Window: 3}}} {
 		loadDamaged(t, Config{Layers: layers})
 	}
 }
@@ -166,7 +167,7 @@ func TestLoadOtherConfiguration(t *testing.T) {
 		{"keys", Config{Layers: mixed, KType: F32}, "type of keys: want F32, found F16"},
 		{"values", Config{Layers: mixed, VType: F32}, "type of values: want F32, found F16"},
 		{"layers", Config{Layers: mixed[:3]}, "layers: want 3, found 4"},
-		{"heads", Config{Layers: changed(func(l []Spec) { l[3].Heads = 2 })}, "layer 3: heads: want 2, found 3"},
+		{"heads", Config{Layers: changed(func(l []Spec) { l[3].NHead = 2 })}, "layer 3: heads: want 2, found 3"},
 		{"key", Config{Layers: changed(func(l []Spec) { l[0].KDim = 8 })}, "layer 0: length of a key: want 8, found 4"},
 		{"window", Config{Layers: changed(func(l []Spec) { l[0].Window = 8 })}, "layer 0: window: want 8, found 0"},
 		{"state", Config{Layers: changed(func(l []Spec) { l[1].State = 8 })}, "layer 1: length of a state: want 8, found 0"},

@@ -15,7 +15,7 @@ const PageLen = 64
 // Spec says what one layer remembers. The zero Spec is a layer that remembers nothing; a layer may
 // have both keys and a state.
 type Spec struct {
-	Heads int // heads of keys and values
+	NHead int // heads of keys and values
 	KDim  int // length of a key head
 	VDim  int // length of a value head; 0 for layers that read their values out of the keys
 	// Window is how many positions a query sees, its own included; what no later query sees is
@@ -27,17 +27,17 @@ type Spec struct {
 }
 
 // Full is the layer of ordinary attention: heads key heads and value heads, both of length dim.
-func Full(heads, dim int) Spec { return Spec{Heads: heads, KDim: dim, VDim: dim} }
+func Full(heads, dim int) Spec { return Spec{NHead: heads, KDim: dim, VDim: dim} }
 
 // Windowed is Full for queries that see so many positions, their own included (Beltagy et al. 2020,
 // arXiv:2004.05150).
 func Windowed(heads, dim, window int) Spec {
-	return Spec{Heads: heads, KDim: dim, VDim: dim, Window: window}
+	return Spec{NHead: heads, KDim: dim, VDim: dim, Window: window}
 }
 
 // Latent is the layer of latent attention (DeepSeek-V2, arXiv:2405.04434): one row of n numbers for
 // all heads, from which values are read too.
-func Latent(n int) Spec { return Spec{Heads: 1, KDim: n} }
+func Latent(n int) Spec { return Spec{NHead: 1, KDim: n} }
 
 // Recurrent is a layer that keeps n numbers of a sequence instead of its positions: a convolution's
 // last inputs, a state space, a matrix of associations.
@@ -134,13 +134,14 @@ type Config struct {
 	// MaxBytes limits the memory of all pages and states together, those kept for reuse included. 0
 	// means no limit.
 	MaxBytes int64
-	// Marks is how many checkpoints a sequence keeps, earlier lengths that it can be forked at,
-	// where layers do not remember every position; see [Store.Mark]. 0 means DefaultMarks.
-	Marks int
+	// Checkpoints is how many checkpoints a sequence keeps, earlier lengths that it can be forked
+	// at, where layers do not remember every position; see [Store.Checkpoint]. 0 means
+	// DefaultCheckpoints.
+	Checkpoints int
 }
 
-// DefaultMarks is the default of Config.Marks.
-const DefaultMarks = 3
+// DefaultCheckpoints is the default of Config.Marks.
+const DefaultCheckpoints = 3
 
 // maxPage is the largest page that a configuration may ask for, in bytes; below it no product or
 // sum of the layout overflows.
@@ -196,8 +197,8 @@ func (c *Config) plan() (plan, error) {
 			return p, err
 		}
 	}
-	if c.Marks < 0 {
-		return p, fmt.Errorf("want 0 marks of a sequence or more, found %d", c.Marks)
+	if c.Checkpoints < 0 {
+		return p, fmt.Errorf("want 0 marks of a sequence or more, found %d", c.Checkpoints)
 	}
 	for i, s := range c.Layers {
 		if err := p.place(c, i, s); err != nil {
@@ -212,17 +213,17 @@ func (c *Config) plan() (plan, error) {
 
 // place lays out layer i after those before it.
 func (p *plan) place(c *Config, i int, s Spec) error {
-	for _, n := range []int{s.Heads, s.KDim, s.VDim} {
+	for _, n := range []int{s.NHead, s.KDim, s.VDim} {
 		if n < 0 || n > maxDim {
-			return fmt.Errorf("want sizes from 0 to %d, found %d heads of %d and %d", maxDim, s.Heads, s.KDim, s.VDim)
+			return fmt.Errorf("want sizes from 0 to %d, found %d heads of %d and %d", maxDim, s.NHead, s.KDim, s.VDim)
 		}
 	}
 	if s.Window < 0 || s.State < 0 || s.State > maxState || p.states > maxPage/4-s.State {
 		return fmt.Errorf("want a window of at least 0 and a state from 0 to %d, found %d and %d", maxState, s.Window, s.State)
 	}
-	l := layout{heads: s.Heads, state: p.states, stateLen: s.State}
+	l := layout{heads: s.NHead, state: p.states, stateLen: s.State}
 	p.states += s.State
-	if s.Heads == 0 {
+	if s.NHead == 0 {
 		p.layers[i] = l
 		return nil
 	}
@@ -237,12 +238,12 @@ func (p *plan) place(c *Config, i int, s Spec) error {
 	}
 	l.kHead, l.vHead = PageLen*l.kRow, PageLen*l.vRow
 	l.head = l.kHead + l.vHead
-	if l.head > 0 && s.Heads > (maxPage-p.rows)/l.head {
-		return fmt.Errorf("%d heads of %d and %d are more than memory can address", s.Heads, s.KDim, s.VDim)
+	if l.head > 0 && s.NHead > (maxPage-p.rows)/l.head {
+		return fmt.Errorf("%d heads of %d and %d are more than memory can address", s.NHead, s.KDim, s.VDim)
 	}
 	l.k, l.v = g.size, g.size+l.kHead
-	g.size += s.Heads * l.head
-	p.rows += s.Heads * l.head
+	g.size += s.NHead * l.head
+	p.rows += s.NHead * l.head
 	p.layers[i] = l
 	return nil
 }

@@ -5,9 +5,9 @@ import "fmt"
 // end is a length within the reserved positions at which something is kept: the states after it,
 // if it may be committed or a checkpoint is wanted there.
 type end struct {
-	at    int
-	state *page // nil where no layer has one
-	mark  bool  // a checkpoint is wanted
+	at         int
+	state      *page // nil where no layer has one
+	checkpoint bool  // a checkpoint is wanted
 }
 
 // State is the state of a layer after the committed positions of q, [State] numbers, to be read
@@ -16,10 +16,10 @@ func (s *Store) State(q Seq, layer int) []float32 {
 	return s.stateOf(s.seq(q).state, layer)
 }
 
-// Ends is the number of lengths within the reserved positions at which states are to be written:
-// every length that may be committed, and those of [Store.Mark]. It is 0 where no layer has a
-// state. The last one is that after all reserved positions.
-func (s *Store) Ends(q Seq) int {
+// NewStates is the number of lengths within the reserved positions at which states are to be
+// written: every length that may be committed, and those of [Store.Checkpoint]. It is 0 where no
+// layer has a state. The last one is that after all reserved positions.
+func (s *Store) NewStates(q Seq) int {
 	e := s.seq(q)
 	if s.states == 0 {
 		return 0
@@ -27,11 +27,11 @@ func (s *Store) Ends(q Seq) int {
 	return len(e.ends)
 }
 
-// NewState is the length number i of those that Ends counts, in ascending order, and where the
+// NewState is the length number i of those that NewStates counts, in ascending order, and where the
 // state of a layer after it is to be written, [State] numbers of undefined contents. No other
 // sequence sees it before Commit.
 func (s *Store) NewState(q Seq, layer, i int) (length int, state []float32) {
-	if n := s.Ends(q); uint(i) >= uint(n) {
+	if n := s.NewStates(q); uint(i) >= uint(n) {
 		panic(fmt.Sprintf("kv: new state %d of sequence %d, which has %d", i, q, n))
 	}
 	x := s.seqs[q].ends[i]

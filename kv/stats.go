@@ -41,7 +41,7 @@ func (s *Store) StateBytes() int64 { return 4 * int64(s.states) }
 func (s *Store) Need(n, batch int) int64 {
 	marks := 0
 	if s.partial() {
-		marks = s.config.Marks
+		marks = s.config.Checkpoints
 	}
 	need := float64(s.StateBytes()) * float64(2+marks)
 	for _, g := range s.groups {

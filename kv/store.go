@@ -51,8 +51,8 @@ func New(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Marks == 0 {
-		c.Marks = DefaultMarks
+	if c.Checkpoints == 0 {
+		c.Checkpoints = DefaultCheckpoints
 	}
 	c.Layers = append([]Spec(nil), c.Layers...)
 	return &Store{config: c, plan: p, memory: newMemory(p, c.MaxBytes)}, nil
@@ -115,8 +115,9 @@ func (s *Store) Reserve(q Seq, n int) error { return s.ReserveTentative(q, n, n)
 // ReserveTentative is Reserve for n positions of which the first certain are going to be committed,
 // and the others perhaps, as in speculative decoding (Leviathan et al. 2022, arXiv:2211.17192):
 // Commit takes any number from certain to n. Each such length has a state of its own, for which
-// Ends and NewState ask as for marks, and no window gives up what a query at any of them sees. All
-// that is counted against the limit before anything changes: who gets ErrFull proposes less.
+// NewStates and NewState ask as for checkpoints, and no window gives up what a query at any of them
+// sees. All that is counted against the limit before anything changes: who gets ErrFull proposes
+// less.
 func (s *Store) ReserveTentative(q Seq, n, certain int) error {
 	e := s.seq(q)
 	checkReservation(q, n, certain)
@@ -209,7 +210,7 @@ func (s *Store) split(e *sequence, group int) {
 // unreserve gives up what is reserved.
 func (s *Store) unreserve(e *sequence) {
 	for i := range e.tables {
-		s.cut(e, i, pagesFor(e.size))
+		s.freePages(e, i, pagesFor(e.size))
 	}
 	for i := range e.ends {
 		s.putState(&e.ends[i].state)
@@ -218,8 +219,8 @@ func (s *Store) unreserve(e *sequence) {
 	e.reserved, e.certain = 0, 0
 }
 
-// cut gives up the pages of a group from number n on.
-func (s *Store) cut(e *sequence, group, n int) {
+// freePages gives up the pages of a group from number n on.
+func (s *Store) freePages(e *sequence, group, n int) {
 	t := &e.tables[group]
 	for i := n; i < len(t.pages); i++ {
 		if t.pages[i] != nil {

@@ -14,10 +14,10 @@ import (
 )
 
 // hybrid has a layer of every kind, and one with keys and a state.
-var hybrid = []Spec{Recurrent(3), Full(2, 4), Windowed(1, 6, 70), Latent(4), {Heads: 1, KDim: 2, VDim: 2, State: 2}, Windowed(1, 2, 5)}
+var hybrid = []Spec{Recurrent(3), Full(2, 4), Windowed(1, 6, 70), Latent(4), {NHead: 1, KDim: 2, VDim: 2, State: 2}, Windowed(1, 2, 5)}
 
 // mixed has layers of different shapes, one that keeps nothing and one that keeps no values.
-var mixed = []Spec{Full(2, 4), {}, {Heads: 1, KDim: 6, VDim: 0}, {Heads: 3, KDim: 2, VDim: 5}}
+var mixed = []Spec{Full(2, 4), {}, {NHead: 1, KDim: 6, VDim: 0}, {NHead: 3, KDim: 2, VDim: 5}}
 
 func newStore(t testing.TB, c Config) *Store {
 	t.Helper()
@@ -26,7 +26,7 @@ func newStore(t testing.TB, c Config) *Store {
 	return s
 }
 
-// rowByte is what the tests write into the rows of a position: stamp tells who wrote it.
+// rowByte is what the tests write into the rows of a position: stamp identifies the writer.
 func rowByte(stamp uint32, layer, head, i int) byte {
 	x := stamp*2654435761 + uint32(layer*7919+head*104729+i*31)
 	return byte(x ^ x>>11 ^ x>>23)
@@ -35,7 +35,7 @@ func rowByte(stamp uint32, layer, head, i int) byte {
 // write fills the rows of a reserved position.
 func write(s *Store, q Seq, pos int, stamp uint32) {
 	for l, spec := range s.config.Layers {
-		for h := range spec.Heads {
+		for h := range spec.NHead {
 			for i, row := 0, s.KRow(q, l, h, pos); i < len(row); i++ {
 				row[i] = rowByte(stamp, l, h, i)
 			}
@@ -53,7 +53,7 @@ func check(t testing.TB, s *Store, q Seq, stamps []uint32) {
 	same := true
 	for l, spec := range s.config.Layers {
 		kRow, vRow := s.KType().RowBytes(spec.KDim), s.VType().RowBytes(spec.VDim)
-		for h := range spec.Heads {
+		for h := range spec.NHead {
 			for pos, stamp := range stamps {
 				if spec.Window > 0 && pos < len(stamps)+1-spec.Window {
 					continue // no query sees it any more
@@ -94,10 +94,11 @@ func stateAfter(state []float32, layer int, stamps []uint32) {
 	}
 }
 
-// writeStates writes the states that are wanted of q, whose stamps, reserved ones included, are given.
+// writeStates writes the states that are wanted of q, whose stamps, reserved ones included, are
+// given.
 func writeStates(s *Store, q Seq, stamps []uint32) {
 	for l := range s.Layers() {
-		for i := range s.Ends(q) {
+		for i := range s.NewStates(q) {
 			n, state := s.NewState(q, l, i)
 			stateAfter(state, l, stamps[:n])
 		}
@@ -110,7 +111,8 @@ func fill(t testing.TB, s *Store, q Seq, stamps ...uint32) {
 	grow(t, s, q, nil, stamps...)
 }
 
-// grow appends positions to q, whose positions so far have the stamps before, and returns the stamps of all.
+// grow appends positions to q, whose positions so far have the stamps before, and returns the
+// stamps of all.
 func grow(t testing.TB, s *Store, q Seq, before []uint32, stamps ...uint32) []uint32 {
 	t.Helper()
 	return growMarking(t, s, q, before, stamps, nil)
@@ -124,7 +126,7 @@ func growMarking(t testing.TB, s *Store, q Seq, before, stamps []uint32, marks [
 		write(s, q, s.Len(q)+i, stamp)
 	}
 	for _, n := range marks {
-		s.Mark(q, n)
+		s.Checkpoint(q, n)
 	}
 	all := slices.Concat(before, stamps)
 	if s.states > 0 {
@@ -190,14 +192,14 @@ func invariants(t testing.TB, s *Store) {
 		for i, x := range e.ends {
 			require.True(t, x.at > e.size && x.at <= e.size+e.reserved && (i == 0 || e.ends[i-1].at < x.at))
 			require.Equal(t, s.states > 0, x.state != nil)
-			require.True(t, x.mark || x.state != nil)
+			require.True(t, x.checkpoint || x.state != nil)
 			count(s.statePool(), x.state)
 		}
 		if s.states > 0 && e.reserved > 0 {
 			require.GreaterOrEqual(t, len(e.ends), e.reserved-max(e.certain, 1)+1)
 			require.Equal(t, e.size+e.reserved, e.ends[len(e.ends)-1].at)
 		}
-		require.LessOrEqual(t, len(e.checkpoints), s.config.Marks)
+		require.LessOrEqual(t, len(e.checkpoints), s.config.Checkpoints)
 		for i, c := range e.checkpoints {
 			checkpoints[c]++
 			require.LessOrEqual(t, c.at, e.size)
@@ -272,7 +274,8 @@ func TestStoreCopyOnWrite(t *testing.T) {
 	check(t, s, d, append(stamps(1, 100), 2000))
 	check(t, s, a, append(stamps(1, 80), 4000))
 
-	// A fork taken while rows are reserved: the reservation stands and stays out of the fork's sight.
+	// A fork taken while rows are reserved: the reservation stands and stays out of the fork's
+	// sight.
 	require.NoError(t, s.Reserve(a, 2))
 	write(s, a, 81, 5000)
 	e := s.Fork(a, 81)
@@ -355,7 +358,8 @@ func TestStoreReserveReplaces(t *testing.T) {
 
 func TestStoreLayout(t *testing.T) {
 	s := newStore(t, Config{Layers: mixed, VType: F32})
-	// Per position: layer 0 2·4, layer 2 6, layer 3 3·2 keys of two bytes; 2·4 and 3·5 values of four.
+	// Per position: layer 0 2·4, layer 2 6, layer 3 3·2 keys of two bytes; 2·4 and 3·5 values of
+	// four.
 	require.Equal(t, int64(PageLen*((8+6+6)*2+(8+15)*4)), s.PageBytes())
 	require.Equal(t, 4, s.Layers())
 	require.Equal(t, mixed[3], s.Layer(3))
@@ -379,7 +383,7 @@ func base(s *Store, q Seq) uintptr {
 }
 
 func TestStoreEmpty(t *testing.T) {
-	for _, layers := range [][]Spec{nil, {{}}, {{Heads: 3}}} {
+	for _, layers := range [][]Spec{nil, {{}}, {{NHead: 3}}} {
 		s := newStore(t, Config{Layers: layers, MaxBytes: 1})
 		q := s.Open()
 		fill(t, s, q, stamps(0, 1000)...)
@@ -423,8 +427,8 @@ func TestConfig(t *testing.T) {
 			"layer 1: a cache of type Q8_0 wants heads of a multiple of 32, found heads of 80: F16 or F32 keep them"},
 		{"window", Config{Layers: []Spec{{}, {Window: -1}}}, "layer 1: want a window of at least 0 and a state from 0 to 1073741824, found -1 and 0"},
 		{"state", Config{Layers: []Spec{{State: 1 << 40}}}, "found 0 and 1099511627776"},
-		{"marks", Config{Marks: -1}, "want 0 marks of a sequence or more, found -1"},
-		{"heads", Config{Layers: []Spec{{Heads: -1}}}, "layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
+		{"marks", Config{Checkpoints: -1}, "want 0 marks of a sequence or more, found -1"},
+		{"heads", Config{Layers: []Spec{{NHead: -1}}}, "layer 0: want sizes from 0 to 1048576, found -1 heads of 0 and 0"},
 		{"dim", Config{Layers: []Spec{Full(1, 1<<40)}}, "found 1 heads of 1099511627776 and 1099511627776"},
 		{"sum", Config{Layers: Repeat(1<<14, Full(1<<20, 1<<20))}, "1048576 heads of 1048576 and 1048576 are more than memory can address"},
 		{"limit", Config{Layers: Repeat(1, Full(1, 1)), MaxBytes: 255}, "a limit of 255 bytes is less than one page of 256 bytes"},
@@ -463,7 +467,7 @@ func TestMisusePanics(t *testing.T) {
 		"certain less":      {func() { s.Cost(q, 3, -1) }, "kv: reserve 3 positions of sequence 0, -1 of them certain"},
 		"cost":              {func() { s.Cost(q, -1, 0) }, "kv: reserve -1 positions of sequence 0"},
 		"new state":         {func() { s.NewState(q, 0, 0) }, "kv: new state 0 of sequence 0, which has 0"},
-		"mark":              {func() { s.Mark(q, 5) }, "kv: mark length 5 of sequence 0, which has 5 and 0 reserved"},
+		"mark":              {func() { s.Checkpoint(q, 5) }, "kv: checkpoint at length 5 of sequence 0, which has 5 and 0 reserved"},
 		"page":              {func() { s.K(q, 0, 0, 1) }, "kv: page 1 of sequence 0, which has 1"},
 		"page of values":    {func() { s.V(q, 0, 0, -1) }, "kv: page -1 of sequence 0, which has 1"},
 		"position":          {func() { s.KRow(q, 0, 0, 5) }, "kv: position 5 of sequence 0, which has 5 and 0 reserved"},
@@ -479,7 +483,8 @@ func TestMisusePanics(t *testing.T) {
 	require.ErrorIs(t, s.Reserve(q, math.MaxInt), ErrFull)
 }
 
-// TestWorkers writes and reads from many goroutines between Reserve and Commit; the race detector watches.
+// TestWorkers writes and reads from many goroutines between Reserve and Commit; the race detector
+// watches.
 func TestWorkers(t *testing.T) {
 	s := newStore(t, Config{Layers: mixed})
 	seqs := []Seq{s.Open(), s.Open()}

@@ -34,7 +34,7 @@ func propose(t testing.TB, s *Store, q Seq, before, stamps []uint32, certain, ac
 	t.Helper()
 	require.NoError(t, s.ReserveTentative(q, len(stamps), certain))
 	for _, n := range marks {
-		s.Mark(q, n)
+		s.Checkpoint(q, n)
 	}
 	all := slices.Concat(before, stamps)
 	for i, stamp := range stamps {
@@ -80,7 +80,7 @@ func tentativeCase(t *testing.T, s *Store, size, n, certain, accepted int) {
 	check(t, s, before, have)
 	require.Equal(t, savedBytes(t, s, plain), savedBytes(t, s, q), "%d, %d of %d to %d", size, accepted, certain, n)
 	for k := range len(want) + 1 {
-		require.Equal(t, s.Reach(plain, k), s.Reach(q, k))
+		require.Equal(t, s.ReusableLen(plain, k), s.ReusableLen(q, k))
 	}
 
 	// Both go on, and so do forks of before and after.
@@ -101,7 +101,7 @@ func tentativeCase(t *testing.T, s *Store, size, n, certain, accepted int) {
 // tentative lengths and others, and tentative lengths do not.
 func TestTentativeMarks(t *testing.T) {
 	for name, layers := range families {
-		s := newStore(t, Config{Layers: layers, Marks: 10})
+		s := newStore(t, Config{Layers: layers, Checkpoints: 10})
 		if !s.partial() {
 			continue
 		}
@@ -110,7 +110,7 @@ func TestTentativeMarks(t *testing.T) {
 				q := s.Open()
 				have := grow(t, s, q, nil, stamps(1, 60)...)
 				have = propose(t, s, q, have, stamps(100, 12), 5, accepted, 62, 65, 67, 70, 72)
-				require.Equal(t, 60+accepted, s.Reach(q, 60+accepted))
+				require.Equal(t, 60+accepted, s.ReusableLen(q, 60+accepted))
 				// Far away, nothing but the checkpoints is left.
 				have = grow(t, s, q, have, stamps(500, 200)...)
 				for n, want := range map[int]int{61: 0, 64: 62, 65: 65, 66: 65, 69: 67, 70: 70, 71: 70, 72: 72, 100: 72} {
@@ -120,7 +120,7 @@ func TestTentativeMarks(t *testing.T) {
 					if name == "window 65" && n >= 256 {
 						continue
 					}
-					require.Equal(t, want, s.Reach(q, n), "%d of which %d were accepted", n, accepted)
+					require.Equal(t, want, s.ReusableLen(q, n), "%d of which %d were accepted", n, accepted)
 					f := s.Fork(q, n)
 					check(t, s, f, have[:want])
 					check(t, s, f, propose(t, s, f, have[:want], stamps(900, 6), 1, 3))
@@ -141,7 +141,8 @@ func TestTentativeLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			free := newStore(t, Config{Layers: layers})
 			grow(t, free, free.Open(), nil, stamps(1, size)...)
-			base := free.Used() + free.Cost(free.Fork(0, size), certain, certain) // for the copy of a shared page
+			// for the copy of a shared page
+			base := free.Used() + free.Cost(free.Fork(0, size), certain, certain)
 			need := func(n int) int64 { return free.Used() + free.Cost(1, n, certain) }
 			if st := free.StateBytes(); st > 0 {
 				require.EqualValues(t, st, need(4)-need(3), "a state for each tentative length")
@@ -191,23 +192,23 @@ func TestTentativeCost(t *testing.T) {
 	q := s.Open()
 	have := grow(t, s, q, nil, stamps(1, 63)...)
 	require.NoError(t, s.ReserveTentative(q, 6, 1))
-	s.Mark(q, 66)
+	s.Checkpoint(q, 66)
 	used := s.Used()
 	require.Zero(t, s.Cost(q, 6, 1))
 	less := s.Cost(q, 1, 1)
 	require.Equal(t, -5*s.StateBytes()-s.PageBytes(), less)
 	require.NoError(t, s.Reserve(q, 1))
 	require.Equal(t, used+less, s.Used())
-	require.Equal(t, 1, s.Ends(q))
+	require.Equal(t, 1, s.NewStates(q))
 	require.Equal(t, -s.StateBytes(), s.Cost(q, 0, 0))
 	s.Commit(q, 0)
-	require.Zero(t, s.Ends(q))
+	require.Zero(t, s.NewStates(q))
 	check(t, s, q, have)
 
 	for certain, want := range map[int][]int{0: {64, 65, 66}, 1: {64, 65, 66}, 2: {65, 66}, 3: {66}} {
 		require.NoError(t, s.ReserveTentative(q, 3, certain))
 		var ends []int
-		for i := range s.Ends(q) {
+		for i := range s.NewStates(q) {
 			n, state := s.NewState(q, 0, i)
 			require.Len(t, state, 3)
 			ends = append(ends, n)

@@ -229,13 +229,7 @@ func ReadConfig(m Metadata) (Config, error) {
 	} else if !c.HasVocab {
 		c.NVocab = r.dim("vocab_size", 1, maxDim, 0)
 	}
-	if types, ok, err := m.Uint(vocabPrefix + "token_type_count"); err != nil {
-		r.keepErr(err)
-	} else if types > maxDim {
-		r.fail("key %s: want at most %d, found %d", quoted(vocabPrefix+"token_type_count"), maxDim, types)
-	} else if ok {
-		c.NTokenTypes = int(types)
-	}
+	c.NTokenTypes = r.tokenTypes()
 	if c.NHead > 0 {
 		r.headDims(&c)
 	}
@@ -261,6 +255,20 @@ func ReadConfig(m Metadata) (Config, error) {
 		c.AttnTemperature.Length = c.NCtxOrig
 	}
 	return c, r.err
+}
+
+// tokenTypes reads how many kinds of tokens there are, such as those of the first and the second
+// text of a pair; 0 if the file does not say.
+func (r *reader) tokenTypes() int {
+	const key = vocabPrefix + "token_type_count"
+	types, _, err := r.m.Uint(key)
+	if err != nil {
+		r.keepErr(err)
+	} else if types > maxDim {
+		r.fail("key %s: want at most %d, found %d", quoted(key), maxDim, types)
+		return 0
+	}
+	return int(types)
 }
 
 // headDims reads the lengths of heads.

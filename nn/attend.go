@@ -140,7 +140,7 @@ func NewAttention(c AttentionConfig) (*Attention, error) {
 // no more than that.
 func (a *Attention) Spec() kv.Spec {
 	c := &a.c
-	s := kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV, Window: c.Window}
+	s := kv.Spec{NHead: c.NHeadKV, KDim: c.HeadDim, VDim: c.HeadDimV, Window: c.Window}
 	if c.ValuesFromKeys {
 		s.VDim = 0
 	}

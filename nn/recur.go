@@ -51,7 +51,7 @@ func (j *recurJob) Run(chunk, w int) {
 	u := &p.runs[chunk/parts]
 	old := j.own(p.store.State(u.seq, p.layer))
 	row, pos := u.row, p.batch.Rows[u.row].Pos
-	for i := range p.store.Ends(u.seq) {
+	for i := range p.store.NewStates(u.seq) {
 		if p.interrupted.Load() {
 			return
 		}

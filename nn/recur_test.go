@@ -34,7 +34,7 @@ func recurAll(t *testing.T, r RecurrentBlock, threads, chunk, proposed int, mark
 		require.NoError(t, store.ReserveTentative(seq, all, min(n, 1)))
 		for _, m := range marks {
 			if m > at && m <= at+n {
-				store.Mark(seq, m)
+				store.Checkpoint(seq, m)
 			}
 		}
 		for i := range 2 {

@@ -29,7 +29,7 @@ func attendAll(t *testing.T, c AttentionConfig, threads, chunk int, q, k, v *ten
 	defer pool.Close()
 	a, err := NewAttention(c)
 	require.NoError(t, err)
-	spec := kv.Spec{Heads: c.NHeadKV, KDim: c.HeadDim, VDim: a.c.HeadDimV}
+	spec := kv.Spec{NHead: c.NHeadKV, KDim: c.HeadDim, VDim: a.c.HeadDimV}
 	if c.ValuesFromKeys {
 		spec.VDim = 0
 	}

@@ -265,21 +265,12 @@ func encodeIQ1_M(dst []byte, x, imp []float32, _ float32) bool {
 	return h&0x7fff < 0x7c00
 }
 
-// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are
-// shifted down (1). A way to cut must be better by a factor of margin than those tried before it.
-func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, down [2]uint8) {
-	if abs(extreme(x)) < 1e-7 {
-		*points = [2]uint16{zeroIQ1, zeroIQ1}
-		return 0, down
-	}
-	// What a weight adds to the sums of w·x·q and w·q² at each level, for the four ways
-	// to shift its half and the other.
-	type sums [8]float32
-	var (
-		s     sorted
-		terms [3][16]sums
-	)
-	s.sort(x)
+// sumsIQ1M are sums of w·x·q and then of w·q², each for the four ways to shift a weight's half and
+// the other.
+type sumsIQ1M [8]float32
+
+// termsIQ1M sets what each weight, in order, adds to the sums at each level.
+func (s *sorted) termsIQ1M(terms *[3][16]sumsIQ1M, w []float32) {
 	for j, i := range s.at[:16] {
 		wi, v := w[i&15], s.x[j]
 		for l := range 3 {
@@ -294,9 +285,24 @@ func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, 
 			}
 		}
 	}
+}
+
+// fitIQ1M finds the scale of a group of 16, its points, and whether the levels of either are
+// shifted down (1). A way to cut must be better by a factor of margin than those tried before it.
+func fitIQ1M(points *[2]uint16, x, w []float32, margin float32) (scale float32, down [2]uint8) {
+	if abs(extreme(x)) < 1e-7 {
+		*points = [2]uint16{zeroIQ1, zeroIQ1}
+		return 0, down
+	}
+	var (
+		s     sorted
+		terms [3][16]sumsIQ1M
+	)
+	s.sort(x)
+	s.termsIQ1M(&terms, w)
 	best := float32(-math.MaxFloat32)
 	at1, at2, way := -1, -1, 0
-	var low sums // of the weights before i1
+	var low sumsIQ1M // of the weights before i1
 	for i1 := range 17 {
 		mid := low // and of those before i2
 		for i2 := i1; i2 < 17; i2++ {

@@ -13,7 +13,7 @@ var ErrFormat = fault.ErrFormat
 // FormatError is a fault in a file.
 type FormatError struct {
 	Path string
-	Name string // of the tensor that it concerns, may be empty
+	Name string // the tensor that it concerns, may be empty
 	Err  error
 }
 

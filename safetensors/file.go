@@ -18,10 +18,10 @@ type Tensor struct {
 	Name   string
 	DType  DType
 	Shape  []int  // the slowest dimension first; empty for a single number
-	Offset int64  // of its bytes, from the end of the file's header
-	Bytes  int64  // of all elements
+	Offset int64  // where its bytes begin, from the end of the file's header
+	Bytes  int64  // size of all elements
 	Data   []byte // a view that must not be written, nor used after Close
-	Path   string // of the file that it lies in
+	Path   string // the file that has it
 }
 
 // Options are how files are opened. The zero value maps them.
@@ -44,7 +44,8 @@ const (
 	indexName = "model.safetensors.index.json"
 )
 
-// OpenDir opens the weights of a checkpoint's folder: those of its index where it has one, else of model.safetensors, else of the only file of this kind.
+// OpenDir opens the weights of a checkpoint's folder: those of its index where it has one, else of
+// model.safetensors, else of the only file of this kind.
 func OpenDir(dir string, o Options) (*File, error) {
 	for _, name := range []string{indexName, fileName} {
 		path := filepath.Join(dir, name)
@@ -200,7 +201,7 @@ func text(s *string) string {
 	return *s
 }
 
-// match checks that every tensor lies where the index says, and that the index knows all of them.
+// match checks that every tensor is where the index says, and that the index knows all of them.
 func (f *File) match(path string, x index) error {
 	for name, file := range x.places {
 		if t, ok := f.Tensor(name); !ok || filepath.Base(t.Path) != file {

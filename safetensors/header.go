@@ -29,7 +29,7 @@ const (
 	F32    DType = "F32"
 	F16    DType = "F16"
 	BF16   DType = "BF16"
-	F8E4M3 DType = "F8_E4M3" // 4 bits of exponent, 3 of mantissa, no infinity (Micikevicius et al. 2022, arXiv:2209.05433)
+	F8E4M3 DType = "F8_E4M3" // 4 bits of exponent, 3 of mantissa, no infinity (arXiv:2209.05433)
 	F8E5M2 DType = "F8_E5M2"
 	F8E8M0 DType = "F8_E8M0" // powers of two, of microscaling
 	I64    DType = "I64"
@@ -50,13 +50,14 @@ var sizes = map[DType]int{
 // Size is the number of bytes of an element, 0 for a type that is unknown.
 func (d DType) Size() int { return sizes[d] }
 
-// header is what the front of a file tells.
+// header is what the beginning of a file declares.
 type header struct {
 	tensors []Tensor          // in the order of their bytes
-	meta    map[string]string // of the entry __metadata__
+	meta    map[string]string // the entry __metadata__
 }
 
-// readHeader reads the header of a file with these bytes and checks it, and gives the tensors their views. On a fault it returns the name of the tensor that it concerns.
+// readHeader reads the header of a file with these bytes and checks it, and gives the tensors their
+// views. On a fault it returns the name of the tensor that it concerns.
 func readHeader(file []byte) (h header, name string, err error) {
 	if len(file) < 8 {
 		return h, "", fmt.Errorf("no safetensors file: want at least 8 bytes, found %d", len(file))
@@ -127,7 +128,8 @@ func parseHeader(text []byte) (h header, name string, err error) {
 	return h, name, err
 }
 
-// object calls f for every key of a JSON object, with the decoder before the key's value, and makes sure that nothing but white space follows it.
+// object calls f for every key of a JSON object, with the decoder before the key's value, and makes
+// sure that nothing but white space follows it.
 func object(text []byte, f func(key string, d *json.Decoder) error) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	t, err := d.Token()

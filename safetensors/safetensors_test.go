@@ -188,7 +188,8 @@ func TestReal(t *testing.T) {
 	}
 }
 
-// FuzzHeader: whatever the bytes are, there is a file that keeps its promises or one error in a line.
+// FuzzHeader: whatever the bytes are, there is a file that keeps its promises or one error in a
+// line.
 func FuzzHeader(f *testing.F) {
 	f.Add(file(two, 1, 2, 3, 4, 5, 6, 7, 8))
 	f.Add(file(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}`))

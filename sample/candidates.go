@@ -33,7 +33,7 @@ type candidates struct {
 	seed    uint64
 	pos     int
 
-	weights []float32 // of weigh
+	weights []float32 // set by softmax
 	ranks   []ranked
 	heads   []Candidate
 }
@@ -75,7 +75,7 @@ func (c *candidates) fillBest(logits []float32, k int) {
 	c.byID, c.sorted = false, true
 }
 
-// refill takes what a caller's stage has left and finds out anew what is true of it.
+// refill takes what a caller's stage has left and finds out again what holds for it.
 func (c *candidates) refill(left []Candidate) {
 	list := c.list[:0]
 	c.byID, c.sorted = true, true
@@ -108,39 +108,39 @@ func (c *candidates) find(id int32) int {
 
 // max returns the highest logit of a list that is not empty.
 func (c *candidates) max() float32 {
-	top := c.list[0].Logit
+	best := c.list[0].Logit
 	if !c.sorted {
 		for _, x := range c.list[1:] {
-			if x.Logit > top {
-				top = x.Logit
+			if x.Logit > best {
+				best = x.Logit
 			}
 		}
 	}
-	return top
+	return best
 }
 
-// weigh fills weights with the exponentials of the logits, the highest scaled to 1, and returns
+// softmax fills weights with the exponentials of the logits, the highest scaled to 1, and returns
 // that highest logit and the sum. The probability of a candidate is its weight divided by the sum.
-func (c *candidates) weigh() (top float32, sum float64) {
+func (c *candidates) softmax() (maxLogit float32, sum float64) {
 	if cap(c.weights) < len(c.list) {
 		c.weights = make([]float32, cap(c.list))
 	}
 	c.weights = c.weights[:len(c.list)]
-	top = c.max()
+	maxLogit = c.max()
 	for i, x := range c.list {
-		w := float32(exp(float64(x.Logit) - float64(top)))
+		w := float32(exp(float64(x.Logit) - float64(maxLogit)))
 		c.weights[i] = w
 		sum += float64(w)
 	}
-	return top, sum
+	return maxLogit, sum
 }
 
-// entropy returns the expected surprise of the candidates in nats, after weigh.
-func (c *candidates) entropy(top float32, sum float64) float64 {
+// entropy returns the expected surprise of the candidates in nats, after softmax.
+func (c *candidates) entropy(maxLogit float32, sum float64) float64 {
 	var mean float64
 	for i, x := range c.list {
 		if w := float64(c.weights[i]); w > 0 {
-			mean += w * (float64(x.Logit) - float64(top))
+			mean += w * (float64(x.Logit) - float64(maxLogit))
 		}
 	}
 	return math.Log(sum) - mean/sum
@@ -194,7 +194,7 @@ func (c *candidates) pick() (index int, p float64) {
 	if len(c.list) < 2 {
 		return len(c.list) - 1, 1
 	}
-	_, sum := c.weigh()
+	_, sum := c.softmax()
 	target := uniform(c.seed, c.pos, forToken) * sum
 	last, run := 0, 0.0
 	for i, w := range c.weights {

@@ -60,7 +60,8 @@ func TestKeepRanked(t *testing.T) {
 		for range 10 {
 			ranks := make([]ranked, n)
 			for i, l := range mixed(r, n) {
-				ranks[i] = ranked{Candidate{int32(i), l}, l, float32(r.IntN(4))} // small integers: sums are exact in any order
+				// small integers: sums are exact in any order
+				ranks[i] = ranked{Candidate{int32(i), l}, l, float32(r.IntN(4))}
 			}
 			g := goal{mass: float64(r.IntN(2 * n)), above: r.IntN(2) == 0, count: r.IntN(n/10 + 1)}
 			var want []Candidate
@@ -80,7 +81,7 @@ func TestKeepRanked(t *testing.T) {
 	}
 }
 
-// TestTopPOfMany: the tokens that top-p does not even look at are never needed.
+// TestTopPOfMany: the tokens that best-p does not even look at are never needed.
 func TestTopPOfMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for range 30 {
@@ -165,19 +166,19 @@ func TestLogProb(t *testing.T) {
 		require.InDelta(t, math.Exp(want), math.Exp(float64(LogProb(odd, id))), 1e-6, "%d", id)
 	}
 
-	top := TopLogProbs(nil, logits, 2)
-	require.Len(t, top, 2)
-	require.Equal(t, []int32{3, 2}, []int32{top[0].ID, top[1].ID})
-	require.Equal(t, LogProb(logits, 3), top[0].Logit)
-	require.Equal(t, LogProb(logits, 2), top[1].Logit)
-	top = TopLogProbs(top[:1], odd, 9)
-	require.Equal(t, []int32{3, 1, 3}, []int32{top[0].ID, top[1].ID, top[2].ID}, "appended; equals by id")
-	require.InDelta(t, -math.Ln2, top[2].Logit, 1e-6)
+	best := TopLogProbs(nil, logits, 2)
+	require.Len(t, best, 2)
+	require.Equal(t, []int32{3, 2}, []int32{best[0].ID, best[1].ID})
+	require.Equal(t, LogProb(logits, 3), best[0].Logit)
+	require.Equal(t, LogProb(logits, 2), best[1].Logit)
+	best = TopLogProbs(best[:1], odd, 9)
+	require.Equal(t, []int32{3, 1, 3}, []int32{best[0].ID, best[1].ID, best[2].ID}, "appended; equals by id")
+	require.InDelta(t, -math.Ln2, best[2].Logit, 1e-6)
 	require.Empty(t, TopLogProbs(nil, odd, 0))
 	require.Empty(t, TopLogProbs(nil, odd, -1))
 	require.Empty(t, TopLogProbs(nil, nil, 3))
 	require.Empty(t, TopLogProbs(nil, []float32{nan, inf}, 3))
 
 	many := peaked(5000)
-	require.Zero(t, testing.AllocsPerRun(10, func() { top = TopLogProbs(top[:0], many, 2); LogProb(many, 7) }))
+	require.Zero(t, testing.AllocsPerRun(10, func() { best = TopLogProbs(best[:0], many, 2); LogProb(many, 7) }))
 }

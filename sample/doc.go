@@ -1,4 +1,4 @@
-// Package sample chooses the next token: it turns the logits of a model into an id.
+// Package sample chooses the next token: from the logits of a model to an id.
 //
 // In order of use:
 //
@@ -9,7 +9,7 @@
 //     follows, [Sampler.Accept] takes it.
 //   - A [Grammar] in Params constrains what is generated, by a [Matcher] for each sequence.
 //   - [Sampler.Clone] lets a sequence go two ways, [Sampler.Reset] begins another.
-//   - [LogProb] and [TopLogProbs] tell what the model itself thought, before any sampler.
+//   - [LogProb] and [TopLogProbs] report what the model itself predicted, before any sampler.
 //
 // A generation:
 //

@@ -39,7 +39,7 @@ func TestDRY(t *testing.T) {
 	for name, test := range map[string]struct {
 		p    Params
 		past []int32
-		want []float64 // of a, b, c, x, y
+		want []float64 // logits of a, b, c, x, y
 	}{
 		"nothing":       {p, nil, []float64{0, 0, 0, 0, 0}},
 		"no repetition": {p, []int32{a, b, c, x}, []float64{0, 0, 0, 0, 0}},

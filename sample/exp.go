@@ -3,8 +3,8 @@ package sample
 import "math"
 
 // exp returns e to the x, for x of at most 0, with a relative error of 1e-8: less than a float32
-// shows, and several times quicker than math.Exp, which matters where the whole vocabulary is
-// weighed.
+// shows, and several times quicker than math.Exp, which matters where every token of the
+// vocabulary has one.
 //
 // With x = (n + f)·ln 2, n the nearest integer, it is 2^n · e^(f·ln 2). The first factor is an
 // exponent's bits, the second eight terms of the series.

@@ -34,17 +34,17 @@ func TopLogProbs(dst []Candidate, logits []float32, n int) []Candidate {
 // logSum returns the logarithm of the sum of the exponentials of all finite logits, of which there
 // is one.
 func logSum(logits []float32) float64 {
-	top := float32(-math.MaxFloat32)
+	maxLogit := float32(-math.MaxFloat32)
 	for _, l := range logits {
-		if l > top && finite(l) {
-			top = l
+		if l > maxLogit && finite(l) {
+			maxLogit = l
 		}
 	}
 	var sum float64
 	for _, l := range logits {
 		if finite(l) {
-			sum += exp(float64(l) - float64(top))
+			sum += exp(float64(l) - float64(maxLogit))
 		}
 	}
-	return float64(top) + math.Log(sum)
+	return float64(maxLogit) + math.Log(sum)
 }

@@ -9,7 +9,7 @@ type mirostat struct {
 
 	mu       float64
 	chosen   int32   // by the last apply, or -1
-	surprise float64 // of chosen, in bits
+	surprise float64 // surprise of the chosen token, in bits
 }
 
 func newMirostat(version int, tau, eta float64) *mirostat {
@@ -24,7 +24,7 @@ func (m *mirostat) apply(c *candidates) {
 		return
 	}
 	if m.version == 1 {
-		c.best(m.cut(c))
+		c.best(m.topK(c))
 	} else {
 		m.truncate(c)
 	}
@@ -37,9 +37,9 @@ func (m *mirostat) apply(c *candidates) {
 // estimate is how many of the best tokens version 1 looks at (m in the paper's algorithm 1).
 const estimate = 100
 
-// cut is the k with which top-k has the expected surprise mu if probabilities follow Zipf's law,
+// topK is the k with which top-k has the expected surprise mu if probabilities follow Zipf's law,
 // whose exponent s is fitted to the best tokens.
-func (m *mirostat) cut(c *candidates) int {
+func (m *mirostat) topK(c *candidates) int {
 	if len(c.list) < 2 {
 		return 1
 	}
@@ -68,9 +68,9 @@ func (m *mirostat) cut(c *candidates) int {
 
 // truncate removes the tokens with a surprise of more than mu, but not the best.
 func (m *mirostat) truncate(c *candidates) {
-	top, sum := c.weigh()
+	maxLogit, sum := c.softmax()
 	// -log2(exp(logit-top)/sum) <= mu
-	c.keep(min(top, float32(float64(top)+math.Log(sum)-m.mu*math.Ln2)))
+	c.keep(min(maxLogit, float32(float64(maxLogit)+math.Log(sum)-m.mu*math.Ln2)))
 }
 
 func (m *mirostat) accept(id int32) {

@@ -28,13 +28,14 @@ func TestStages(t *testing.T) {
 		"top-k off":                            {Params{TopK: -1}, tenths, tenths},
 		"top-k of equals takes the lowest ids": {Params{TopK: 2}, []float64{.25, .25, .25, .25}, []float64{.5, .5, 0, 0}},
 
-		"top-p small":           {Params{TopP: 1e-6}, tenths, []float64{0, 0, 0, 1}},
-		"top-p 0.69":            {Params{TopP: 0.69}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
-		"top-p 0.7":             {Params{TopP: 0.7}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
-		"top-p 0.8":             {Params{TopP: 0.8}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
-		"top-p 1 is off":        {Params{TopP: 1}, tenths, tenths},
-		"top-p keeps":           {Params{TopP: 0.1, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
-		"top-p on sorted":       {Params{TopP: 0.5, TopK: 3}, tenths, []float64{0, 0, 3. / 7, 4. / 7}}, // 0.4/0.9 < 0.5
+		"top-p small":    {Params{TopP: 1e-6}, tenths, []float64{0, 0, 0, 1}},
+		"top-p 0.69":     {Params{TopP: 0.69}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
+		"top-p 0.7":      {Params{TopP: 0.7}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
+		"top-p 0.8":      {Params{TopP: 0.8}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
+		"top-p 1 is off": {Params{TopP: 1}, tenths, tenths},
+		"top-p keeps":    {Params{TopP: 0.1, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
+		// 0.4/0.9 < 0.5
+		"top-p on sorted":       {Params{TopP: 0.5, TopK: 3}, tenths, []float64{0, 0, 3. / 7, 4. / 7}},
 		"top-p keeps of sorted": {Params{TopP: 0.1, TopK: 4, MinKeep: 3}, tenths, []float64{0, 2. / 9, 3. / 9, 4. / 9}},
 
 		"min-p 0.24":  {Params{MinP: 0.24}, tenths, tenths},
@@ -112,13 +113,13 @@ func powers(e float64) []float64 {
 // TestTopNSigma: the logits 1 to 5 have the mean 3 and the standard deviation √2.
 func TestTopNSigma(t *testing.T) {
 	for n, want := range map[float32]int{0.5: 1, 0.72: 2, 1: 2, 1.42: 3, 2: 3, 2.2: 4, 3: 5} {
-		kept := 0
+		survivors := 0
 		for _, p := range left(t, Params{TopNSigma: n}, nil, []float32{1, 2, 3, 4, 5, float32(math.Inf(-1))}) {
 			if p > 0 {
-				kept++
+				survivors++
 			}
 		}
-		require.Equal(t, want, kept, "%v", n)
+		require.Equal(t, want, survivors, "%v", n)
 	}
 	require.Equal(t, []float64{0.5, 0.5}, left(t, Params{TopNSigma: 1}, nil, []float32{0.1, 0.1}))
 }
@@ -216,7 +217,7 @@ func TestMirostat1(t *testing.T) {
 		{2, 40, 1000},
 		{0, 6, 1},
 	} {
-		require.Equal(t, x.want, newMirostat(1, x.mu/2, 0.1).cut(zipf(x.s, 1000)), "%v", x)
+		require.Equal(t, x.want, newMirostat(1, x.mu/2, 0.1).topK(zipf(x.s, 1000)), "%v", x)
 	}
 	// The text's surprise comes close to the target, on average, from both sides.
 	for _, tau := range []float32{2, 4} {

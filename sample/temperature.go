@@ -18,7 +18,7 @@ func (d dynaTemp) apply(c *candidates) {
 	if len(c.list) < 2 {
 		return
 	}
-	share := c.entropy(c.weigh()) / math.Log(float64(len(c.list)))
+	share := c.entropy(c.softmax()) / math.Log(float64(len(c.list)))
 	share = min(max(share, 0), 1)
 	c.scale(float32(d.least + (d.most-d.least)*math.Pow(share, d.exponent)))
 }

@@ -15,7 +15,7 @@ func (t topP) apply(c *candidates) {
 	if len(c.list) < 2 {
 		return
 	}
-	_, sum := c.weigh()
+	_, sum := c.softmax()
 	g := goal{mass: t.p * sum, count: t.minKeep}
 	if !c.sorted {
 		c.keepRanked(t.rank(c, sum), g)
@@ -48,7 +48,7 @@ func (t topP) rank(c *candidates, sum float64) []ranked {
 }
 
 type minP struct {
-	log     float32 // of the share
+	log     float32 // logarithm of the share
 	minKeep int
 }
 
@@ -92,13 +92,13 @@ func (t typical) apply(c *candidates) {
 	if len(c.list) < 2 {
 		return
 	}
-	top, sum := c.weigh()
+	maxLogit, sum := c.softmax()
 	// The surprise of a token is log(sum) - (logit - top); what is compared is how far it is from
 	// the entropy.
-	offset := math.Log(sum) - c.entropy(top, sum)
+	offset := math.Log(sum) - c.entropy(maxLogit, sum)
 	ranks := c.rank(len(c.list))
 	for i, x := range c.list {
-		away := math.Abs(offset - (float64(x.Logit) - float64(top)))
+		away := math.Abs(offset - (float64(x.Logit) - float64(maxLogit)))
 		ranks[i] = ranked{x, float32(away), c.weights[i]}
 	}
 	c.keepRanked(ranks, goal{mass: t.p * sum, above: true, count: t.minKeep})
@@ -114,7 +114,7 @@ func (x xtc) apply(c *candidates) {
 	if len(c.list) < 2 || uniform(c.seed, c.pos, forXTC) >= x.probability {
 		return
 	}
-	_, sum := c.weigh()
+	_, sum := c.softmax()
 	limit := float32(x.threshold * sum)
 	count, last := 0, Candidate{}
 	for i, w := range c.weights {

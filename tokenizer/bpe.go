@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered behind them, whatever else occurs in a
-// merge.
+// merges is the table of byte-level BPE. Its symbols are the tokens of the vocabulary and, numbered
+// after them, whatever else occurs in a merge.
 type merges struct {
 	rank  map[uint64]int32 // left symbol << 32 | right symbol
 	to    []int32          // the symbol that a merge makes
@@ -16,8 +16,8 @@ type merges struct {
 	first [256]int32       // the symbol of each byte
 }
 
-// GPT-2's alphabet: a byte is spelled as a printable character, itself if it is one in Latin 1, else one from U+0100 on. byteOfRune is the way
-// back, -1 for characters that spell none.
+// GPT-2's alphabet: a byte is spelled as a printable character, itself if it is one in Latin 1,
+// else one from U+0100 on. byteOfRune is the way back, -1 for characters that spell none.
 var byteSpelling, byteOfRune = alphabet()
 
 func alphabet() (spelling [256]string, byteOf [0x144]int16) {
@@ -58,17 +58,17 @@ func (t *Tokenizer) buildMerges(lines []string, mayLack bool) error {
 	}
 	var both []byte
 	for i, line := range lines {
-		cut := -1
+		space := -1
 		if line != "" {
-			cut = strings.IndexByte(line[1:], ' ') + 1
+			space = strings.IndexByte(line[1:], ' ') + 1
 		}
-		if cut <= 0 || cut == len(line)-1 {
+		if space <= 0 || space == len(line)-1 {
 			return malformed("merge %d is %s, want two symbols", i, quoted(line))
 		}
 		if len(line) > 2*maxTokenLen {
 			return malformed("merge %d has %d bytes, at most %d", i, len(line), 2*maxTokenLen)
 		}
-		left, right := line[:cut], line[cut+1:]
+		left, right := line[:space], line[space+1:]
 		both = append(append(both[:0], left...), right...)
 		m.to = append(m.to, intern(string(both)))
 		if t.pre.raw {
@@ -109,7 +109,7 @@ func (t *Tokenizer) encodeWords(dst []int32, s *scratch, text string) []int32 {
 		text = replaceInvalid(text)
 	}
 	s.dst = dst
-	s.walk(t.pre.stages, 0, text, true, t.words)
+	s.runStages(t.pre.stages, 0, text, true, t.words)
 	dst, s.dst = s.dst, nil
 	return dst
 }
@@ -150,8 +150,9 @@ func (t *Tokenizer) wordSink(pipelined bool) sink {
 			word = t.withoutUnknown(word)
 			for word != "" {
 				n := len(word)
-				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown { // which looks over the cut
-					n = t.joins.cut(word, escaped)
+				// which looks over the cut
+				if t.pipe == nil || t.pipe.byteFallback || !t.pipe.fuseUnknown {
+					n = t.joins.split(word, escaped)
 				}
 				s.dst = t.encodeWord(s.dst, s, word[:n])
 				word = word[n:]
@@ -168,7 +169,8 @@ func (t *Tokenizer) wordSink(pipelined bool) sink {
 	}
 }
 
-// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything merges.
+// withoutUnknown drops what a pipeline has no token for, not even an unknown one, before anything
+// merges.
 func (t *Tokenizer) withoutUnknown(word string) string {
 	if t.pipe == nil || t.unk >= 0 || t.pipe.byteFallback {
 		return word
@@ -300,8 +302,9 @@ func (p *pipeline) spellsBytes(t *Tokenizer, text string) bool {
 	return true
 }
 
-// spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary has,
-// or by a pipeline that does without them the unknown token. unknown says that such a one is before it.
+// spellUnknown appends what stands for a symbol that is no token: the bytes that the vocabulary
+// has, or by a pipeline that does without them the unknown token. unknown says that such a one is
+// before it.
 func (t *Tokenizer) spellUnknown(dst []int32, text string, unknown bool) ([]int32, bool) {
 	if t.pipe != nil && !t.pipe.spellsBytes(t, text) {
 		if t.unk >= 0 && !(unknown && t.pipe.fuseUnknown) {

@@ -25,13 +25,17 @@ const (
 	han                          // \p{Han}
 	digit                        // \p{Nd}
 	control                      // \p{Cc}, \p{Cf}, \p{Co}, \p{Cs}: \p{C} without the unassigned
-	joiner                       // what \b counts as part of a word besides letters and digits: \p{M}, \p{Nl}, \p{Pc}, Other_Alphabetic
+	// what \b counts as part of a word besides letters and digits: \p{M}, \p{Nl}, \p{Pc},
+	// Other_Alphabetic
+	joiner
 )
 
-// lastDense is where the dense table of classes ends: beyond lie only tags, variation selectors and private planes.
+// lastDense is where the dense table of classes ends: beyond are only tags, variation selectors and
+// private planes.
 const lastDense = 0x32400
 
-// classes builds the table on first use: some 400 KB, filled from the ranges of the unicode package in well under a millisecond.
+// classes builds the table on first use: some 400 KB, filled from the ranges of the unicode package
+// in well under a millisecond.
 var classes = sync.OnceValue(func() []class {
 	t := make([]class, lastDense)
 	for _, p := range properties {
@@ -107,8 +111,8 @@ func at(s string, i int) (r rune, c class, n int) {
 	return r, classOf(r), n
 }
 
-// set is a set of characters, the [...] of a pattern: those with a property of any or inside ranges, except those with one of but;
-// the complement if not is set.
+// set is a set of characters, the [...] of a pattern: those with a property of any or inside
+// ranges, except those with one of but; the complement if not is set.
 type set struct {
 	any, but class
 	ranges   [][2]rune
@@ -118,7 +122,8 @@ type set struct {
 func some(any class) set { return set{any: any} }
 func none(any class) set { return set{any: any, not: true} }
 
-// chars reads the inside of a bracket expression made of plain characters and ranges, such as "A-Za-z_".
+// chars reads the inside of a bracket expression made of plain characters and ranges, such as
+// "A-Za-z_".
 func chars(spec string) [][2]rune {
 	var out [][2]rune
 	rs := []rune(spec)

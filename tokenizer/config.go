@@ -20,16 +20,17 @@ const (
 
 // The names of tokenizer.ggml.model that [New] knows.
 const (
-	ModelSPM        = "llama"      // SentencePiece BPE
-	ModelBPE        = "gpt2"       // byte-level BPE
-	ModelWPM        = "bert"       // WordPiece
-	ModelUnigram    = "t5"         // Unigram
-	ModelGemma4     = "gemma4"     // BPE on characters; Pre is "gemma4" whatever the file says
-	ModelWhitespace = "whitespace" // BPE on characters in words between white space, which is dropped
+	ModelSPM     = "llama"  // SentencePiece BPE
+	ModelBPE     = "gpt2"   // byte-level BPE
+	ModelWPM     = "bert"   // WordPiece
+	ModelUnigram = "t5"     // Unigram
+	ModelGemma4  = "gemma4" // BPE on characters; Pre is "gemma4" whatever the file says
+	// BPE on characters in words between white space, which is dropped
+	ModelWhitespace = "whitespace"
 )
 
-// Config is a vocabulary as the metadata of a GGUF file has it (keys tokenizer.ggml.*). Nothing in it is trusted; [New] checks it.
-// Start from [NewConfig], which marks all ids as absent.
+// Config is a vocabulary as the metadata of a GGUF file has it (keys tokenizer.ggml.*). Nothing in
+// it is trusted; [New] checks it. Start from [NewConfig], which marks all ids as absent.
 type Config struct {
 	Model  string    // tokenizer.ggml.model, one of the Model constants
 	Pre    string    // tokenizer.ggml.pre, only for ModelBPE; "" means "default"
@@ -38,20 +39,28 @@ type Config struct {
 	Types  []int32   // token_type: Type constants; nil means that all are TypeNormal
 	Merges []string  // merges: "left right", the best first; needed by the BPE models
 
-	// The ids of tokens with a task. -1 means that the file does not say, and the model's usual id is taken if there is one
-	// (ModelSPM: BOS 1, EOS 2, UNK 0; ModelWPM: BOS 101, UNK 100, SEP 102, PAD 0, MASK 103; ModelUnigram: EOS 1, UNK 2, PAD 0).
-	// An id outside the vocabulary is an error for BOS, EOS and UNK; the others are then absent, as many files have such.
-	BOS, EOS, UNK, SEP, PAD, CLS, MASK             int32
-	EOT, EOM                                       int32  // end of a turn, of a message: both end generation
-	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep int32  // fill in the middle; pad, repository and file separator end generation
-	AddBOS, AddEOS, AddSEP                         *bool  // add_bos_token, …; nil means the model's habit
-	AddSpacePrefix, RemoveExtraWhitespaces         *bool  // add_space_prefix, remove_extra_whitespaces; nil means the model's habit
-	Lowercase, StripAccents                        *bool  // normalizer.lowercase (nil: true), normalizer.strip_accents (nil: as Lowercase)
-	CharsMap                                       []byte // precompiled_charsmap, only for ModelUnigram
+	// The ids of tokens with a task. -1 means that the file does not say, and the model's usual id
+	// is taken if there is one (ModelSPM: BOS 1, EOS 2, UNK 0; ModelWPM: BOS 101, UNK 100, SEP 102,
+	// PAD 0, MASK 103; ModelUnigram: EOS 1, UNK 2, PAD 0). An id outside the vocabulary is an error
+	// for BOS, EOS and UNK; the others are then absent, as many files have such.
+	BOS, EOS, UNK, SEP, PAD, CLS, MASK int32
+	// end of a turn, of a message: both end generation
+	EOT, EOM int32
+	// fill in the middle; pad, repository and file separator end generation
+	FIMPre, FIMSuf, FIMMid, FIMPad, FIMRep, FIMSep int32
+	// add_bos_token, …; nil means the model's habit
+	AddBOS, AddEOS, AddSEP *bool
+	// add_space_prefix, remove_extra_whitespaces; nil means the model's habit
+	AddSpacePrefix, RemoveExtraWhitespaces *bool
+	// normalizer.lowercase (nil: true), normalizer.strip_accents (nil: as Lowercase)
+	Lowercase, StripAccents *bool
+	// precompiled_charsmap, only for ModelUnigram
+	CharsMap []byte
 
 	Pipeline *Pipeline // what a tokenizer.json says of texts; nil for llama.cpp's rules
 
-	Name string // general.name: the names of a few models decide which special tokens swallow white space
+	// general.name: the names of a few models decide which special tokens swallow white space
+	Name string
 	Arch string // general.architecture, for the same reason
 }
 
@@ -70,8 +79,8 @@ const (
 	maxSpelling   = 1 << 30 // bytes in all spellings
 )
 
-// ErrFormat is wrapped by errors of [New] about a vocabulary that contradicts itself, ErrUnsupported by those about a Model or Pre that
-// the package does not know.
+// ErrFormat is wrapped by errors of [New] about a vocabulary that contradicts itself,
+// ErrUnsupported by those about a Model or Pre that the package does not know.
 var (
 	ErrFormat      = fault.ErrFormat
 	ErrUnsupported = fault.ErrUnsupported
@@ -85,7 +94,8 @@ func unsupported(format string, args ...any) error {
 	return fault.Of(ErrUnsupported, fmt.Errorf(format, args...))
 }
 
-// attr is the set of properties of a token. It starts as the token's type; names that mark a control token add to it.
+// attr is the set of properties of a token. It starts as the token's type; names that mark a
+// control token add to it.
 type attr uint8
 
 const (
@@ -96,7 +106,7 @@ const (
 	isUnused
 	isByte
 	stripLeft  // white space before the token is dropped
-	stripRight // white space behind it is dropped
+	stripRight // white space after it is dropped
 )
 
 var attrOfType = map[int32]attr{TypeNormal: isNormal, TypeUnknown: isUnknown, TypeControl: isControl, TypeUserDefined: isUser, TypeUnused: isUnused, TypeByte: isByte}
@@ -190,8 +200,9 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// usual are the ids that a model has where the file names none (llama-vocab.cpp). For BPE llama.cpp assumes 11 for BOS and EOS, which is
-// Falcon's <|endoftext|> and GPT-2's comma; here it counts only if that token is a control token.
+// usual are the ids that a model has where the file names none (llama-vocab.cpp). For BPE llama.cpp
+// assumes 11 for BOS and EOS, which is Falcon's <|endoftext|> and GPT-2's comma; here it counts
+// only if that token is a control token.
 func (t *Tokenizer) usual(c *Config) {
 	if c.Pipeline != nil {
 		return // which says what there is

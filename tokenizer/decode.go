@@ -31,8 +31,8 @@ func (t *Tokenizer) buildPieces() {
 	}
 }
 
-// Bytes returns exactly what id adds to a text: half a character, perhaps; nothing for control tokens and ids outside the vocabulary. The
-// slice must not be changed.
+// Bytes returns exactly what id adds to a text: half a character, perhaps; nothing for control
+// tokens and ids outside the vocabulary. The slice must not be changed.
 func (t *Tokenizer) Bytes(id int32) []byte {
 	if !t.valid(id) {
 		return nil
@@ -49,9 +49,10 @@ func (t *Tokenizer) hidden(id int32) bool {
 	return t.valid(id) && t.attr[id]&(isControl|isUnknown) != 0
 }
 
-// Decode returns the text of ids, as llama.cpp's detokenize does: without the space that the model puts in front of a text, and for models with
-// that habit without spaces before punctuation and in English contractions. With special, control tokens are shown as they are spelled. The
-// result is UTF-8 if the ids are of whole characters.
+// Decode returns the text of ids, as llama.cpp's detokenize does: without the space that the model
+// puts in front of a text, and for models with that habit without spaces before punctuation and in
+// English contractions. With special, control tokens are shown as they are spelled. The result is
+// UTF-8 if the ids are of whole characters.
 func (t *Tokenizer) Decode(ids []int32, special bool) string {
 	var out []byte
 	atStart := t.spacePrefix
@@ -75,8 +76,9 @@ func (t *Tokenizer) Decode(ids []int32, special bool) string {
 	return string(out)
 }
 
-// cleanSpaces undoes, in place, the spaces that word-splitting tokenizers leave (clean_up_tokenization_spaces): before ? ! . and comma,
-// around a lone apostrophe, and before 's, 'm, 're and 've.
+// cleanSpaces undoes, in place, the spaces that word-splitting tokenizers leave
+// (clean_up_tokenization_spaces): before ? ! . and comma, around a lone apostrophe, and before 's,
+// 'm, 're and 've.
 func cleanSpaces(b []byte) []byte {
 	if len(b) == 0 {
 		return b

@@ -38,7 +38,8 @@ func TestBytes(t *testing.T) {
 		require.Equal(t, want, bytesOf(wpm, spelling), spelling)
 	}
 	c := tinyBPE()
-	c.add(TypeNormal, 0, "plain text ½ 世", "ĀŃń") // not in GPT-2's alphabet, and its edge: Ń is the last of it
+	// not in GPT-2's alphabet, and its edge: Ń is the last of it
+	c.add(TypeNormal, 0, "plain text ½ 世", "ĀŃń")
 	c.add(TypeUnused, 0, "<unused0>")
 	c.add(TypeUndefined, 0, "<undefined>")
 	c.add(99, 0, "<type 99>")
@@ -65,10 +66,12 @@ func TestDecode(t *testing.T) {
 	ids := tok.Encode(nil, " hello world", true, false)
 	require.Equal(t, []string{"<s>", "▁", "▁hello", "▁world"}, spellings(tok, ids))
 	require.Equal(t, " hello world", tok.Decode(ids, false))
-	require.Equal(t, "<s>  hello world", tok.Decode(ids, true)) // as llama.cpp shows it: the first token is no space
+	// as llama.cpp shows it: the first token is no space
+	require.Equal(t, "<s>  hello world", tok.Decode(ids, true))
 	require.Equal(t, "hello world", tok.Decode(ids[2:], false))
 	require.Equal(t, "", tok.Decode(nil, true))
-	ids = tok.Encode(nil, "hello\xe9 the\xe4\xb8\x00", false, false) // a byte that is no character does not swallow what follows
+	// a byte that is no character does not swallow what follows
+	ids = tok.Encode(nil, "hello\xe9 the\xe4\xb8\x00", false, false)
 	require.Equal(t, []string{"▁hello", "<0xE9>", "▁the", "<0xE4>", "<0xB8>", "<0x00>"}, spellings(tok, ids))
 	require.Equal(t, "hello\xe9 the\xe4\xb8\x00", tok.Decode(ids, false))
 	ids = tok.Encode(nil, " hello world", true, false)
@@ -90,8 +93,8 @@ func TestCleanSpaces(t *testing.T) {
 	require.Equal(t, " hello, world!", tok.Decode(tok.Encode(nil, "Hello, WORLD!", false, false), false))
 }
 
-// TestStream pushes random ids and checks that every piece is whole characters and that all of them are what Decode says, with U+FFFD for bytes that
-// are not UTF-8.
+// TestStream pushes random ids and checks that every piece is whole characters and that all of them
+// are what Decode says, with U+FFFD for bytes that are not UTF-8.
 func TestStream(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
 	const some = "世é🙂\xff\xc0\xed\xa0\x80 "

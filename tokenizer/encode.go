@@ -8,23 +8,26 @@ import (
 // scratch is the memory of one call of Encode.
 type scratch struct {
 	frags, found []fragment
-	taken        bitmap
+	claimed      bitmap
 	text         []byte  // the text of a fragment as the model wants it
-	ends         [][]int // of pieces, by the stages that cut
+	ends         [][]int // ends of pieces, by the stages that cut
 	dst          []int32 // the ids so far, while a text is cut
 	long         longSyms
 	syms         []sym
 	queue        queue
 	best         []bestPath
-	trusted      func(id int32, from, to int) bool // EncodeParts: whether text[from:to] may be that special token
+	// EncodeParts: whether text[from:to] may be that special token
+	trusted func(id int32, from, to int) bool
 }
 
 // maxText bounds what is tokenized at one go, so that positions fit 32 bits.
 const maxText = 1 << 28
 
-// Encode appends the ids of text to dst. With addSpecial the ids that the model wants at the beginning and at the end are added (BOS, EOS,
-// for WordPiece always [CLS] and [SEP]). With parseSpecial, text that spells a control token, such as "</s>", becomes that token; user-defined
-// tokens are found in either case. Any text is fine: what is not UTF-8 is spelled in bytes where the model can, and is U+FFFD elsewhere.
+// Encode appends the ids of text to dst. With addSpecial the ids that the model wants at the
+// beginning and at the end are added (BOS, EOS, for WordPiece always [CLS] and [SEP]). With
+// parseSpecial, text that spells a control token, such as "</s>", becomes that token; user-defined
+// tokens are found in either case. Any text is fine: what is not UTF-8 is spelled in bytes where
+// the model can, and is U+FFFD elsewhere.
 func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bool) []int32 {
 	if t.pipe != nil {
 		return t.encodePipeline(dst, text, addSpecial, parseSpecial)
@@ -34,7 +37,7 @@ func (t *Tokenizer) Encode(dst []int32, text string, addSpecial, parseSpecial bo
 	if addSpecial && t.addBOS {
 		dst = append(dst, t.bos)
 	}
-	prefix := t.spacePrefix // the first text, and each one behind a special token, begins with a space
+	prefix := t.spacePrefix // texts at the beginning and after special tokens begin with a space
 	for _, f := range t.partition(s, text, parseSpecial) {
 		if f.id >= 0 {
 			dst = append(dst, f.id)

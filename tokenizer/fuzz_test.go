@@ -133,14 +133,16 @@ func FuzzNew(f *testing.F) {
 	})
 }
 
-// FuzzEncode encodes any text with a vocabulary that can spell all bytes and checks that decoding gives the text back.
+// FuzzEncode encodes any text with a vocabulary that can spell all bytes and checks that decoding
+// gives the text back.
 func FuzzEncode(f *testing.F) {
 	type target struct {
 		name string
 		tok  *Tokenizer
 		want func(text string) (string, bool) // what decoding gives, false if it gives no inverse
 	}
-	// Byte-level BPE spells U+FFFD for what is not UTF-8; SentencePiece cannot tell U+2581 from a space.
+	// Byte-level BPE spells U+FFFD for what is not UTF-8; SentencePiece cannot distinguish U+2581
+	// from a space.
 	valid := func(text string) (string, bool) { return replaceInvalid(text), true }
 	spaces := func(text string) (string, bool) { return strings.ReplaceAll(text, escaped, " "), true }
 	withSpecials := tinySPM()

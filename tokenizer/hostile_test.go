@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHostileConfigs is the table of what is refused: an error of one short line that says what is wrong and where.
+// TestHostileConfigs is the table of what is refused: an error of one short line that says what is
+// wrong and where.
 func TestHostileConfigs(t *testing.T) {
 	inf := float32(math.Inf(1))
 	for name, test := range map[string]struct {

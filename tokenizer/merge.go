@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// joins are the pairs of neighbouring characters that some token has, and perhaps a few more: a set of
-// bits by hash. A text may be cut between any others: no token is on both sides of the cut.
+// joins are the pairs of neighbouring characters that some token has, and perhaps a few more: a set
+// of bits by hash. A text may be cut between any others: no token is on both sides of the cut.
 type joins struct{ bits []uint64 }
 
 // newJoins makes room for the pairs of so many tokens.
@@ -42,15 +42,15 @@ func (j *joins) has(left, right rune) bool {
 	return j.bits[word]&mask != 0
 }
 
-// shortStretch is from how many bytes on a text is looked through for a place to cut. Before U+2581
+// searchWindow is from how many bytes on a text is looked through for a place to cut. Before U+2581
 // there mostly is one.
-const shortStretch = 64
+const searchWindow = 64
 
-// cut returns the end of the first stretch of text that no token joins with what follows it. space is
-// how the text has U+2581: as that, or as a space that will become it.
-func (j *joins) cut(text, space string) int {
+// split returns the end of the first part of a text that no token joins with what follows it. space
+// is how the text has U+2581: as that, or as a space that will become it.
+func (j *joins) split(text, space string) int {
 	for i := 1; i < len(text); {
-		k := strings.Index(text[i:min(len(text), i+shortStretch)], space)
+		k := strings.Index(text[i:min(len(text), i+searchWindow)], space)
 		if k < 0 {
 			return j.cutAnywhere(text, i, space)
 		}
@@ -93,8 +93,8 @@ func marked(r rune) rune {
 	return r
 }
 
-// A sym is a stretch of text that may still be merged with its neighbours. Symbols form a list; one that has been merged into
-// another has no bytes left.
+// A sym is a part of a text that may still be merged with its neighbours. Symbols form a list; one
+// that has been merged into another has no bytes left.
 type sym struct {
 	prev, next int32 // indices of the neighbours, or -1
 	off, n     int32 // the bytes in the text
@@ -103,10 +103,10 @@ type sym struct {
 
 // A candidate is a pair of neighbours that could be merged.
 type candidate struct {
-	key   uint64 // priority in the high half (low is good), index of the left symbol in the low half: of equals the leftmost goes first
+	key   uint64 // priority in the high half, low is good; index of the left symbol in the low half
 	right int32
 	size  int32 // bytes of both: if a symbol has grown since, the candidate is stale
-	id    int32 // of the merged symbol
+	id    int32 // id of the merged symbol
 }
 
 // queue is a binary heap of candidates, the lowest key on top.
@@ -129,7 +129,7 @@ func (q *queue) push(c candidate) {
 
 func (q *queue) pop() candidate {
 	h := *q
-	top, last := h[0], h[len(h)-1]
+	first, last := h[0], h[len(h)-1]
 	h = h[:len(h)-1]
 	i := 0
 	for {
@@ -150,10 +150,11 @@ func (q *queue) pop() candidate {
 		h[i] = last
 	}
 	*q = h
-	return top
+	return first
 }
 
-// mergeAll merges the best pair of neighbours until none can be merged. pair gives the priority of a pair and the id of the result.
+// mergeAll merges the best pair of neighbours until none can be merged. pair gives the priority of
+// a pair and the id of the result.
 func (s *scratch) mergeAll(pair func(left, right *sym) (priority uint32, id int32, ok bool)) {
 	syms := s.syms
 	s.queue = s.queue[:0]
@@ -204,12 +205,12 @@ func priorityOf(score float32) uint32 {
 	return 1<<31 - 1 - b
 }
 
-// longWord is from how many bytes on a word is merged in the form of longSyms: 14 bytes of memory for a
-// byte of text, a third of what syms and candidates take.
+// longWord is from how many bytes on a word is merged in the form of longSyms: 14 bytes of memory
+// for a byte of text, a third of what syms and candidates take.
 const longWord = 1 << 14
 
-// longSyms are the symbols of a text by their offsets. The size of each stands at its first byte and at
-// its last, so that both neighbours are found.
+// longSyms are the symbols of a text by their offsets. The size of each stands at its first byte
+// and at its last, so that both neighbours are found.
 type longSyms struct {
 	size []uint16
 	id   []int32 // noSymbol where none begins (any more)
@@ -246,8 +247,8 @@ func (l *longSyms) all() iter.Seq2[[2]int, int32] {
 	}
 }
 
-// merge is mergeAll. pair is given the offset of the left symbol, the end of the right one, and their
-// ids. A candidate is its key alone; whether it still holds is found by asking again.
+// merge is mergeAll. pair is given the offset of the left symbol, the end of the right one, and
+// their ids. A candidate is its key alone; whether it still holds is found by asking again.
 func (l *longSyms) merge(pair func(from, to int, left, right int32) (priority uint32, id int32, ok bool)) {
 	n := len(l.id)
 	ask := func(at int) (key uint64, id int32, ok bool) {

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// plainMerge merges the best pair of neighbours until there is none: rank says how good a pair is, the lower the better, of equals the leftmost.
+// plainMerge merges the best pair of neighbours until there is none: rank says how good a pair is,
+// the lower the better, of equals the leftmost.
 func plainMerge(symbols []string, rank func(left, right string) (float64, bool)) []string {
 	for {
 		at, best := -1, 0.0
@@ -30,7 +31,8 @@ func plainMerge(symbols []string, rank func(left, right string) (float64, bool))
 	}
 }
 
-// plainPartition cuts text at special tokens: all occurrences of the longest token, then in what is left all of the next.
+// plainPartition cuts text at special tokens: all occurrences of the longest token, then in what is
+// left all of the next.
 func plainPartition(c *Config, text string, parse bool) (parts []string, special []bool) {
 	var order []int
 	for id, typ := range c.Types {
@@ -102,7 +104,8 @@ func encodeEmpty(ids []int32) []int32 {
 	return ids
 }
 
-// TestSPMAgainstPlain compares with merging by hand on random vocabularies, whose scores are often equal.
+// TestSPMAgainstPlain compares with merging by hand on random vocabularies, whose scores are often
+// equal.
 func TestSPMAgainstPlain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	letters := []string{"a", "b", "c", "é", "世", "▁"}
@@ -168,7 +171,8 @@ func plainSPM(c *Config, text string, prefix bool) (ids []int32) {
 	return ids
 }
 
-// TestBPEAgainstPlain compares with merging by hand on random lists of merges, in words on both sides of shortWord.
+// TestBPEAgainstPlain compares with merging by hand on random lists of merges, in words on both
+// sides of shortWord.
 func TestBPEAgainstPlain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	letters := []string{"a", "b", "c", "é", "世", " "}
@@ -274,7 +278,8 @@ func plainBPE(tok *Tokenizer, c *Config, text string) (ids []int32) {
 	return ids
 }
 
-// TestWhitespaceModel is BPE on characters in words between white space, in lower case if the file says so.
+// TestWhitespaceModel is BPE on characters in words between white space, in lower case if the file
+// says so.
 func TestWhitespaceModel(t *testing.T) {
 	c := NewConfig(ModelWhitespace)
 	c.Pre = "whitespace"
@@ -346,7 +351,8 @@ func plainWPM(c *Config, text string, lower, strip bool) (ids []int32) {
 		}
 		return r
 	}, text)
-	for _, alone := range []string{",", "!", "+", "世"} { // the others of the test, € and ▁, belong to words
+	// the others of the test, € and ▁, belong to words
+	for _, alone := range []string{",", "!", "+", "世"} {
 		text = strings.ReplaceAll(text, alone, " "+alone+" ")
 	}
 	for _, word := range strings.Fields(text) {

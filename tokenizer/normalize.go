@@ -20,7 +20,8 @@ func (t *Tokenizer) normalizers(steps []Step) (out []func(string) string, err er
 		}
 		out = append(out, f)
 	}
-	// Text that is not UTF-8 cannot be given to the reference; each odd byte is one unknown character.
+	// Text that is not UTF-8 cannot be given to the reference; each odd byte is one unknown
+	// character.
 	return append([]func(string) string{validUTF8}, out...), nil
 }
 
@@ -143,7 +144,8 @@ func replacer(s *Step) (func(string) string, error) {
 	return nil, malformed("normalizer Replace without a pattern")
 }
 
-// replacedRuns are the patterns of Replace that are known: runs of white space, with their least length.
+// replacedRuns are the patterns of Replace that are known: runs of white space, with their least
+// length.
 var replacedRuns = map[string]struct {
 	of    func(rune) bool
 	least int
@@ -155,7 +157,8 @@ var replacedRuns = map[string]struct {
 	`\s`:     {isSpace, 0},
 }
 
-// replaceRuns puts content in the place of each run of at least so many characters; 0 means of each character.
+// replaceRuns puts content in the place of each run of at least so many characters; 0 means of each
+// character.
 func replaceRuns(text string, of func(rune) bool, least int, content string) string {
 	var b strings.Builder
 	done := 0
@@ -225,8 +228,8 @@ func bertNormalizer(s *Step) func(string) string {
 	}
 }
 
-// apply normalises text as Hugging Face's tokenizers do: a grapheme cluster of less than 6 bytes at a
-// time if the map has one of its beginnings, the shortest, else by characters.
+// apply normalises text as Hugging Face's tokenizers do: a grapheme cluster of less than 6 bytes at
+// a time if the map has one of its beginnings, the shortest, else by characters.
 func (m *charsmap) apply(text string) string {
 	var b strings.Builder
 	done := 0 // what has been written

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Part is a stretch of a text that is encoded as a whole.
+// A Part is a range of a text that is encoded as a whole.
 type Part struct {
 	Text    string
 	Trusted bool // what spells a special token may be one
@@ -107,14 +107,14 @@ func (t *Tokenizer) cutInside(text string, id int32) []string {
 		text = text[k+first:]
 	}
 	if len(pieces) == 0 { // normalised text does not show the spelling: cut in the middle
-		cut := len(text) / 2
-		for cut > 0 && !utf8.RuneStart(text[cut]) {
-			cut--
+		middle := len(text) / 2
+		for middle > 0 && !utf8.RuneStart(text[middle]) {
+			middle--
 		}
-		if cut == 0 {
+		if middle == 0 {
 			return nil
 		}
-		pieces, text = append(pieces, text[:cut]), text[cut:]
+		pieces, text = append(pieces, text[:middle]), text[middle:]
 	}
 	return append(pieces, text)
 }

@@ -5,12 +5,14 @@ import (
 	"strings"
 )
 
-// ModelWordLevel is a vocabulary of whole words. GGUF has no name for it; it comes with a [Pipeline].
+// ModelWordLevel is a vocabulary of whole words. GGUF has no name for it; it comes with a
+// [Pipeline].
 const ModelWordLevel = "wordlevel"
 
 // A Pipeline says how a text is treated before and after the model's algorithm, as a tokenizer.json
 // does. A [Config] that has one is encoded by the rules of Hugging Face's tokenizers in place of
-// llama.cpp's: added tokens → normalizer → added tokens that are normalised → pre-tokenizer → model.
+// llama.cpp's: added tokens → normalizer → added tokens that are normalised → pre-tokenizer →
+// model.
 type Pipeline struct {
 	Added        []Added `json:"added_tokens,omitempty"`
 	Normalizer   []Step  `json:"normalizer,omitempty"`
@@ -20,15 +22,24 @@ type Pipeline struct {
 	Back  []int32 `json:"back,omitempty"`  // and after it
 	Ends  []int32 `json:"ends,omitempty"`  // what ends a generation, besides EOS
 
-	Size         int     `json:"size,omitempty"`          // ids from here on are no tokens of the model, but were added
-	MaxWord      int     `json:"max_word,omitempty"`      // WordPiece: characters in a word; 0 means 100
-	Prefix       string  `json:"prefix,omitempty"`        // WordPiece: of tokens inside a word
-	Inner        []int32 `json:"inner,omitempty"`         // … those that keep it, as they go on with U+2581
-	Characters   bool    `json:"characters,omitempty"`    // BPE: symbols are characters, not bytes
-	ByteFallback bool    `json:"byte_fallback,omitempty"` // BPE, Unigram: spell the unknown in bytes
-	FuseUnknown  bool    `json:"fuse_unk,omitempty"`      // BPE: one unknown token for a run
-	IgnoreMerges bool    `json:"ignore_merges,omitempty"` // BPE: a word that is a token is that token
-	Clean        bool    `json:"clean,omitempty"`         // decoding drops spaces before punctuation
+	// Size is where ids begin that are no tokens of the model, but were added.
+	Size int `json:"size,omitempty"`
+	// MaxWord is the most characters in a word of WordPiece; 0 means 100.
+	MaxWord int `json:"max_word,omitempty"`
+	// Prefix is what tokens inside a word of WordPiece begin with.
+	Prefix string `json:"prefix,omitempty"`
+	// Inner are the tokens that keep Prefix, as they go on with U+2581.
+	Inner []int32 `json:"inner,omitempty"`
+	// Characters makes the symbols of BPE characters, not bytes.
+	Characters bool `json:"characters,omitempty"`
+	// ByteFallback has BPE and Unigram spell unknown characters in bytes.
+	ByteFallback bool `json:"byte_fallback,omitempty"`
+	// FuseUnknown makes one unknown token of a run of unknown characters, in BPE.
+	FuseUnknown bool `json:"fuse_unk,omitempty"`
+	// IgnoreMerges makes a word that is a token that token, in BPE.
+	IgnoreMerges bool `json:"ignore_merges,omitempty"`
+	// Clean has decoding drop spaces before punctuation.
+	Clean bool `json:"clean,omitempty"`
 }
 
 // Added is a token that is found in text before anything else.
@@ -42,8 +53,8 @@ type Added struct {
 	Normalized bool   `json:"normalized,omitempty"`  // found in normalised text, itself normalised
 }
 
-// Step is a step of a normalizer or a pre-tokenizer, with the fields of all kinds and their names in
-// a tokenizer.json. The charsmap of Precompiled is Config.CharsMap.
+// Step is a step of a normalizer or a pre-tokenizer, with the fields of all kinds and their names
+// in a tokenizer.json. The charsmap of Precompiled is Config.CharsMap.
 type Step struct {
 	Type     string  `json:"type"`
 	Pattern  Pattern `json:"pattern,omitzero"`   // Replace, Split
@@ -222,8 +233,8 @@ func (t *Tokenizer) encodePipeline(dst []int32, text string, addSpecial, parseSp
 	return dst
 }
 
-// encode appends the ids of text to s.dst. may says whether text[from:to] may be an added token that
-// it spells.
+// encode appends the ids of text to s.dst. may says whether text[from:to] may be an added token
+// that it spells.
 func (p *pipeline) encode(s *scratch, text string, may func(a *Added, from, to int) bool) {
 	p.raw.split(s, text, may, func(piece string, from int) {
 		for piece != "" {
@@ -245,7 +256,7 @@ func (p *pipeline) encode(s *scratch, text string, may func(a *Added, from, to i
 // A finder finds added tokens in a text.
 type finder struct {
 	list []Added
-	trie *trie // of indices in list
+	trie *trie // spellings to indices in list
 }
 
 func newFinder(list []Added) finder {
@@ -253,7 +264,7 @@ func newFinder(list []Added) finder {
 	for i, a := range list {
 		spellings[i] = a.Content
 	}
-	last := map[string]int{} // of two that are spelled alike the last counts, control tokens before others
+	last := map[string]int{} // of two equal spellings the last counts, control tokens first
 	for _, special := range []bool{true, false} {
 		for i, a := range list {
 			if a.Special == special {
@@ -264,7 +275,7 @@ func newFinder(list []Added) finder {
 	return finder{list, newTrie(spellings, func(i int) bool { return last[spellings[i]] == i })}
 }
 
-// split appends the tokens in text to s.dst and hands on what lies between them, with its offset. Of
+// split appends the tokens in text to s.dst and hands on what is between them, with its offset. Of
 // the tokens that begin leftmost the longest counts. What may refuses is found, and left as text.
 func (f *finder) split(s *scratch, text string, may func(a *Added, from, to int) bool, between func(piece string, from int)) {
 	done := 0
@@ -296,7 +307,8 @@ func (f *finder) split(s *scratch, text string, may func(a *Added, from, to int)
 			if from < to {
 				s.dst = append(s.dst, a.ID)
 			}
-			done = to // white space that was taken is looked through once more, as the reference does
+			// white space that was taken is looked through once more, as the reference does
+			done = to
 		}
 	}
 	if done < len(text) {

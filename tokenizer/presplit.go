@@ -30,7 +30,7 @@ func (t *Tokenizer) preTokenizer(steps []Step) (sink, error) {
 	next := t.wordSink(true)
 	for i := len(steps) - 1; i >= 0; i-- {
 		s := &steps[i]
-		var stages []stage // of steps that isolate, one after the other
+		var stages []stage // stages of steps that isolate, one after the other
 		from := i
 		for from >= 0 {
 			st, ok, err := isolating(&steps[from])
@@ -56,7 +56,7 @@ func (t *Tokenizer) preTokenizer(steps []Step) (sink, error) {
 	return next, nil
 }
 
-// isolating returns the stages of a step that makes pieces of what it finds and of what lies between.
+// isolating returns the stages of a step that makes pieces of what it finds and of what is between.
 func isolating(s *Step) (list []stage, ok bool, err error) {
 	patterns, ok := PatternsOf(s)
 	for _, p := range patterns {
@@ -78,7 +78,7 @@ func isolate(stages []stage, next sink, levels *int) sink {
 	}
 	level := *levels
 	*levels += len(stages)
-	return func(s *scratch, piece string, first bool) { s.walk(stages, level, piece, first, next) }
+	return func(s *scratch, piece string, first bool) { s.runStages(stages, level, piece, first, next) }
 }
 
 // preStep makes a step that is not isolating.
@@ -222,7 +222,8 @@ func byClass(in func(rune) bool, next sink) sink {
 	}
 }
 
-// behave cuts at matches by one of the behaviours of a Split. match returns the end of a match at i, or -1.
+// behave cuts at matches by one of the behaviours of a Split. match returns the end of a match at
+// i, or -1.
 func behave(behavior string, match func(text string, i int) int, next sink) (sink, error) {
 	switch behavior {
 	case "Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous", "":

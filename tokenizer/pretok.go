@@ -5,13 +5,16 @@ import (
 	"strings"
 )
 
-// A pretokenizer is what a name in tokenizer.ggml.pre stands for: how text is cut into words before byte-level BPE merges inside each
-// word, and the habits that files with that name share. Names, patterns and habits are those of llama.cpp (llama-vocab.cpp).
+// A pretokenizer is what a name in tokenizer.ggml.pre stands for: how text is cut into words before
+// byte-level BPE merges inside each word, and the habits that files with that name share. Names,
+// patterns and habits are those of llama.cpp (llama-vocab.cpp).
 type pretokenizer struct {
 	names  []string
 	stages []stage // each one cuts the pieces of the one before it
 
-	raw          bool // symbols are characters, unknown ones spelled <0xXX>; otherwise they are the bytes in GPT-2's alphabet
+	// symbols are characters, unknown ones spelled <0xXX>; otherwise they are the bytes in GPT-2's
+	// alphabet
+	raw          bool
 	escape       bool // spaces become U+2581 first
 	ignoreMerges bool // a word that is a token is that token, whatever the merges say
 	addBOS       bool
@@ -32,14 +35,16 @@ var (
 	punctSymbol = some(punct | symbol)
 	lettersMark = some(letter | mark)
 
-	// The case sets as the tokenizers were published, [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and [\p{Ll}\p{Lm}\p{Lo}\p{M}].
-	// llama.cpp writes ((?=[\p{L}])([^a-z])) and ((?=[\p{L}])([^A-Z])), which leave marks out.
+	// The case sets as the tokenizers were published, [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] and
+	// [\p{Ll}\p{Lm}\p{Lo}\p{M}]. llama.cpp writes ((?=[\p{L}])([^a-z])) and ((?=[\p{L}])([^A-Z])),
+	// which leave marks out.
 	upperish    = some(upper | caseless | mark)
 	lowerish    = some(lower | caseless | mark)
 	upperishHan = set{any: upper | caseless | mark, but: han}
 	lowerishHan = set{any: lower | caseless | mark, but: han}
 
-	// White space outside ASCII never belongs to a literal range: the reference masks it before it matches.
+	// White space outside ASCII never belongs to a literal range: the reference masks it before it
+	// matches.
 	cjk = set{ranges: chars("一-龥ࠀ-一가-퟿"), but: space}
 )
 
@@ -94,7 +99,8 @@ var pretokenizers = []pretokenizer{
 		clean:  true,
 		stages: []stage{first(run(set{any: punct, ranges: chars("$+<=>^~|`")})), gpt2Words, first(exactly(3, set{ranges: chars("0-9")}))},
 	}, {
-		// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+		// (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
+		// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 		names:        []string{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"},
 		clean:        true,
 		ignoreMerges: true,
@@ -137,7 +143,8 @@ var pretokenizers = []pretokenizer{
 		names:  []string{"qwen35"},
 		stages: []stage{first(contractionFold, led(notWord, lettersMark), upTo(1, numbers), spacedTail(none(space|letter|mark|number), eol), lines, gap, run(whitespace))},
 	}, {
-		// '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+
+		// '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|
+		// ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+
 		names:  []string{"bailingmoe", "bailingmoe2", "llada-moe"},
 		stages: []stage{qwen2Words},
 	}, {
@@ -145,7 +152,8 @@ var pretokenizers = []pretokenizer{
 		names:  []string{"seed-coder"},
 		stages: []stage{first(contractionFold, led(notWord, letters), upTo(1, numbers), spaced(other), lines, gap, run(whitespace))},
 	}, {
-		// … |[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+
+		// … |[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}|
+		// ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+
 		names:  []string{"exaone-moe"},
 		clean:  true,
 		stages: []stage{first(contractionFold, phrase(notWord), upTo(1, numbers), spacedTail1(other, eolSlash), lines, gap, run(whitespace))},
@@ -159,13 +167,16 @@ var pretokenizers = []pretokenizer{
 		names:  []string{"deepseek-coder"},
 		stages: []stage{first(upTo(1, eol)), first(led(whitespace, letters)), first(led(whitespace, some(punct))), first(run(cjk)), digits1},
 	}, {
-		// \p{N}{1,3} ⟶ [一-龥぀-ゟ゠-ヿ]+ ⟶ [ASCII punctuation][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+		// \p{N}{1,3} ⟶ [一-龥぀-ゟ゠-ヿ]+ ⟶ [ASCII
+		// punctuation][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|
+		// ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 		names:  []string{"deepseek-v3", "hunyuan-dense", "joyai-llm"},
 		stages: []stage{digits3, first(run(set{ranges: chars("一-龥぀-ゟ゠-ヿ")})), deepseekWords},
 	}, {
-		// digits in groups of three from the right ⟶ [CJK and South-East Asian scripts]+ ⟶ as DeepSeek-V3
+		// digits in groups of three from the right ⟶ [CJK and South-East Asian scripts]+ ⟶ as
+		// DeepSeek-V3
 		names: []string{"afmoe"},
-		stages: []stage{thousands{digits: numbers, behind: true}.cut,
+		stages: []stage{thousands{digits: numbers, after: true}.split,
 			first(run(set{ranges: chars("一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ")})), deepseekWords},
 	}, {
 		// [가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+ ⟶ GPT-4o's published pattern with \p{N}
@@ -186,14 +197,15 @@ var pretokenizers = []pretokenizer{
 		names:  []string{"viking"},
 		stages: []stage{first(spaced(notPunct)), digits1},
 	}, {
-		// [^\r\n\p{L}\p{N}]?U*L+|[^\r\n\p{L}\p{N}]?U+L*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
-		// with U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], L = [\p{Ll}\p{Lm}\p{Lo}\p{M}]
+		// [^\r\n\p{L}\p{N}]?U*L+|[^\r\n\p{L}\p{N}]?U+L*|\p{N}|
+		// ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+ with U =
+		// [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], L = [\p{Ll}\p{Lm}\p{Lo}\p{M}]
 		names:        []string{"tekken"},
 		ignoreMerges: true,
 		addBOS:       true,
 		stages:       []stage{first(camel(notWord, upperish, lowerish, false), upTo(1, numbers), spacedTail(other, eolSlash), lines, gap, run(whitespace))},
 	}, {
-		// Tekken's, with (?i:'s|'t|'re|'ve|'m|'ll|'d)? behind a word and \p{N}{1,3}
+		// Tekken's, with (?i:'s|'t|'re|'ve|'m|'ll|'d)? after a word and \p{N}{1,3}
 		names:  []string{"gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"},
 		stages: []stage{gpt4oWords},
 	}, {
@@ -203,7 +215,7 @@ var pretokenizers = []pretokenizer{
 	}, {
 		// \d{1,3}(?=(?:\d{3})*\b) ⟶ GPT-4o's published pattern
 		names: []string{"tiny_aya", "cohere2moe"},
-		stages: []stage{thousands{digits: some(digit), before: true, behind: true, edge: true}.cut,
+		stages: []stage{thousands{digits: some(digit), before: true, after: true, edge: true}.split,
 			gpt4oWords},
 	}, {
 		// [\p{Han}]+|GPT-4o's published pattern without \p{Han} and slashes
@@ -212,9 +224,10 @@ var pretokenizers = []pretokenizer{
 	}, {
 		// \p{N}+ ⟶ (?=(\d{3})+(?!\d))
 		names:  []string{"superbpe"},
-		stages: []stage{first(run(numbers)), thousands{digits: some(digit), before: true, whole: true}.cut},
+		stages: []stage{first(run(numbers)), thousands{digits: some(digit), before: true, whole: true}.split},
 	}, {
-		// <sentinel:[0-9]+> ⟶ (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z ⟶ ([\t\n]|    |  ) ⟶ \p{N} ⟶ [\p{P}!-/:-@\[-`{-~] ⟶ GPT-2
+		// <sentinel:[0-9]+> ⟶ (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z ⟶ ([\t\n]| | ) ⟶ \p{N} ⟶
+		// [\p{P}!-/:-@\[-`{-~] ⟶ GPT-2
 		names:  []string{"chameleon"},
 		addBOS: true,
 		stages: []stage{first(sentinel), first(imageToken), first(indent), digits1, first(upTo(1, set{any: punct, ranges: chars("!-/:-@[-`{-~")})), gpt2Words},

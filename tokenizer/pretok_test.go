@@ -12,14 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The parts of the published patterns. What the scanners do by hand, regexp2 does here from the text of the patterns.
+// The parts of the published patterns. What the scanners do by hand, regexp2 does here from the
+// text of the patterns.
 const (
 	contractions = foldedContractions
 	whitespaces  = spacePattern
 
 	slashes = slashPattern + spacePattern
 
-	// The reference masks white space outside ASCII before it looks for literal ranges: hence -[\s].
+	// The reference masks white space outside ASCII before it looks for literal ranges: hence
+	// -[\s].
 	deepseekCJK   = `[一-龥ࠀ-一가-퟿-[\s]]+`
 	deepseekPunct = `\s?[!-/:-~！-／：-～‘-‟　-。-[\s]]+`
 	bloomPattern  = ` ?[^(\s|.,!?…。，、।۔،)]+`
@@ -28,7 +30,8 @@ const (
 	noWord = `(?![\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\p{Other_Alphabetic}])`
 )
 
-// published holds the patterns of each entry of the table by its first name: each one cuts the pieces of the one before it.
+// published holds the patterns of each entry of the table by its first name: each one cuts the
+// pieces of the one before it.
 var published = map[string][]string{
 	"default":     {`[\p{P}\$\+<=>\^~\|]+`, gpt2Pattern, `\p{N}+`, `[0-9][0-9][0-9]`},
 	"gpt-2":       {gpt2Pattern},
@@ -53,7 +56,8 @@ var published = map[string][]string{
 	"deepseek-llm":   {`[\r\n]`, `\s?[` + deepseekLetters + `]+`, deepseekPunct, `\s+$`, deepseekCJK, `\p{N}+`},
 	"deepseek-coder": {`[\r\n]`, `\s?\p{L}+`, `\s?\p{P}+`, deepseekCJK, `\p{N}`},
 	"deepseek-v3":    {`\p{N}{1,3}`, `[一-龥぀-ゟ゠-ヿ]+`, deepseekWord},
-	// The first pattern is what llama.cpp's function for \p{AFMoE_digits} does: groups of three from the right, the first one with what precedes it.
+	// The first pattern is what llama.cpp's function for \p{AFMoE_digits} does: groups of three
+	// from the right, the first one with what precedes it.
 	"afmoe":                   {`\G(?>[^\p{N}]*)\p{N}{1,3}?(?=(?:\p{N}{3})*(?!\p{N}))`, `[一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+`, deepseekWord},
 	"youtu":                   {`[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+`, gpt4oHead + `|\p{N}` + slashes},
 	"bloom":                   {bloomPattern},
@@ -71,7 +75,8 @@ var published = map[string][]string{
 	"whitespace":              {`\S+`},
 }
 
-// alphabet of the random texts: groups of characters that patterns tell apart or might confuse, each group as likely as any other.
+// alphabet of the random texts: groups of characters that patterns distinguish or might confuse,
+// each group as likely as any other.
 var textParts = [][]string{
 	{"a", "b", "s", "t", "e", "l", "z"}, {"A", "B", "S", "T", "E", "L", "Z"}, {"word", "Camel", "CASE", "iPhone", "x"},
 	{"0", "1", "9"}, {"12", "345", "6789", "1000000"}, {"'"},
@@ -136,7 +141,8 @@ var texts = sync.OnceValue(func() (t randomTexts) {
 
 // TestPretokenizers compares each entry of the table with its published patterns.
 func TestPretokenizers(t *testing.T) {
-	byPattern := map[string][]*pretokenizer{} // those with the same patterns share the slow side of the comparison
+	// those with the same patterns share the slow side of the comparison
+	byPattern := map[string][]*pretokenizer{}
 	for i := range pretokenizers {
 		p := &pretokenizers[i]
 		require.Contains(t, published, p.names[0])
@@ -175,7 +181,7 @@ func cutAll(patterns []*regexp2.Regexp, text []rune) []int {
 		var next []int
 		start := 0
 		for _, end := range ends {
-			next = cut(next, p, text[start:end], start)
+			next = isolateMatches(next, p, text[start:end], start)
 			start = end
 		}
 		ends = next
@@ -188,8 +194,8 @@ func cutAll(patterns []*regexp2.Regexp, text []rune) []int {
 	return ends
 }
 
-// cut isolates the matches of p: each is a piece, and so is what lies between two of them.
-func cut(dst []int, p *regexp2.Regexp, text []rune, offset int) []int {
+// isolateMatches isolates the matches of p: each is a piece, and so is what is between two of them.
+func isolateMatches(dst []int, p *regexp2.Regexp, text []rune, offset int) []int {
 	done := 0
 	add := func(end int) {
 		if end > done {
@@ -240,7 +246,7 @@ func TestPretokenizerNames(t *testing.T) {
 // split cuts text into words and returns their ends.
 func (p *pretokenizer) split(text string) (ends []int) {
 	at := 0
-	new(scratch).walk(p.stages, 0, text, true, func(_ *scratch, piece string, _ bool) {
+	new(scratch).runStages(p.stages, 0, text, true, func(_ *scratch, piece string, _ bool) {
 		at += len(piece)
 		ends = append(ends, at)
 	})

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// The published patterns: how a tokenizer.json writes what pretok.go has by name. Each constant is one regular expression, in the form that
-// [canonical] makes of its variants.
+// The published patterns: how a tokenizer.json writes what pretok.go has by name. Each constant is
+// one regular expression, in the form that [canonical] makes of its variants.
 const (
 	foldedContractions = `(?i:'s|'t|'re|'ve|'m|'ll|'d)`
 	wordPattern        = `[^\r\n\p{L}\p{N}]?\p{L}+`
@@ -45,7 +45,8 @@ const (
 	patternYoutuScripts  = `[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+`
 )
 
-// publishedPatterns lists the names for each sequence of patterns, those that most files use first. Names with the same patterns have other habits.
+// publishedPatterns lists the names for each sequence of patterns, those that most files use first.
+// Names with the same patterns have other habits.
 var publishedPatterns = []struct {
 	names    []string
 	patterns []string
@@ -77,8 +78,8 @@ var publishedPatterns = []struct {
 	{[]string{"chameleon"}, []string{`<sentinel:[0-9]+>`, `(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z`, `([\t\n]|    |  )`, PatternDigit, PatternPunctuation, gpt2Pattern}},
 }
 
-// stages are the patterns that are known, each by itself: those of the table, and a few more. Two of
-// llama.cpp's differ from the patterns as they are written.
+// stages are the patterns that are known, each by itself: those of the table, and a few more. Two
+// of llama.cpp's differ from the patterns as they are written.
 var stages = sync.OnceValue(func() map[string]stage {
 	m := map[string]stage{
 		`\s`:      first(upTo(1, whitespace)),
@@ -106,9 +107,10 @@ var stages = sync.OnceValue(func() map[string]stage {
 	return m
 })
 
-// canonical rewrites the variants in which the same expression is published: line breaks as characters, contractions with a common apostrophe,
-// possessive quantifiers (which match the same here, as what follows them cannot match what they took), one line break where a run of them
-// ends in the same place, and the last white space of GPT-2's, which is a piece of its own either way.
+// canonical rewrites the variants in which the same expression is published: line breaks as
+// characters, contractions with a common apostrophe, possessive quantifiers (which match the same
+// here, as what follows them cannot match what they took), one line break where a run of them ends
+// in the same place, and the last white space of GPT-2's, which is a piece of its own either way.
 func canonical(pattern string) string {
 	for _, r := range rewrites {
 		pattern = strings.ReplaceAll(pattern, r.from, r.to)
@@ -135,8 +137,8 @@ var rewrites = []struct{ from, to string }{
 // PatternQwen2 is the pattern of Qwen 2 and 3.
 const PatternQwen2 = qwen2Pattern
 
-// PatternsOf are the regular expressions of a step of a pre-tokenizer that isolates what they match; ok
-// is false for a step that does something else.
+// PatternsOf are the regular expressions of a step of a pre-tokenizer that isolates what they
+// match; ok is false for a step that does something else.
 func PatternsOf(s *Step) (patterns []string, ok bool) {
 	switch {
 	case s.Type == "ByteLevel" && !IsTrue(s.AddPrefixSpace, true):
@@ -159,8 +161,8 @@ func PatternsOf(s *Step) (patterns []string, ok bool) {
 	return nil, false
 }
 
-// PreNamesFor returns the names (tokenizer.ggml.pre) of pre-tokenizers that cut text by the patterns of
-// a tokenizer.json, one after the other, those that most programs know first.
+// PreNamesFor returns the names (tokenizer.ggml.pre) of pre-tokenizers that cut text by the
+// patterns of a tokenizer.json, one after the other, those that most programs know first.
 func PreNamesFor(patterns []string) []string {
 	rewritten := make([]string, len(patterns))
 	for i, p := range patterns {

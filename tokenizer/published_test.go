@@ -19,27 +19,30 @@ func patternsOf(name string) []string {
 	return nil
 }
 
-// approximated are the names whose scanner follows llama.cpp where that differs from what was published: which white space belongs to a
-// range of characters.
+// approximated are the names whose scanner follows llama.cpp where that differs from what was
+// published: which white space belongs to a range of characters.
 var approximated = []string{"deepseek-llm", "deepseek-coder"}
 
-// TestPublishedPatterns compares the published patterns with the scanners of the names that stand for them.
+// TestPublishedPatterns compares the published patterns with the scanners of the names that stand
+// for them.
 func TestPublishedPatterns(t *testing.T) {
-	dialect := strings.NewReplacer(`&&[^\p{Han}]]`, `-[\p{Han}]]`, `\b)`, `(?!\d)`+noWord+`)`) // as regexp2 has it
+	// as regexp2 has it
+	dialect := strings.NewReplacer(`&&[^\p{Han}]]`, `-[\p{Han}]]`, `\b)`, `(?!\d)`+noWord+`)`)
 	for _, published := range publishedPatterns {
 		var patterns []*regexp2.Regexp
 		for _, p := range published.patterns {
 			require.Equal(t, p, canonical(p), "the table has canonical patterns")
 			patterns = append(patterns, regexp2.MustCompile(dialect.Replace(p), regexp2.None))
 		}
-		for _, text := range texts().text[:300] { // the same, one pattern after the other, as a tokenizer.json has them
+		// the same, one pattern after the other, as a tokenizer.json has them
+		for _, text := range texts().text[:300] {
 			at, ends := 0, []int(nil)
 			chain := make([]stage, len(published.patterns))
 			for i, p := range published.patterns {
 				require.Contains(t, stages(), p)
 				chain[i] = stages()[p]
 			}
-			new(scratch).walk(chain, 0, text, true, func(_ *scratch, piece string, _ bool) {
+			new(scratch).runStages(chain, 0, text, true, func(_ *scratch, piece string, _ bool) {
 				at += len(piece)
 				ends = append(ends, at)
 			})

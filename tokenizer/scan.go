@@ -2,20 +2,22 @@ package tokenizer
 
 import "unicode/utf8"
 
-// A match is one alternative of a pattern: the end of what it matches in s at i, or -1. It sees nothing outside s, so the end of s
-// is the end of the text, and what it matches is never empty.
+// A match is one alternative of a pattern: the end of what it matches in s at i, or -1. It sees
+// nothing outside s, so the end of s is the end of the text, and what it matches is never empty.
 type match func(s string, i int) int
 
-// A stage cuts s into pieces from an offset on, which begins a piece, and appends their ends to dst.
-// It appends one at least, and may stop after [stageChunk]: the last end is then less than len(s).
+// A stage cuts s into pieces from an offset on, which begins a piece, and appends their ends to
+// dst. It appends one at least, and may stop after [stageChunk]: the last end is then less than
+// len(s).
 type stage func(dst []int, s string, from int) []int
 
-// stageChunk is how many pieces are cut before they are used, so that memory does not grow with the text.
+// stageChunk is how many pieces are cut before they are used, so that memory does not grow with the
+// text.
 const stageChunk = 512
 
-// walk cuts piece by stages, one after the other, and hands on what the last of them makes. s.ends has
-// a buffer for each stage from level on.
-func (s *scratch) walk(stages []stage, level int, piece string, first bool, next sink) {
+// runStages cuts piece by stages, one after the other, and hands on what the last of them makes.
+// s.ends has a buffer for each stage from level on.
+func (s *scratch) runStages(stages []stage, level int, piece string, first bool, next sink) {
 	for len(s.ends) < level+len(stages) {
 		s.ends = append(s.ends, nil)
 	}
@@ -24,7 +26,7 @@ func (s *scratch) walk(stages []stage, level int, piece string, first bool, next
 		s.ends[level] = ends
 		for _, end := range ends {
 			if len(stages) > 1 {
-				s.walk(stages[1:], level+1, piece[from:end], first && from == 0, next)
+				s.runStages(stages[1:], level+1, piece[from:end], first && from == 0, next)
 			} else {
 				next(s, piece[from:end], first && from == 0)
 			}
@@ -33,8 +35,8 @@ func (s *scratch) walk(stages []stage, level int, piece string, first bool, next
 	}
 }
 
-// first is the stage of a pattern: at every position the first of the alternatives that matches makes a piece; what lies between
-// two matches makes a piece too ("isolated" splitting).
+// first is the stage of a pattern: at every position the first of the alternatives that matches
+// makes a piece; what is between two matches makes a piece too ("isolated" splitting).
 func first(alternatives ...match) stage {
 	return func(dst []int, s string, from int) []int {
 		done := from // the end of the last piece
@@ -180,7 +182,8 @@ func contracted(s string, i int, fold byte) int {
 	return -1
 }
 
-// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end behind the last line break of a run of white space.
+// lines is \s*[\r\n]+, and as well \s*[\r\n]: both end after the last line break of a run of white
+// space.
 func lines(s string, i int) int {
 	end := -1
 	for {
@@ -195,8 +198,9 @@ func lines(s string, i int) int {
 	}
 }
 
-// linesOnce is lines where the alternatives behind it cut a run of white space in many pieces. Behind one of these there is no line break in
-// the run, and to look for it again each time would take quadratic time.
+// linesOnce is lines where the alternatives after it cut a run of white space in many pieces. After
+// one of these there is no line break in the run, and to look for it again each time would take
+// quadratic time.
 func linesOnce(s string, i int) int {
 	if r, _ := utf8.DecodeLastRuneInString(s[:i]); i > 0 && classOf(r)&(space|newline) == space {
 		return -1
@@ -219,7 +223,8 @@ func gap(s string, i int) int {
 	}
 }
 
-// gapPowers is \s{512}(?!\S)|\s{256}(?!\S)| … |\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}: white space in powers of two (jais-2).
+// gapPowers is \s{512}(?!\S)|\s{256}(?!\S)| … |\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1}: white space in
+// powers of two (jais-2).
 func gapPowers(s string, i int) int {
 	var ends [514]int // ends[k] is the end of the first k characters
 	ends[0] = i
@@ -244,24 +249,24 @@ func gapPowers(s string, i int) int {
 	return ends[1]
 }
 
-// camel is lead?up*low+c?|lead?up+low*c?, the split of CamelCase: low and up overlap (letters without case are in both), so the first
-// alternative gives back what up* took too much of.
+// camel is lead?up*low+c?|lead?up+low*c?, the split of CamelCase: low and up overlap (letters
+// without case are in both), so the first alternative gives back what up* took too much of.
 func camel(lead, up, low set, contractions bool) match {
 	first := func(s string, i int) int { // up*low+
-		cut := -1 // the last character that both could take
+		last := -1 // the last character that both could take
 		for {
 			r, c, n := at(s, i)
 			if n == 0 || !up.has(r, c) {
 				if n > 0 && low.has(r, c) {
 					return low.skip(s, i)
 				}
-				if cut >= 0 {
-					return low.skip(s, cut)
+				if last >= 0 {
+					return low.skip(s, last)
 				}
 				return -1
 			}
 			if low.has(r, c) {
-				cut = i
+				last = i
 			}
 			i += n
 		}
@@ -305,7 +310,8 @@ func asciiPunctWord(s string, i int) int {
 
 var asciiLetters = set{any: asciiUpper | asciiLower}
 
-// phrase is lead?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+: words with single spaces between them (exaone-moe).
+// phrase is lead?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+: words with single spaces between them
+// (exaone-moe).
 func phrase(lead set) match {
 	words := func(s string, i int) int {
 		end := -1
@@ -387,7 +393,8 @@ func indent(s string, i int) int {
 	return -1
 }
 
-// endSpace is the stage \s+$. As an alternative it would look at the same run of white space once per character.
+// endSpace is the stage \s+$. As an alternative it would look at the same run of white space once
+// per character.
 func endSpace(dst []int, s string, from int) []int {
 	start := len(s)
 	for start > from {
@@ -406,16 +413,17 @@ func endSpace(dst []int, s string, from int) []int {
 	return dst
 }
 
-// thousands is the stage that cuts runs of digits into groups of three from the right. Where else it cuts is up to the pattern.
+// thousands is the stage that cuts runs of digits into groups of three from the right. Where else
+// it cuts is up to the pattern.
 type thousands struct {
 	digits set
 	before bool // cut in front of a run, too
 	whole  bool // … but only if it consists of whole groups
-	behind bool // cut behind a run
-	edge   bool // leave alone a run with no word boundary (\b) behind it
+	after  bool // cut after a run
+	edge   bool // leave alone a run with no word boundary (\b) after it
 }
 
-func (t thousands) cut(dst []int, s string, from int) []int {
+func (t thousands) split(dst []int, s string, from int) []int {
 	done := from
 	add := func(i int) {
 		if i > done {
@@ -449,7 +457,7 @@ func (t thousands) cut(dst []int, s string, from int) []int {
 				add(i)
 			}
 		}
-		if i = end; t.behind {
+		if i = end; t.after {
 			add(i)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Names of tokens with a task, for files that do not give their ids (llama-vocab.cpp). Of several that are present the first counts,
-// where llama.cpp takes any.
+// Names of tokens with a task, for files that do not give their ids (llama-vocab.cpp). Of several
+// that are present the first counts, where llama.cpp takes any.
 var (
 	eotNames = []string{"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_text|>", "<EOT>", "_<EOT>", "[EOT]",
 		"<｜end▁of▁sentence｜>", "<end_of_utterance>"}
@@ -28,8 +28,8 @@ var (
 	shownNames = []string{"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"}
 )
 
-// findSpecials finds the ids with a task, decides which end generation, and lists what is looked for in text. A token whose name says that
-// it is a control token is one, whatever the file says.
+// findSpecials finds the ids with a task, decides which end generation, and lists what is looked
+// for in text. A token whose name says that it is a control token is one, whatever the file says.
 func (t *Tokenizer) findSpecials(c *Config) {
 	find := func(id *int32, names []string) {
 		for _, name := range names {
@@ -75,6 +75,27 @@ func (t *Tokenizer) findSpecials(c *Config) {
 	}
 	delete(eog, -1)
 
+	t.keepOpen(eog)
+	for id := range eog {
+		t.eog = append(t.eog, id)
+	}
+	slices.Sort(t.eog)
+
+	for id, a := range t.attr {
+		if a&(isControl|isUser|isUnknown) != 0 {
+			t.specials = append(t.specials, int32(id))
+		}
+	}
+	slices.SortStableFunc(t.specials, func(a, b int32) int { return cmp.Compare(len(t.text[b]), len(t.text[a])) })
+	spellings := make([]string, len(t.specials))
+	for i, id := range t.specials {
+		spellings[i] = t.text[id]
+	}
+	t.specialTrie = newTrie(spellings, func(int) bool { return true })
+}
+
+// keepOpen removes from the ends of generation the tokens that end less in some vocabularies.
+func (t *Tokenizer) keepOpen(eog map[int32]bool) {
 	ends := func(name string) (int32, bool) {
 		id, ok := t.ids[name]
 		return id, ok && eog[id]
@@ -96,32 +117,17 @@ func (t *Tokenizer) findSpecials(c *Config) {
 			t.attr[id] = isNormal
 		}
 	}
-	for id := range eog {
-		t.eog = append(t.eog, id)
-	}
-	slices.Sort(t.eog)
-
-	for id, a := range t.attr {
-		if a&(isControl|isUser|isUnknown) != 0 {
-			t.specials = append(t.specials, int32(id))
-		}
-	}
-	slices.SortStableFunc(t.specials, func(a, b int32) int { return cmp.Compare(len(t.text[b]), len(t.text[a])) })
-	spellings := make([]string, len(t.specials))
-	for i, id := range t.specials {
-		spellings[i] = t.text[id]
-	}
-	t.specialTrie = newTrie(spellings, func(int) bool { return true })
 }
 
-// byName finds a token with a task by its name. Where a pipeline says which tokens are control tokens,
-// no other is one, whatever its name.
+// byName finds a token with a task by its name. Where a pipeline says which tokens are control
+// tokens, no other is one, whatever its name.
 func (t *Tokenizer) byName(name string) (int32, bool) {
 	id, ok := t.ids[name]
 	return id, ok && (t.pipe == nil || t.attr[id]&isControl != 0)
 }
 
-// setStrips marks the tokens that swallow white space beside them. GGUF files do not record it; llama.cpp goes by the model's name.
+// setStrips marks the tokens that swallow white space beside them. GGUF files do not record it;
+// llama.cpp goes by the model's name.
 func (t *Tokenizer) setStrips(c *Config) {
 	contains := func(s string, any ...string) bool {
 		return slices.ContainsFunc(any, func(x string) bool { return strings.Contains(s, x) })
@@ -150,20 +156,22 @@ func (t *Tokenizer) setStrips(c *Config) {
 	}
 }
 
-// A fragment is a stretch of the text, text[from:to], and the token that it spells, or -1.
+// A fragment is a part of the text, text[from:to], and the token that it spells, or -1.
 type fragment struct {
 	id       int32
 	from, to int
 }
 
-// offsetBits is how many bits of a candidate's key hold its place in the text; above them stands the index in specials.
+// offsetBits is how many bits of a candidate's key hold its place in the text; above them stands
+// the index in specials.
 const offsetBits = 36
 
-// partition cuts text at the special tokens in it: user-defined ones always, control and unknown ones if parse is set. Of tokens that
-// overlap the longest wins, wherever it stands, then the one with the lower id, then the one that begins first.
+// partition cuts text at the special tokens in it: user-defined ones always, control and unknown
+// ones if parse is set. Of tokens that overlap the longest wins, wherever it stands, then the one
+// with the lower id, then the one that begins first.
 //
-// The candidates wait in a queue, one for each place in the text: the longest that fits. One that has lost its room to a better one is
-// replaced by a shorter one.
+// The candidates wait in a queue, one for each place in the text: the longest that fits. One that
+// has lost its room to a better one is replaced by a shorter one.
 func (t *Tokenizer) partition(s *scratch, text string, parse bool) []fragment {
 	s.queue = s.queue[:0]
 	for at := range len(text) {
@@ -173,28 +181,28 @@ func (t *Tokenizer) partition(s *scratch, text string, parse bool) []fragment {
 	}
 	found := s.found[:0]
 	if len(s.queue) > 0 {
-		s.taken.reset(len(text))
+		s.claimed.reset(len(text))
 	}
 	for len(s.queue) > 0 {
 		c := s.queue.pop()
 		from := int(c.key & (1<<offsetBits - 1))
 		to := from + int(c.size)
-		if end := s.taken.first(from, to); end < to {
+		if end := s.claimed.first(from, to); end < to {
 			t.offer(s, text[:end], from, parse)
 			continue
 		}
 		id := t.specials[c.key>>offsetBits]
 		if t.attr[id]&stripLeft != 0 {
-			for from > 0 && isSpaceByte(text[from-1]) && !s.taken.has(from-1) {
+			for from > 0 && isSpaceByte(text[from-1]) && !s.claimed.has(from-1) {
 				from--
 			}
 		}
 		if t.attr[id]&stripRight != 0 {
-			for to < len(text) && isSpaceByte(text[to]) && !s.taken.has(to) {
+			for to < len(text) && isSpaceByte(text[to]) && !s.claimed.has(to) {
 				to++
 			}
 		}
-		s.taken.set(from, to)
+		s.claimed.set(from, to)
 		found = append(found, fragment{id, from, to})
 	}
 	slices.SortFunc(found, func(a, b fragment) int { return cmp.Compare(a.from, b.from) })
@@ -268,5 +276,6 @@ func (b bitmap) first(from, to int) int {
 	return to
 }
 
-// EndsByName reports whether a token with that spelling ends generation in every vocabulary that has it, whatever its metadata says.
+// EndsByName reports whether a token with that spelling ends generation in every vocabulary that
+// has it, whatever its metadata says.
 func EndsByName(spelling string) bool { return slices.Contains(eogNames, spelling) }

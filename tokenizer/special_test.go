@@ -50,7 +50,7 @@ func TestSpecialTokens(t *testing.T) {
 	require.Equal(t, text, tok.Decode(tok.Encode(nil, text, false, true), true))
 	require.Equal(t, "<think>hello", tok.Decode(tok.Encode(nil, text, false, true), false))
 
-	// The space that SentencePiece puts in front of a text stands behind special tokens, too.
+	// The space that SentencePiece puts in front of a text stands after special tokens, too.
 	spm := mustNew(t, tinySPM())
 	require.Equal(t, []string{"<s>", "▁he", "</s>", "▁he"}, spellings(spm, spm.Encode(nil, "<s>he</s>he", false, true)))
 	require.Equal(t, []string{"▁", "<0x3C>", "s", "<0x3E>"}, spellings(spm, spm.Encode(nil, "<s>", false, false)))
@@ -65,7 +65,8 @@ func TestSpecialTokens(t *testing.T) {
 	require.Equal(t, []string{"the", "<extra>", "the"}, spellings(uni, uni.Encode(nil, "the<extra>the", false, false)))
 }
 
-// TestStripping checks the tokens that swallow white space beside them, which only the name of a model tells.
+// TestStripping checks the tokens that swallow white space beside them, which only the name of a
+// model implies.
 func TestStripping(t *testing.T) {
 	c := tinySPM()
 	c.AddSpacePrefix = flag(false)
@@ -207,7 +208,8 @@ func TestNamedTokens(t *testing.T) {
 	pre, suf, mid, pad, rep, sep := tok.FIM()
 	require.Equal(t, []string{"<|fim_prefix|>", "<fim_suffix>", "▁<MID>", "<|fim_pad|>", "<reponame>", "<|file_sep|>"}, spellings(tok, []int32{pre, suf, mid, pad, rep, sep}))
 	require.Equal(t, []string{"</s>", "<|eot_id|>", "<|eom_id|>", "<|fim_pad|>", "<reponame>", "<|file_sep|>"}, eog(tok))
-	for _, name := range []string{"<|eot_id|>", "<|fim_prefix|>", "<|file_sep|>"} { // normal in the file, control by their names
+	// normal in the file, control by their names
+	for _, name := range []string{"<|eot_id|>", "<|fim_prefix|>", "<|file_sep|>"} {
 		id, ok := tok.Lookup(name)
 		require.True(t, ok)
 		require.True(t, tok.IsControl(id))

@@ -14,8 +14,10 @@ import (
 	"github.com/goinfer/goinfer/internal/shared"
 )
 
-// TestNoQuadraticTime encodes long texts that are one word, one run of white space, or full of beginnings of matches. Each takes milliseconds; an
-// algorithm that looks at the rest of the text again at each character would take a minute for each. The patience is in between, and far from both.
+// TestNoQuadraticTime encodes long texts that are one word, one run of white space, or full of
+// beginnings of matches. Each takes milliseconds; an algorithm that looks at the rest of the text
+// again at each character would take a minute for each. The patience is in between, and far from
+// both.
 func TestNoQuadraticTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long texts")
@@ -82,7 +84,8 @@ func TestNoQuadraticTime(t *testing.T) {
 		c.add(TypeNormal, 0, "aA")
 		tok := mustNew(t, c)
 		encodeAll(t, tok)
-		require.Len(t, tok.Encode(nil, texts["a"], false, false), 1+n/256+bits.OnesCount(n%256)) // ▁, and in powers of two what does not fill the longest
+		// ▁, and in powers of two what does not fill the longest
+		require.Len(t, tok.Encode(nil, texts["a"], false, false), 1+n/256+bits.OnesCount(n%256))
 	})
 	t.Run("bpe", func(t *testing.T) {
 		t.Parallel()

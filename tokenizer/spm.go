@@ -1,10 +1,11 @@
 package tokenizer
 
-// encodeSPM is SentencePiece's BPE: starting from characters, the two neighbours whose concatenation is the token with the highest score
-// are merged, again and again. What is not a token in the end is spelled in bytes.
+// encodeSPM is SentencePiece's BPE: starting from characters, the two neighbours whose
+// concatenation is the token with the highest score are merged, again and again. What is not a
+// token in the end is spelled in bytes.
 func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool) []int32 {
 	for text != "" {
-		n := t.joins.cut(text, " ")
+		n := t.joins.split(text, " ")
 		b := s.text[:0]
 		if prefix {
 			b = append(b, escaped...)
@@ -21,7 +22,7 @@ func (t *Tokenizer) encodeSPM(dst []int32, s *scratch, text string, prefix bool)
 // spaceMark is U+2581 as a character.
 const spaceMark = '\u2581'
 
-// spellSPM spells a stretch of text.
+// spellSPM spells a text.
 func (t *Tokenizer) spellSPM(dst []int32, s *scratch, b []byte) []int32 {
 	if len(b) > longWord {
 		return t.spellLongSPM(dst, s, b)
@@ -41,7 +42,7 @@ func (t *Tokenizer) spellSPM(dst []int32, s *scratch, b []byte) []int32 {
 	return dst
 }
 
-// spellLongSPM is spellSPM for stretches of any length.
+// spellLongSPM is spellSPM for texts of any length.
 func (t *Tokenizer) spellLongSPM(dst []int32, s *scratch, b []byte) []int32 {
 	s.long.reset(len(b))
 	for off := 0; off < len(b); {

@@ -2,10 +2,12 @@ package tokenizer
 
 import "unicode/utf8"
 
-// A Stream turns ids that come one by one into text, a whole number of characters at a time. It is for one goroutine.
+// A Stream converts ids that come one by one to text, a whole number of characters at a time. It is
+// for one goroutine.
 //
-// What a Stream has returned in the end is the text of [Tokenizer.Decode] with U+FFFD for each byte that is not UTF-8, but for the cleaning
-// of spaces that some models do at the end, which would have to take back what was returned.
+// What a Stream has returned in the end is the text of [Tokenizer.Decode] with U+FFFD for each byte
+// that is not UTF-8, but for the cleaning of spaces that some models do at the end, which would
+// have to take back what was returned.
 type Stream struct {
 	t       *Tokenizer
 	special bool
@@ -16,7 +18,9 @@ type Stream struct {
 
 // StreamConfig says what a Stream shows.
 type StreamConfig struct {
-	Start   bool // the ids begin a text: the space that the model puts in front is dropped. False where they continue a prompt.
+	// the ids begin a text: the space that the model puts in front is dropped. False where they
+	// continue a prompt.
+	Start   bool
 	Special bool // control tokens are shown as they are spelled
 }
 
@@ -25,7 +29,8 @@ func (t *Tokenizer) NewStream(c StreamConfig) *Stream {
 	return &Stream{t: t, special: c.Special, atStart: c.Start && t.spacePrefix}
 }
 
-// Push takes the next id and returns the characters that are now complete, as UTF-8. The slice is valid until the next call.
+// Push takes the next id and returns the characters that are now complete, as UTF-8. The slice is
+// valid until the next call.
 func (s *Stream) Push(id int32) []byte {
 	n := len(s.held)
 	if s.special && s.t.hidden(id) {
@@ -42,7 +47,8 @@ func (s *Stream) Push(id int32) []byte {
 	return s.drain(false)
 }
 
-// Flush returns what is held back, U+FFFD for each byte, at the end of the text. The Stream can then be used for a text that continues.
+// Flush returns what is held back, U+FFFD for each byte, at the end of the text. The Stream can
+// then be used for a text that continues.
 func (s *Stream) Flush() []byte { return s.drain(true) }
 
 func (s *Stream) drain(all bool) []byte {

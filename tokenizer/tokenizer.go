@@ -15,7 +15,8 @@ const (
 	wordLevel
 )
 
-// A Tokenizer turns text into ids and ids into text. It does not change after [New]; any number of goroutines may use it at once.
+// A Tokenizer converts text to ids and ids to text. It does not change after [New]; any number of
+// goroutines may use it at once.
 type Tokenizer struct {
 	kind  kind
 	model string
@@ -55,7 +56,7 @@ type Tokenizer struct {
 	pipe     *pipeline  // nil for llama.cpp's rules
 	levels   int        // buffers for the ends of pieces
 
-	scratch sync.Pool // of *scratch
+	scratch sync.Pool // holds *scratch
 }
 
 // New checks c and builds the tokenizer. It keeps the strings of c.Tokens but none of the slices.
@@ -177,7 +178,8 @@ func (t *Tokenizer) Lookup(spelling string) (int32, bool) {
 	return id, ok
 }
 
-// Spelling returns the token as the vocabulary spells it ("▁the", "Ġthe", "<0x0A>"), or "" for an id outside the vocabulary.
+// Spelling returns the token as the vocabulary spells it ("▁the", "Ġthe", "<0x0A>"), or "" for an
+// id outside the vocabulary.
 func (t *Tokenizer) Spelling(id int32) string {
 	if !t.valid(id) {
 		return ""
@@ -221,8 +223,8 @@ func (t *Tokenizer) PAD() int32 { return t.pad }
 // MASK returns the id of the mask, or -1.
 func (t *Tokenizer) MASK() int32 { return t.mask }
 
-// FIM returns the ids for filling in the middle: before the prefix, the suffix and the middle; padding, repository, file separator.
-// An absent one is -1.
+// FIM returns the ids for filling in the middle: before the prefix, the suffix and the middle;
+// padding, repository, file separator. An absent one is -1.
 func (t *Tokenizer) FIM() (pre, suf, mid, pad, rep, sep int32) {
 	return t.fim[0], t.fim[1], t.fim[2], t.fim[3], t.fim[4], t.fim[5]
 }
@@ -230,10 +232,12 @@ func (t *Tokenizer) FIM() (pre, suf, mid, pad, rep, sep int32) {
 // AddsBOS reports whether Encode with addSpecial begins with BOS.
 func (t *Tokenizer) AddsBOS() bool { return t.addBOS }
 
-// AddsEOS reports whether Encode with addSpecial ends with EOS (for WordPiece, which ends with SEP: false).
+// AddsEOS reports whether Encode with addSpecial ends with EOS (for WordPiece, which ends with SEP:
+// false).
 func (t *Tokenizer) AddsEOS() bool { return t.addEOS }
 
-// AddsSEP reports whether two texts in one sequence are to be separated by SEP. Encode, which sees one text, does not use it.
+// AddsSEP reports whether two texts in one sequence are to be separated by SEP. Encode, which sees
+// one text, does not use it.
 func (t *Tokenizer) AddsSEP() bool { return t.addSEP }
 
 func (t *Tokenizer) valid(id int32) bool { return id >= 0 && int(id) < len(t.text) }

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// trie maps byte strings to ids and finds those that begin a text. The children of a node lie side by side, ordered by their labels.
+// trie maps byte strings to ids and finds those that begin a text. The children of a node are
+// stored side by side, ordered by their labels.
 type trie struct {
 	nodes  []trieNode // nodes[0] is the root
 	labels []byte     // the byte that leads to each node
@@ -84,7 +85,8 @@ func (t *trie) next(node int32, c byte) int32 {
 	return 0
 }
 
-// longest returns the id and size of the longest string that begins text; the size is 0 if there is none.
+// longest returns the id and size of the longest string that begins text; the size is 0 if there is
+// none.
 func (t *trie) longest(text []byte) (id int32, size int) { return longestIn(t, text) }
 
 // longestIn is longest in a string.

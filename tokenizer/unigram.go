@@ -8,10 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// unkPenalty is how much less likely than the least likely token an unknown character is taken to be.
+// unkPenalty is how much less likely than the least likely token an unknown character is taken to
+// be.
 const unkPenalty = 10
 
-// bestPath is the most likely spelling of the text up to a position: its last token, where that begins, the sum of the scores.
+// bestPath is the most likely spelling of the text up to a position: its last token, where that
+// begins, the sum of the scores.
 type bestPath struct {
 	score float64
 	from  int32
@@ -19,7 +21,8 @@ type bestPath struct {
 }
 
 func (t *Tokenizer) buildUnigram(c *Config) error {
-	// By llama.cpp's rules control tokens take no part; by a pipeline's all tokens do but those that were added.
+	// By llama.cpp's rules control tokens take no part; by a pipeline's all tokens do but those
+	// that were added.
 	takesPart := func(id int) bool { return t.attr[id]&(isNormal|isUser|isUnused) != 0 }
 	counts := func(id int) bool { return t.attr[id] == isNormal }
 	if p := c.Pipeline; p != nil {
@@ -51,13 +54,14 @@ func (t *Tokenizer) buildUnigram(c *Config) error {
 	return err
 }
 
-// encodeUnigram finds the spelling of the normalised text whose tokens have the highest sum of scores (Viterbi); user-defined tokens count
-// as 0. Characters that are no tokens become [UNK], one for a run of them, or are spelled in bytes if the vocabulary has all 256, as
-// SentencePiece does and llama.cpp does not.
+// encodeUnigram finds the spelling of the normalised text whose tokens have the highest sum of
+// scores (Viterbi); user-defined tokens count as 0. Characters that are no tokens become [UNK], one
+// for a run of them, or are spelled in bytes if the vocabulary has all 256, as SentencePiece does
+// and llama.cpp does not.
 func (t *Tokenizer) encodeUnigram(dst []int32, s *scratch, text string) []int32 {
 	var st normalizer
 	for text != "" {
-		s.text, text = t.normalize(s.text[:0], text, &st, maxStretch)
+		s.text, text = t.normalize(s.text[:0], text, &st, maxChunkLen)
 		dst = t.mostLikely(dst, s)
 	}
 	return dst
@@ -129,8 +133,8 @@ func (t *Tokenizer) mostLikely(dst []int32, s *scratch) []int32 {
 	return dst
 }
 
-// spellsBytes reports whether Unigram spells unknown text in bytes: with a pipeline if they are tokens,
-// otherwise if all bytes are.
+// spellsBytes reports whether Unigram spells unknown text in bytes: with a pipeline if they are
+// tokens, otherwise if all bytes are.
 func (t *Tokenizer) spellsBytes(text []byte) bool {
 	if t.pipe == nil {
 		return t.bytes[0] >= 0
@@ -138,24 +142,24 @@ func (t *Tokenizer) spellsBytes(text []byte) bool {
 	return t.pipe.spellsBytes(t, string(text))
 }
 
-// A normalizer is the state between two stretches of a text.
+// A normalizer is the state between two chunks of a text.
 type normalizer struct {
 	inWord   bool
 	prefixed bool // a space stands in front of the text
 }
 
-// The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in stretches:
-// from so many bytes on, to where no token reaches over the end; but no longer than that.
+// The most likely spelling takes 16 bytes of memory for a byte of text. A text is spelled in
+// chunks: from so many bytes on, to where no token reaches over the end; but no longer than that.
 const (
-	stretch    = 1 << 14
-	maxStretch = 1 << 20
+	chunkLen    = 1 << 14
+	maxChunkLen = 1 << 20
 )
 
-// normalize appends a stretch of text as the model wants it: mapped by the charsmap, with U+2581 for spaces, one in front. It
-// returns what is left of text.
+// normalize appends a chunk of text as the model wants it: mapped by the charsmap, with U+2581 for
+// spaces, one in front. It returns what is left of text.
 func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int) (out []byte, rest string) {
 	for text != "" && len(dst) < limit {
-		if len(dst) >= stretch && text[0] == ' ' {
+		if len(dst) >= chunkLen && text[0] == ' ' {
 			if r, _ := utf8.DecodeLastRune(dst); !t.joins.has(r, spaceMark) {
 				break
 			}
@@ -183,8 +187,9 @@ func (t *Tokenizer) normalize(dst []byte, text string, st *normalizer, limit int
 	return dst, text
 }
 
-// normalizeAt returns what the beginning of text becomes, and how long that beginning is: a user-defined token stays as it is, then the
-// longest match of the charsmap counts, then a character.
+// normalizeAt returns what the beginning of text becomes, and how long that beginning is: a
+// user-defined token stays as it is, then the longest match of the charsmap counts, then a
+// character.
 func (t *Tokenizer) normalizeAt(text string) (piece string, used int) {
 	node := int32(0)
 	for j := 0; j < len(text); {
@@ -211,11 +216,12 @@ func (t *Tokenizer) normalizeAt(text string) (piece string, used int) {
 	return text[:n], n
 }
 
-// A charsmap is SentencePiece's precompiled normalisation: an XOR-compressed double array (Kanda 2018, Space- and Time-Efficient String
-// Dictionaries) of the strings to be replaced, and the replacements, each ended by a zero byte.
+// A charsmap is SentencePiece's precompiled normalisation: an XOR-compressed double array (Kanda
+// 2018, Space- and Time-Efficient String Dictionaries) of the strings to be replaced, and the
+// replacements, each ended by a zero byte.
 //
-// A unit has the label in bits 0-7, the mark of a leaf in bit 8, and in bits 10-30 the base, to be shifted left by 8 if bit 9 is set. With bit
-// 31 it is a value: the offset of a replacement.
+// A unit has the label in bits 0-7, the mark of a leaf in bit 8, and in bits 10-30 the base, to be
+// shifted left by 8 if bit 9 is set. With bit 31 it is a value: the offset of a replacement.
 type charsmap struct {
 	units []uint32
 	texts string
@@ -321,7 +327,8 @@ func (m *charsmap) checkGrowth() error {
 	return nil
 }
 
-// longest returns the replacement of the longest string in the map that begins text, and that string's size, 0 if there is none.
+// longest returns the replacement of the longest string in the map that begins text, and that
+// string's size, 0 if there is none.
 func (m *charsmap) longest(text string) (replacement string, size int) {
 	offset := -1
 	node := m.base(m.unit(0))

@@ -23,7 +23,8 @@ type charsmapBuilder struct {
 }
 
 func buildCharsmap(m map[string]string, far bool) []byte {
-	b := &charsmapBuilder{far: far, bases: map[int]bool{}, texts: []byte{0}} // offset 0 is the empty string
+	// offset 0 is the empty string
+	b := &charsmapBuilder{far: far, bases: map[int]bool{}, texts: []byte{0}}
 	b.grow(0)
 	b.used[0] = true
 	keys := make([]string, 0, len(m))
@@ -47,7 +48,8 @@ func (b *charsmapBuilder) grow(i int) {
 	}
 }
 
-// children gives the node at index a base so that the children's places, base XOR label, are free. keys are sorted and share depth bytes.
+// children gives the node at index a base so that the children's places, base XOR label, are free.
+// keys are sorted and share depth bytes.
 func (b *charsmapBuilder) children(index int, keys []string, m map[string]string, depth int) {
 	var labels []byte
 	if len(keys[0]) == depth {
@@ -158,7 +160,7 @@ func plainUnigram(c *Config, text string) (ids []int32, score float64) {
 	}
 	symbols := charsOf(text)
 	memo := make([]*result, len(symbols)+1)
-	var best func(n int) *result // of the first n characters
+	var best func(n int) *result // the best spelling of the first n characters
 	best = func(n int) *result {
 		if memo[n] != nil {
 			return memo[n]
@@ -278,7 +280,8 @@ func TestUnigramTies(t *testing.T) {
 	}
 }
 
-// TestUnigramPieces checks that a text which is normalised in several pieces becomes what it becomes in one.
+// TestUnigramPieces checks that a text which is normalised in several pieces becomes what it
+// becomes in one.
 func TestUnigramPieces(t *testing.T) {
 	c := tinyUnigram()
 	c.AddSpacePrefix, c.RemoveExtraWhitespaces = flag(true), flag(false)
@@ -325,7 +328,8 @@ func TestCharsmap(t *testing.T) {
 	}
 }
 
-// TestHostileCharsmaps feeds maps that are cut off, or of nonsense: an error or some replacement, never a panic.
+// TestHostileCharsmaps feeds maps that are cut off, or of nonsense: an error or some replacement,
+// never a panic.
 func TestHostileCharsmaps(t *testing.T) {
 	good := buildCharsmap(map[string]string{"a": "b", "abc": "xyz", "é": "e"}, false)
 	for n := 1; n < len(good); n++ {

@@ -39,7 +39,8 @@ func tinySPM() Config {
 	return c
 }
 
-// tinyBPE has the bytes in the order of their values, then what the merges make, then special tokens. Its pre-tokeniser leaves spaces alone when decoding.
+// tinyBPE has the bytes in the order of their values, then what the merges make, then special
+// tokens. Its pre-tokeniser leaves spaces alone when decoding.
 func tinyBPE() Config {
 	c := NewConfig(ModelBPE)
 	c.Pre = "qwen2"

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// encodeWPM is WordPiece: text is normalised and cut into words, and each word is spelled with the longest token that fits, from left to
-// right. A word that cannot be spelled to its end is one [UNK]. In GGUF files the tokens at the beginning of a word carry U+2581.
+// encodeWPM is WordPiece: text is normalised and cut into words, and each word is spelled with the
+// longest token that fits, from left to right. A word that cannot be spelled to its end is one
+// [UNK]. In GGUF files the tokens at the beginning of a word carry U+2581.
 func (t *Tokenizer) encodeWPM(dst []int32, s *scratch, text string) []int32 {
 	word := append(s.text[:0], escaped...)
 	flush := func() {
@@ -84,8 +85,9 @@ func (t *Tokenizer) spellWord(dst []int32, word []byte) []int32 {
 	return dst
 }
 
-// baseOf is the first character of the canonical decomposition of r. What follows it are accents, which are dropped, except in Hangul: there
-// the reference keeps the leading consonant alone, and so do we.
+// baseOf is the first character of the canonical decomposition of r. What follows it are accents,
+// which are dropped, except in Hangul: there the reference keeps the leading consonant alone, and
+// so do we.
 func baseOf(r rune) rune {
 	if r < 0xC0 {
 		return r
@@ -101,8 +103,8 @@ func baseOf(r rune) rune {
 	return r
 }
 
-// isIdeograph reports whether r is a word of its own, by the ranges that BERT's tokenizer has. The block that begins at U+2B920 should begin at
-// U+2B820; vocabularies are used with the former.
+// isIdeograph reports whether r is a word of its own, by the ranges that BERT's tokenizer has. The
+// block that begins at U+2B920 should begin at U+2B820; vocabularies are used with the former.
 func isIdeograph(r rune) bool {
 	return r >= 0x3400 && (r <= 0x4DBF || r >= 0x4E00 && r <= 0x9FFF || r >= 0xF900 && r <= 0xFAFF || r >= 0x20000 && r <= 0x2A6DF ||
 		r >= 0x2A700 && r <= 0x2B81F || r >= 0x2B920 && r <= 0x2CEAF || r >= 0x2F800 && r <= 0x2FA1F)

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -139,7 +138,7 @@ Face checkpoint, or a model that is built in: ` + strings.Join(embedded.Names(),
 	}
 	root.SetVersionTemplate("goinfer {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newChat(), newPull(), newList(), newShow(), newRm(), newAlias(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion())
+	root.AddCommand(newRun(), newChat(), newPull(), newList(), newShow(), newRm(), newAlias(), newNext(), newExplain(), newTokens(), newTemplate(), newLogits(), newEmbed(), newInspect(), newParams(), newPlan(), newConvert(), newQuantize(), newImatrix(), newPerplexity(), newGrammar(), newExperts(), newDoctor(), newBench(), newLab(), newClaims(), newSynth(), newCompletion(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultHelpCmd()
 	for _, c := range commands(root) {
@@ -188,40 +187,6 @@ func noArguments(_ *cobra.Command, args []string) error {
 		return usagef("want no arguments, found %q", args[0])
 	}
 	return nil
-}
-
-// version describes the build.
-func version() string {
-	v := "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		v = info.Main.Version
-	}
-	// what Go makes up as a version names it
-	if rev, modified := revision(); rev != "" && !strings.Contains(v, rev) {
-		if modified {
-			rev += ", modified"
-		}
-		v += " (" + rev + ")"
-	}
-	return fmt.Sprintf("%s %s %s/%s", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// revision is the commit that was built, shortened, and whether files had been changed since; empty
-// if it was not built from a checkout.
-func revision() (commit string, modified bool) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "", false
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			commit = s.Value[:min(len(s.Value), 12)]
-		case "vcs.modified":
-			modified = s.Value == "true"
-		}
-	}
-	return commit, modified
 }
 
 // errNoCommand ends what has shown the help text because no command was named.

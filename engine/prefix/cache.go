@@ -12,8 +12,8 @@ import (
 type Store interface {
 	// Len is the number of positions of a sequence.
 	Len(kv.Seq) int
-	// Reach is the reusable length up to n, the greatest at which the sequence can be forked.
-	Reach(q kv.Seq, n int) int
+	// ReusableLen is the reusable length up to n, the greatest at which the sequence can be forked.
+	ReusableLen(q kv.Seq, n int) int
 	// Drop ends a sequence.
 	Drop(kv.Seq)
 }
@@ -109,7 +109,7 @@ func (c *Cache) redundant(key string, tokens []int32, seq kv.Seq) []*entry {
 	var found []*entry
 	if root := c.roots[key]; root != nil {
 		for _, e := range root.ends(tokens) {
-			if n := len(e.tokens); c.store.Reach(seq, n) == n {
+			if n := len(e.tokens); c.store.ReusableLen(seq, n) == n {
 				found = append(found, e)
 			}
 		}
@@ -126,13 +126,13 @@ func (c *Cache) add(e *entry) {
 		c.roots[e.key] = root
 	}
 	n := len(e.tokens)
-	for e.from = n; e.from > 0 && c.store.Reach(e.seq, e.from-1) == e.from-1; e.from-- {
+	for e.from = n; e.from > 0 && c.store.ReusableLen(e.seq, e.from-1) == e.from-1; e.from-- {
 	}
 	e.node = root.at(e, n)
 	e.node.entry = e
 	e.node.update()
 	for at := e.from; at > 0; {
-		if at = c.store.Reach(e.seq, at-1); at > 0 {
+		if at = c.store.ReusableLen(e.seq, at-1); at > 0 {
 			p := root.at(e, at)
 			e.points = append(e.points, point{p, p.points.PushFront(e)})
 		}
@@ -147,9 +147,9 @@ func (c *Cache) remove(e *entry) {
 	for _, p := range e.points {
 		p.node.points.Remove(p.element)
 	}
-	e.node.unlink(e).join()
+	e.node.unlink(e).collapse()
 	for _, p := range e.points {
-		p.node.join()
+		p.node.collapse()
 	}
 	if len(c.roots[e.key].order) == 0 {
 		delete(c.roots, e.key)

@@ -33,7 +33,7 @@ func (s *fakeStore) Len(q kv.Seq) int {
 	return l[len(l)-1]
 }
 
-func (s *fakeStore) Reach(q kv.Seq, n int) int {
+func (s *fakeStore) ReusableLen(q kv.Seq, n int) int {
 	i, found := slices.BinarySearch(s.lengths[q], n)
 	switch {
 	case found:
@@ -56,7 +56,7 @@ func (c *Cache) scan(key string, tokens []int32) int {
 	most := 0
 	for x := c.used.Front(); x != nil; x = x.Next() {
 		if e := x.Value.(*entry); e.key == key {
-			most = max(most, c.store.Reach(e.seq, Common(e.tokens, tokens)))
+			most = max(most, c.store.ReusableLen(e.seq, Common(e.tokens, tokens)))
 		}
 	}
 	return most
@@ -134,7 +134,8 @@ func TestCacheModel(t *testing.T) {
 		for i := range 500 {
 			key := []string{"", "adapter"}[rng.IntN(2)]
 			tokens := tokensOf(rng, rng.IntN(60))
-			if x := c.used.Back(); x != nil && rng.IntN(2) == 0 { // what goes on from an entry, or ends within it
+			// what goes on from an entry, or ends within it
+			if x := c.used.Back(); x != nil && rng.IntN(2) == 0 {
 				e := x.Value.(*entry)
 				tokens = slices.Concat(e.tokens[:rng.IntN(len(e.tokens)+1)], tokens[:rng.IntN(len(tokens)+1)])
 			}
@@ -160,7 +161,7 @@ func TestCacheModel(t *testing.T) {
 					require.Equal(t, q, e.seq, "it is marked used")
 					require.Equal(t, tokens[:n], e.tokens[:n])
 					require.Equal(t, key, e.key)
-					require.Equal(t, n, s.Reach(q, n))
+					require.Equal(t, n, s.ReusableLen(q, n))
 				}
 			}
 			require.True(t, len(s.lengths) == c.stats.Entries, "every sequence is in the cache or dropped")
@@ -209,7 +210,7 @@ func TestCacheOfStore(t *testing.T) {
 				require.Equal(t, n, s.Len(q))
 				require.NoError(t, s.Reserve(q, len(tokens)-n))
 				for at := n + 1; at < len(tokens); at += 1 + rng.IntN(100) {
-					s.Mark(q, at)
+					s.Checkpoint(q, at)
 				}
 				s.Commit(q, len(tokens)-n)
 				c.Insert("", tokens, q)

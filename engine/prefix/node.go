@@ -6,7 +6,7 @@ import (
 )
 
 // node is a place in the tree of a key: the end of an entry, a length at which one can be forked,
-// or where paths part. Its edge, the tokens from the parent's depth to its own, is that stretch of
+// or where paths part. Its edge, the tokens from the parent's depth to its own, is that part of
 // any entry below, so that no node keeps tokens of its own and to split or join edges costs
 // nothing.
 type node struct {
@@ -17,7 +17,8 @@ type node struct {
 	slot     int       // place in the parent's order
 	entry    *entry    // the one that ends here; nil for none
 	points   list.List // entries that go on and can be forked here, but not at the lengths around
-	best     *entry    // the one with the least from of those that end here or below; not nil below the root
+	// that with the least from of those that end here or below; nil at most in the root
+	best *entry
 }
 
 // point is an entry's place in a node's list of points.
@@ -165,8 +166,8 @@ func (n *node) unlink(e *entry) *node {
 	return n
 }
 
-// join takes the node out of the tree if it has become no more than a part of an edge.
-func (n *node) join() {
+// collapse takes the node out of the tree if it has become no more than a part of an edge.
+func (n *node) collapse() {
 	if n.parent != nil && n.entry == nil && n.points.Len() == 0 && len(n.order) == 1 {
 		n.replace(n.order[0])
 	}

@@ -42,7 +42,7 @@ import (
 
 // Rows is what a job could use of the next batch.
 type Rows struct {
-	Min, Max int // fewer than Min are of no use to it; a Max of 0 means that it waits for somebody else
+	Min, Max int // fewer than Min are of no use; a Max of 0 means that it waits
 	// Generating jobs come before prompts. Their rows beyond Min are tentative, and dropped first.
 	Generating bool
 }
@@ -301,7 +301,7 @@ func (s *Scheduler[J]) share(rows int, generating bool) int {
 		turn /= 2 // as waiting jobs have every second one first
 	}
 	for from := 0; from < len(s.jobs); {
-		end := from // of the jobs of one priority
+		end := from // where the jobs of one priority end
 		for end < len(s.jobs) && s.jobs[end].priority == s.jobs[from].priority {
 			end++
 		}

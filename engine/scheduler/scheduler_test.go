@@ -15,18 +15,18 @@ import (
 // world is a cache of some bytes, one for each row, and the scheduler of the jobs in it.
 type world struct {
 	*Scheduler[*fake]
-	free int64
-	kept int // bytes that Reclaim frees, one at a time
+	free   int64
+	cached int // bytes that Reclaim frees, one at a time
 }
 
 func newWorld(c Config, bytes int64) *world {
 	w := &world{free: bytes}
 	c.Room = func() int64 { return w.free }
 	c.Reclaim = func() bool {
-		if w.kept == 0 {
+		if w.cached == 0 {
 			return false
 		}
-		w.kept--
+		w.cached--
 		w.free++
 		return true
 	}
@@ -189,9 +189,9 @@ func TestGuessesAreDroppedFirst(t *testing.T) {
 	w.add(t, 0, fake{name: "a", prompt: 2, generate: 9, guesses: 5})
 	w.add(t, 0, fake{name: "b", prompt: 2, generate: 2})
 	w.run(t, 20)
-	w.kept, w.free = 1, w.free-1
+	w.cached, w.free = 1, w.free-1
 	require.Equal(t, map[string]int{"a": 1, "b": 1}, w.run(t, 20), "guesses are dropped before anything else gives way")
-	require.Equal(t, 1, w.kept)
+	require.Equal(t, 1, w.cached)
 	require.Zero(t, w.Stats().Preempted)
 }
 

@@ -1,6 +1,7 @@
 // Package browser opens the pages that tests write in a headless browser.
 //
-// The browser is the one that GOINFER_BROWSER names, such as chromium, and must work; a test is skipped, saying so, where none is named, since to start one takes seconds.
+// The browser is the one that GOINFER_BROWSER names, such as chromium, and must work; a test is
+// skipped, saying so, where none is named, since to start one takes seconds.
 package browser
 
 import (
@@ -34,8 +35,9 @@ func find(t testing.TB) string {
 // patience is how long a page may take.
 const patience = 2 * time.Minute
 
-// Open shows a page of package page to the browser, with extra pieces of HTML before its end, and returns the document as scripts left it. It fails the test unless the scripts ran
-// through without a fault, and if the page names anything outside itself.
+// Open shows a page of package page to the browser, with extra pieces of HTML before its end, and
+// returns the document as scripts left it. It fails the test unless the scripts ran through without
+// a fault, and if the page names anything outside itself.
 func Open(t testing.TB, path string, extra ...string) string {
 	t.Helper()
 	path, err := filepath.Abs(path)

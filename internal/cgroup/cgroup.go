@@ -1,15 +1,17 @@
-// Package cgroup reads the limits that Linux control groups set to this process: processor time and memory.
+// Package cgroup reads the limits that Linux control groups set to this process: processor time and
+// memory.
 //
-// Both versions are understood, also side by side: in version 1 each controller has a tree of its own, in version 2 there
-// is one. A limit may sit at any level from the process's own group up to the root that is visible, and the tightest
-// counts. [CPU] and [Memory] look at all levels; elsewhere than on Linux there are no such files and they find nothing.
+// Both versions are understood, also side by side: in version 1 each controller has a tree of its
+// own, in version 2 there is one. A limit may sit at any level from the process's own group up to
+// the root that is visible, and the tightest counts. [CPU] and [Memory] look at all levels;
+// elsewhere than on Linux there are no such files and they find nothing.
 //
 //	if quota, ok := cgroup.CPU(os.DirFS("/")); ok {
 //		fmt.Println(quota.CPUs, "processors' worth of time, set in", quota.Dir)
 //	}
 //
-// The file system is an argument so that machines of all kinds can be tested from fixtures. See cgroups(7) and
-// Documentation/admin-guide/cgroup-v2.rst of the kernel.
+// The file system is an argument so that machines of all kinds can be tested from fixtures. See
+// cgroups(7) and Documentation/admin-guide/cgroup-v2.rst of the kernel.
 package cgroup
 
 import (
@@ -36,7 +38,8 @@ type Limit struct {
 // Left is what may still be used.
 func (l Limit) Left() int64 { return max(0, l.Bytes-l.Used) }
 
-// CPU returns the tightest quota of processor time; ok is false if there is none. root is the root of the file system.
+// CPU returns the tightest quota of processor time; ok is false if there is none. root is the root
+// of the file system.
 func CPU(root fs.FS) (tightest Quota, ok bool) {
 	dirs, version := find(root, "cpu")
 	for _, dir := range dirs {
@@ -60,17 +63,20 @@ func CPU(root fs.FS) (tightest Quota, ok bool) {
 	return tightest, ok
 }
 
-// unlimited is a size that no machine has: version 1 writes "no limit" as the largest whole number of pages.
+// unlimited is a size that no machine has: version 1 writes "no limit" as the largest whole number
+// of pages.
 const unlimited = 1 << 60
 
-// Memory returns the limit that leaves the least; ok is false if there is none. root is the root of the file system.
+// Memory returns the limit that leaves the least; ok is false if there is none. root is the root of
+// the file system.
 func Memory(root fs.FS) (tightest Limit, ok bool) {
 	dirs, version := find(root, "memory")
 	for _, dir := range dirs {
 		l := Limit{Bytes: math.MaxInt64, Dir: "/" + dir}
 		var used, files int64
 		if version == 2 {
-			for _, name := range []string{"memory.max", "memory.high"} { // beyond high a process is slowed down to a crawl
+			// beyond high a process is slowed down to a crawl
+			for _, name := range []string{"memory.max", "memory.high"} {
 				if n, ok := integer(text(root, dir, name)); ok {
 					l.Bytes = min(l.Bytes, n)
 				}
@@ -95,8 +101,8 @@ func Memory(root fs.FS) (tightest Limit, ok bool) {
 	return tightest, ok
 }
 
-// find returns the folders of a controller, from the process's group up to the root of the tree that is visible, relative to
-// root. It returns none if the controller is in no tree.
+// find returns the folders of a controller, from the process's group up to the root of the tree
+// that is visible, relative to root. It returns none if the controller is in no tree.
 func find(root fs.FS, controller string) (dirs []string, version int) {
 	own1, own2 := "", ""
 	for line := range strings.Lines(text(root, "proc/self", "cgroup")) {
@@ -121,18 +127,19 @@ func find(root fs.FS, controller string) (dirs []string, version int) {
 }
 
 // mount is where a tree, or the part of it below the group top, is to be seen.
-type mount struct{ top, point string }
+type mount struct{ root, point string }
 
 // mounts finds the trees of the controller in versions 1 and 2.
 func mounts(root fs.FS, controller string) (v1, v2 mount) {
 	for line := range strings.Lines(text(root, "proc/self", "mountinfo")) {
-		// id parent device top point options tag... - type source options, see proc_pid_mountinfo(5)
+		// id parent device top point options tag... - type source options, see
+		// proc_pid_mountinfo(5)
 		before, after, _ := strings.Cut(line, " - ")
 		f, g := strings.Fields(before), strings.Fields(after)
 		if len(f) < 6 || len(g) < 3 {
 			continue
 		}
-		m := mount{top: unescape(f[3]), point: strings.TrimPrefix(path.Clean(unescape(f[4])), "/")}
+		m := mount{root: unescape(f[3]), point: strings.TrimPrefix(path.Clean(unescape(f[4])), "/")}
 		switch {
 		case g[0] == "cgroup2" && v2.point == "":
 			v2 = m
@@ -145,10 +152,10 @@ func mounts(root fs.FS, controller string) (v1, v2 mount) {
 
 // up returns the folder of a group and those above it as far as the mount shows them.
 func (m mount) up(root fs.FS, group string) []string {
-	// In a container the group may be named as the host sees it, while only a part of the tree is mounted: then the
-	// mount itself is the group.
+	// In a container the group may be named as the host sees it, while only a part of the tree is
+	// mounted: then the mount itself is the group.
 	rel := ""
-	if below, ok := strings.CutPrefix(group+"/", strings.TrimSuffix(m.top, "/")+"/"); ok && !strings.Contains(group, "..") {
+	if below, ok := strings.CutPrefix(group+"/", strings.TrimSuffix(m.root, "/")+"/"); ok && !strings.Contains(group, "..") {
 		rel = strings.Trim(path.Clean("/"+below), "/")
 	}
 	if _, err := fs.Stat(root, path.Join(m.point, rel)); err != nil {

@@ -1,5 +1,5 @@
-// Package disk says how much room a file system has, so that a file which cannot fit is refused before it is begun, says
-// which paths are one file, and writes files whole or not at all.
+// Package disk says how much room a file system has, so that a file which cannot fit is refused
+// before it is begun, says which paths are one file, and writes files whole or not at all.
 //
 // A sketch:
 //
@@ -11,7 +11,8 @@ package disk
 
 import "os"
 
-// Free returns the bytes that this user may still write to the file system of an existing file or folder. ok is false where that is not known.
+// Free returns the bytes that this user may still write to the file system of an existing file or
+// folder. ok is false where that is not known.
 func Free(path string) (bytes int64, ok bool) { return free(path) }
 
 // Same reports whether two paths lead to one file, by whatever names and links.

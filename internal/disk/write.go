@@ -13,9 +13,11 @@ import (
 	"github.com/goinfer/goinfer/internal/fault"
 )
 
-// Write has the file at path written under a temporary name beside it and then renamed, so that path never holds half of it and nothing is left of what fails. A link stays a link,
-// to what is written, and a file that is replaced hands its permissions on. What exists and is no file, such as a device or a pipe, is written directly. Errors name path; those
-// that write returns are passed on.
+// Write has the file at path written under a temporary name beside it and then renamed, so that
+// path never holds half of it and nothing is left of what fails. A link stays a link, to what is
+// written, and a file that is replaced hands its permissions on. What exists and is no file, such
+// as a device or a pipe, is written directly. Errors name path; those that write returns are passed
+// on.
 func Write(path string, write func(io.Writer) error) (err error) {
 	d := destinationOf(path)
 	f, err := d.open()
@@ -48,7 +50,8 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// Check returns the error that Write would end with if it could not begin, and leaves nothing behind: for work that takes long.
+// Check returns the error that Write would end with if it could not begin, and leaves no file: for
+// work that takes long.
 func Check(path string) error {
 	d := destinationOf(path)
 	if info, err := os.Stat(d.path); d.name == d.path && err == nil && !info.IsDir() {
@@ -61,18 +64,20 @@ func Check(path string) error {
 	return errors.Join(f.Close(), d.remove())
 }
 
-// destination is a path at which a file is to appear, and the name that it has until then: another one, unless path is no file.
+// destination is a path at which a file is to appear, and the name that it has until then: another
+// one, unless path is no file.
 type destination struct {
 	path, name string
 	flags      int
-	old        fs.FileInfo // of the file that is replaced, nil if there is none
+	old        fs.FileInfo // the file that is replaced, nil if there is none
 }
 
 func destinationOf(path string) destination {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	// At random, so that what a process left behind that was killed is not in the way of the next with its number.
+	// At random, so that the file of a killed process is not in the way of the next one with its
+	// number.
 	d := destination{path: path, name: path + "." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp", flags: os.O_WRONLY | os.O_CREATE | os.O_EXCL}
 	switch info, err := os.Stat(path); {
 	case err != nil:

@@ -28,7 +28,8 @@ func text(s string) func(io.Writer) error {
 	}
 }
 
-// TestWrite: a file is there whole or as it was before, whatever happens, and nothing lies beside it.
+// TestWrite: a file is there whole or as it was before, whatever happens, and there is nothing
+// beside it.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "file")

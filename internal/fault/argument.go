@@ -9,7 +9,8 @@ import (
 
 // ArgumentError is a value that cannot be meant: an [ErrInvalid].
 type ArgumentError struct {
-	Field string // the path of the field in Go, from the argument that it is in: "TopP" of Sampling, which is "Sampling.TopP" of a Request; "Stop[2]"
+	// Field is the field's path in Go: "TopP" in Sampling, "Sampling.TopP" in a Request, "Stop[2]".
+	Field string
 	Want  string // what it may be
 	Found string // what it is
 }
@@ -27,7 +28,8 @@ func Argument(field, want string, found any) error {
 	return &ArgumentError{field, want, fmt.Sprint(found)}
 }
 
-// Arguments collects what is wrong with the fields of an argument, each by itself. The zero value is ready to use.
+// Arguments collects what is wrong with the fields of an argument, each by itself. The zero value
+// is ready to use.
 type Arguments struct{ errs []error }
 
 // Err returns all of them, joined; nil if there are none.
@@ -76,7 +78,8 @@ func (a *Arguments) Float(field string, x, least, most float32) {
 
 func finite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 
-// Under is err with the wrong fields in it named as those of a field: "TopP" under "Sampling" is "Sampling.TopP".
+// Under is err with the wrong fields in it named as those of a field: "TopP" under "Sampling" is
+// "Sampling.TopP".
 func Under(field string, err error) error {
 	switch e := err.(type) {
 	case nil:
@@ -93,7 +96,8 @@ func Under(field string, err error) error {
 	return err
 }
 
-// WrongArguments lists the wrong fields that an error is about, in order. It is empty where the error is about anything else besides.
+// WrongArguments lists the wrong fields that an error is about, in order. It is empty where the
+// error is about anything else besides.
 func WrongArguments(err error) []*ArgumentError {
 	switch e := err.(type) {
 	case *ArgumentError:
@@ -117,7 +121,8 @@ func WrongArguments(err error) []*ArgumentError {
 	return nil
 }
 
-// Base is the field that a path names, without the elements in it: "Sampling.Chain" of "Sampling.Chain[2]".
+// Base is the field that a path names, without the elements in it: "Sampling.Chain" of
+// "Sampling.Chain[2]".
 func (e *ArgumentError) Base() string {
 	base, _, _ := strings.Cut(e.Field, "[")
 	return base

@@ -23,8 +23,10 @@ type Mapping struct {
 	data []byte
 }
 
-// Map enters memory that the file at path is mapped to, until [Mapping.End]. Where the file then becomes shorter, to read what it lost is a fault of memory, which ends the process,
-// or is a panic on a goroutine that [debug.SetPanicOnFault] or [Guard] was called on. [Caught] makes that panic an error about the file.
+// Map enters memory that the file at path is mapped to, until [Mapping.End]. Where the file then
+// becomes shorter, to read what it lost is a fault of memory, which ends the process, or is a panic
+// on a goroutine that [debug.SetPanicOnFault] or [Guard] was called on. [Caught] makes that panic
+// an error about the file.
 func Map(path string, data []byte) *Mapping {
 	m := &Mapping{path, data}
 	mappings.Lock()
@@ -65,7 +67,8 @@ func changed(value any) error {
 	return nil
 }
 
-// Guard makes errors of faults of memory in mapped files, on this goroutine and until what it returns is called, which is deferred by what reads such files. Other panics go on.
+// Guard makes errors of faults of memory in mapped files, on this goroutine and until what it
+// returns is called, which is deferred by what reads such files. Other panics go on.
 //
 //	defer fault.Guard(&err)()
 func Guard(err *error) func() {

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// PanicError is what code panicked with that was called: a hook, a callback, or the program itself, by a bug. Its text is one line; the stack is for a log.
+// PanicError is what code panicked with that was called: a hook, a callback, or the program itself,
+// by a bug. Its text is one line; the stack is for a log.
 type PanicError struct {
 	Value any    // what panic was called with
-	Stack []byte // of the goroutine, as runtime/debug.Stack writes it
+	Stack []byte // stack of the goroutine, as runtime/debug.Stack writes it
 }
 
 // Error implements error. It holds no stack, not even where the value's text has one.
@@ -43,8 +44,9 @@ func (e *PanicError) changed() bool {
 	return ok && errors.Is(f, errChanged)
 }
 
-// Caught is the error of a panic, for a deferred function that has recovered value. A value that knows the stack of another goroutine, on which the panic began, hands that on. If
-// a mapped file lacks what was read, the error is about that file, an [ErrFormat]: see [Map].
+// Caught is the error of a panic, for a deferred function that has recovered value. A value that
+// knows the stack of another goroutine, on which the panic began, hands that on. If a mapped file
+// lacks what was read, the error is about that file, an [ErrFormat]: see [Map].
 func Caught(value any) *PanicError {
 	if p, ok := value.(*PanicError); ok {
 		return p

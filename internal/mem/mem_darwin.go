@@ -2,8 +2,8 @@ package mem
 
 import "golang.org/x/sys/unix"
 
-// available uses the level that the kernel's memory pressure machinery works with: the share of memory, in percent, that can be
-// had without swapping.
+// available uses the level that the kernel's memory pressure machinery works with: the share of
+// memory, in percent, that can be had without swapping.
 func available() (bytes int64, why string, ok bool) {
 	level, err := unix.SysctlUint32("kern.memorystatus_level")
 	all, known := total()

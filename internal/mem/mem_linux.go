@@ -22,7 +22,8 @@ func addressSpace() int64 {
 
 func total() (bytes int64, ok bool) { return linuxTotal(os.DirFS("/")) }
 
-// peakRSS prefers VmHWM: the kernel's ru_maxrss may be that of the program which this process was before exec.
+// peakRSS prefers VmHWM: the kernel's ru_maxrss may be that of the program which this process was
+// before exec.
 func peakRSS() int64 {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil {
 		if n, ok := field(status, "VmHWM"); ok {

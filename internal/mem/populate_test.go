@@ -25,7 +25,8 @@ func TestPopulate(t *testing.T) {
 	}
 	require.True(t, bytes.Equal(content, m.Data()))
 
-	// What was populated is held, without having been touched. Emulators of other processors do not pass the advice on.
+	// What was populated is held, without having been touched. Emulators of other processors do not
+	// pass the advice on.
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" || !mem.ResetPeak() {
 		return
 	}

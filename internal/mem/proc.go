@@ -9,7 +9,8 @@ import (
 	"github.com/goinfer/goinfer/internal/cgroup"
 )
 
-// linuxAvailable works out Available from the files below root and a limit of the address space, math.MaxInt64 for none.
+// linuxAvailable works out Available from the files below root and a limit of the address space,
+// math.MaxInt64 for none.
 func linuxAvailable(root fs.FS, addressSpace int64) (bytes int64, why string, ok bool) {
 	bytes = math.MaxInt64
 	if info, err := fs.ReadFile(root, "proc/meminfo"); err == nil {

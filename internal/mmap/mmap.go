@@ -1,10 +1,12 @@
-// Package mmap gives the contents of a file as a read-only byte slice: mapped into memory where the system can, read where it cannot.
+// Package mmap gives the contents of a file as a read-only byte slice: mapped into memory where the
+// system can, read where it cannot.
 //
 //	m, err := mmap.Open(path)
 //	defer m.Close()
 //	use(m.Data())
 //
-// A mapped file that someone makes shorter lacks pages: to read them is a fault of memory. Those who use Data do it under [fault.Guard].
+// A mapped file that someone makes shorter lacks pages: to read them is a fault of memory. Those
+// who use Data do it under [fault.Guard].
 package mmap
 
 import (
@@ -27,7 +29,8 @@ type Map struct {
 // ErrUnmappable marks files that can only be read.
 var ErrUnmappable = errors.New("cannot be mapped into memory")
 
-// Open maps the regular file at path, or reads it where that is impossible. An empty file has empty data.
+// Open maps the regular file at path, or reads it where that is impossible. An empty file has empty
+// data.
 func Open(path string) (*Map, error) {
 	m, err := OpenMapped(path)
 	if errors.Is(err, ErrUnmappable) {
@@ -36,7 +39,8 @@ func Open(path string) (*Map, error) {
 	return m, err
 }
 
-// OpenMapped maps the file or, where that is impossible, returns [ErrUnmappable]: for those who need only some of it.
+// OpenMapped maps the file or, where that is impossible, returns [ErrUnmappable]: for those who
+// need only some of it.
 func OpenMapped(path string) (*Map, error) {
 	f, n, err := regular(path)
 	if err != nil {
@@ -53,7 +57,8 @@ func OpenMapped(path string) (*Map, error) {
 	return &Map{data, fault.Map(path, data)}, nil
 }
 
-// Read reads the whole file in place of mapping it. What does not fit into memory is a [fault.ErrMemory].
+// Read reads the whole file in place of mapping it. What does not fit into memory is a
+// [fault.ErrMemory].
 func Read(path string) (*Map, error) {
 	f, n, err := regular(path)
 	if err != nil {

@@ -64,7 +64,8 @@ func TestDrip(t *testing.T) {
 	require.EqualError(t, f.fetch(1000), s.URL+": the server sends less than 16384 bytes a second")
 }
 
-// TestTalkative: what a server sends beyond an answer is not written to the log, and a long status is cut.
+// TestTalkative: what a server sends beyond an answer is not written to the log, and a long status
+// is cut.
 func TestTalkative(t *testing.T) {
 	var out bytes.Buffer
 	before := log.Writer()

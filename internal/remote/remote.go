@@ -1,9 +1,12 @@
-// Package remote reads the beginning of files on web servers, as much of it as is asked for: enough for what a model file's header tells, without its weights.
+// Package remote reads the beginning of files on web servers, as much of it as is asked for: enough
+// for what a model file's header contains, without its weights.
 //
 //	f, err := remote.Open(ctx, "https://example.org/model.gguf")
-//	head, err := gguf.OpenHeader(url, func(string) (io.ReaderAt, int64, error) { return f, f.Size(), nil })
+//	open := func(string) (io.ReaderAt, int64, error) { return f, f.Size(), nil }
+//	head, err := gguf.OpenHeader(url, open)
 //
-// Ranges are those of RFC 9110, section 14. A server that does not serve them is an error: nobody wants forty gigabytes for a header.
+// Ranges are those of RFC 9110, section 14. A server that does not serve them is an error: nobody
+// wants forty gigabytes for a header.
 package remote
 
 import (
@@ -25,14 +28,16 @@ import (
 const (
 	// MaxRead bounds what is read of one file, far above any header.
 	MaxRead = 256 << 20
-	first   = 1 << 20  // read to begin with
-	slowest = 16 << 10 // bytes a second that a server is given up below, once it had the time to answer
+	first   = 1 << 20 // read to begin with
+	// bytes a second that a server is given up below, once it had the time to answer
+	slowest = 16 << 10
 )
 
 // patient is how long a server may take to answer; tests have less.
 var patient = 30 * time.Second
 
-// File is the beginning of a file on a server. Its ReadAt fetches what was not fetched before. It is not for use from several goroutines.
+// File is the beginning of a file on a server. Its ReadAt fetches what was not fetched before. It
+// is not for use from several goroutines.
 type File struct {
 	ctx  context.Context
 	url  string
@@ -46,7 +51,8 @@ func IsURL(name string) bool {
 	return strings.HasPrefix(name, "https://") || strings.HasPrefix(name, "http://")
 }
 
-// Address is the address of the file that a page of the Hugging Face hub shows, and of a "download" link without that; any other is returned as it is.
+// Address is the address of the file that a page of the Hugging Face hub shows, and of a "download"
+// link without that; any other is returned as it is.
 func Address(name string) (string, error) {
 	u, err := url.Parse(name)
 	if err != nil || u.Host == "" {
@@ -93,7 +99,8 @@ func Sibling(address, name string) string {
 	return front[:strings.LastIndexByte(front, '/')+1] + name + tail
 }
 
-// Open fetches the beginning of the file at an address. The error is fs.ErrNotExist where the server has no such file.
+// Open fetches the beginning of the file at an address. The error is fs.ErrNotExist where the
+// server has no such file.
 func Open(ctx context.Context, address string) (*File, error) {
 	f := &File{ctx: ctx, url: address, name: Shown(address), size: -1}
 	if err := f.fetch(first); err != nil {
@@ -138,7 +145,8 @@ func (f *File) Front(n int64) ([]byte, error) {
 
 var contentRange = regexp.MustCompile(`^bytes (\d+)-(\d+)/(\d+)$`)
 
-// client gives up on servers that do not answer. It keeps no connection: what a server sends over one that waits is written to the log by net/http.
+// client gives up on servers that do not answer. It keeps no connection: what a server sends over
+// one that waits is written to the log by net/http.
 var client = &http.Client{Transport: &http.Transport{
 	Proxy: http.ProxyFromEnvironment, ResponseHeaderTimeout: patient, TLSHandshakeTimeout: patient, ForceAttemptHTTP2: true, DisableKeepAlives: true,
 }}
@@ -159,12 +167,13 @@ func (f *File) fetch(end int64) error {
 		return fault.In(f.name, errors.New("no address of a file"))
 	}
 	q.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, end-1))
-	q.Header.Set("Accept-Encoding", "identity") // ranges are of the file, not of what it is packed in
+	// ranges are of the file, not of what it is packed in
+	q.Header.Set("Accept-Encoding", "identity")
 	r, err := client.Do(q)
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
-			err = u.Err // the address is said once
+			err = u.Err // the address is named once
 		}
 		if fault.Cancelled(ctx) == errSlow {
 			err = errSlow

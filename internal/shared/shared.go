@@ -1,7 +1,8 @@
 // Package shared finds the reference data that the tests compare with.
 //
-// The data (reference logits, vocabularies, quantised blocks, small trained models) is not part of the
-// module. It is looked for in the folder named by GOINFER_SHARED, by default "../shared" beside the module.
+// The data (reference logits, vocabularies, quantised blocks, small trained models) is not part of
+// the module. It is looked for in the folder named by GOINFER_SHARED, by default "../shared" beside
+// the module.
 package shared
 
 import (

@@ -193,13 +193,13 @@ func (f *family) choose(r *RouterOverride, k int, logits, scores []float64, scor
 		sum += w
 	}
 	for i := range weights {
-		if f.renormalise || scoring == goinfer.ScoreSelected {
+		if f.renormalise || scoring == goinfer.ScoreSoftmaxWeight {
 			weights[i] /= sum
 		}
 		weights[i] *= f.scale
 	}
 	if r.Uniform {
-		if f.renormalise || scoring == goinfer.ScoreSelected {
+		if f.renormalise || scoring == goinfer.ScoreSoftmaxWeight {
 			sum = 1
 		}
 		for i := range weights {

@@ -218,8 +218,8 @@ func (m *Layout) cacheSizes() (CacheSizes, error) {
 	multi := *m
 	multi.State = slices.Clone(m.State)
 	for i, s := range multi.State {
-		if s.Heads > 0 {
-			multi.State[i].Heads, multi.State[i].KDim, multi.State[i].VDim = m.Config.NHead, m.Config.HeadDim, m.Config.HeadDimV
+		if s.NHead > 0 {
+			multi.State[i].NHead, multi.State[i].KDim, multi.State[i].VDim = m.Config.NHead, m.Config.HeadDim, m.Config.HeadDimV
 		}
 	}
 	c := CacheSizes{MultiHead: 1}

@@ -82,7 +82,8 @@ func TestTextBudget(t *testing.T) {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer.json"), c.Tokenizer, 0o600))
 		tok := open(t, dir)
-		for text, most := range map[string]int64{words: 60, one: 100} { // all that is allocated, in place of what is held
+		// all that is allocated, in place of what is held
+		for text, most := range map[string]int64{words: 60, one: 100} {
 			used, memory := measure(func() { tok.Encode(nil, text, true, true) })
 			require.Less(t, used, 10*time.Second, "%d", n)
 			require.Less(t, memory, 4<<20+most*int64(len(text)), "%d %.10q %s", n, text, c.Tokenizer)

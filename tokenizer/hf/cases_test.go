@@ -52,8 +52,8 @@ func TestCases(t *testing.T) {
 	require.NotEqual(t, bert.Encode(nil, "हनद", false, false), bert.Encode(nil, "हिन्दी", false, false))
 }
 
-// TestEnds: what ends a generation is what the folder says, any number of tokens, and of the names that
-// do so elsewhere those of special tokens alone.
+// TestEnds: what ends a generation is what the folder says, any number of tokens, and of the names
+// that do so elsewhere those of special tokens alone.
 func TestEnds(t *testing.T) {
 	write := func(files map[string]string) string {
 		dir := t.TempDir()

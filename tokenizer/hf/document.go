@@ -321,8 +321,8 @@ func (s *step) prepends() bool {
 	return s.Scheme != "never"
 }
 
-// scoreByMerges gives tokens the scores that other programs need: a token's first place in the list of
-// merges. It is what SentencePiece's scores are, if the list was made of them.
+// scoreByMerges gives tokens the scores that other programs need: a token's first place in the list
+// of merges. It is what SentencePiece's scores are, if the list was made of them.
 func (v *vocab) scoreByMerges() error {
 	for i, m := range v.merges {
 		left, right, _ := strings.Cut(m, " ")
@@ -361,8 +361,8 @@ func (v *vocab) readWordPiece(j *document, normalizer []step) error {
 	return v.markUnknown(j.Model.UnkToken)
 }
 
-// respell writes the tokens of WordPiece as GGUF has them: those that begin a word with U+2581 in front,
-// the others without their prefix. What stands in brackets stays.
+// respell writes the tokens of WordPiece as GGUF has them: those that begin a word with U+2581 in
+// front, the others without their prefix. What stands in brackets stays.
 func (v *vocab) respell() error {
 	prefix := v.pipeline.Prefix
 	if prefix == "" {
@@ -373,7 +373,8 @@ func (v *vocab) respell() error {
 		p := &v.pieces[i]
 		switch text := p.text; {
 		case p.kind != tokenizer.TypeNormal && !inner(text) || strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]"):
-		case strings.HasPrefix(text, prefix+spaceMark): // it would look like the beginning of a word
+		case strings.HasPrefix(text, prefix+spaceMark):
+			// it would look like the beginning of a word
 			v.pipeline.Inner = append(v.pipeline.Inner, int32(i))
 		case strings.HasPrefix(text, prefix) && len(text) > len(prefix):
 			p.text = text[len(prefix):]

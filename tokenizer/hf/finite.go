@@ -2,8 +2,8 @@ package hf
 
 import "bytes"
 
-// FiniteJSON replaces Infinity, which Python writes although JSON has no such number, by one that is
-// beyond a float64.
+// FiniteJSON replaces Infinity, which Python writes although JSON has no such number, by one that
+// is beyond a float64.
 func FiniteJSON(data []byte) []byte {
 	const word = "Infinity"
 	if !bytes.Contains(data, []byte(word)) {

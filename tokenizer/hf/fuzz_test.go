@@ -12,8 +12,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// FuzzTokenizerJSON: whatever a tokenizer.json says, there is a tokenizer that takes any text, or one
-// error of one line; and the pipeline that goes into a GGUF file comes back as it was.
+// FuzzTokenizerJSON: whatever a tokenizer.json says, there is a tokenizer that takes any text, or
+// one error of one line; and the pipeline that goes into a GGUF file comes back as it was.
 func FuzzTokenizerJSON(f *testing.F) {
 	var cases []struct {
 		Tokenizer json.RawMessage `json:"tokenizer"`

@@ -251,8 +251,8 @@ func (v *vocab) tekkenSpecials(j *tekken) ([]string, error) {
 	return texts, nil
 }
 
-// putRanked enters tokens in bytes, the ids from first on, and a merge for each way to make one of two
-// others: of a token's merges those of better parts first.
+// putRanked enters tokens in bytes, the ids from first on, and a merge for each way to make one of
+// two others: of a token's merges those of better parts first.
 func (v *vocab) putRanked(tokens []string, first int) error {
 	rank := make(map[string]int32, len(tokens))
 	for i, s := range tokens {

@@ -11,7 +11,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// pieceScores takes the scores from a tokenizer.model beside tokenizer.json. ok is false where there is none that has the same tokens.
+// pieceScores takes the scores from a tokenizer.model beside tokenizer.json. ok is false where
+// there is none that has the same tokens.
 func (v *vocab) pieceScores() (ok bool, err error) {
 	path := filepath.Join(v.dir, "tokenizer.model")
 	if !exists(path) {
@@ -175,7 +176,8 @@ func parsePieces(b []byte) (*pieceModel, error) {
 	return m, err
 }
 
-// eachField calls f for each field of a message: with a number for the wire types of those, else with the bytes.
+// eachField calls f for each field of a message: with a number for the wire types of those, else
+// with the bytes.
 func eachField(b []byte, f func(field int, n uint64, data []byte) error) error {
 	for len(b) > 0 {
 		tag, size := binary.Uvarint(b)

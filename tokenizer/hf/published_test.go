@@ -18,7 +18,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// sentences are texts of many scripts and habits; sampleTexts mixes them with what nobody would write.
+// sentences are texts of many scripts and habits; sampleTexts mixes them with what nobody would
+// write.
 var sentences = []string{
 	"", " ", "  ", "   a", "a   ", "\n", "\n\n\n", "\t", " \t \n ", "Hello, world!", "The quick brown fox jumps over the lazy dog.",
 	"I'm sure they'll say we've been HERE; it's Joe's, isn't it? They'D'VE'LL", "naïve café — “quoted” … ‘single’ «guillemets»", "e\u0301 a\u0308 ﬁ ½ Ⅳ ² ™ ㎏",
@@ -93,8 +94,8 @@ func hashOf(ids [][]int32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// publishedIDs are the hashes of the ids that Hugging Face's tokenizers 0.23.2 make of the sample texts,
-// by the hash of the tokenizer.json.
+// publishedIDs are the hashes of the ids that Hugging Face's tokenizers 0.23.2 make of the sample
+// texts, by the hash of the tokenizer.json.
 func publishedIDs(t testing.TB) map[string]string {
 	b, err := os.ReadFile(filepath.Join("testdata", "published.tsv"))
 	require.NoError(t, err)
@@ -108,8 +109,9 @@ func publishedIDs(t testing.TB) map[string]string {
 }
 
 // TestPublished compares real vocabularies, folders of which GOINFER_VOCABS names, with
-// testdata/published.tsv. Only tokenizer.json is read, as the reference does. With GOINFER_TEXTS the
-// texts are written to that file first, as JSON. An ids.json beside a tokenizer.json shows what differs.
+// testdata/published.tsv. Only tokenizer.json is read, as the reference does. With GOINFER_TEXTS
+// the texts are written to that file first, as JSON. An ids.json beside a tokenizer.json shows what
+// differs.
 func TestPublished(t *testing.T) {
 	hashes := publishedIDs(t)
 	require.GreaterOrEqual(t, len(hashes), 40)

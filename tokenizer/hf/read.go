@@ -91,13 +91,13 @@ func exists(path string) bool {
 // vocab is a vocabulary in the making.
 type vocab struct {
 	folder
-	path  string // of the file that holds it, for errors
-	rows  int    // of the embedding, 0 if that is not known
+	path  string // the file that holds it, for errors
+	rows  int    // rows of the embedding, 0 if that is not known
 	notes []string
 
 	model, pre string // as in tokenizer.ggml.model and .pre
 	pieces     []piece
-	index      map[string]int32 // of pieces by their spelling in the file
+	index      map[string]int32 // ids of pieces by their spelling in the file
 	merges     []string
 	charsmap   []byte
 	pipeline   *tokenizer.Pipeline // nil for llama.cpp's rules
@@ -144,8 +144,9 @@ func (v *vocab) put(id int64, p piece) error {
 	return nil
 }
 
-// add puts the tokens that were added to a vocabulary over those that it has. One that the vocabulary
-// has under another id keeps that; one without a row in the embedding, which no model can read, is left out.
+// add puts the tokens that were added to a vocabulary over those that it has. One that the
+// vocabulary has under another id keeps that; one without a row in the embedding, which no model
+// can read, is left out.
 func (v *vocab) add(list []added) error {
 	slices.SortStableFunc(list, func(a, b added) int { return cmp.Compare(a.ID, b.ID) })
 	left := 0
@@ -179,8 +180,8 @@ func (v *vocab) add(list []added) error {
 	return nil
 }
 
-// addMore adds what tokenizer_config.json and added_tokens.json list and the vocabulary's own file does
-// not, as transformers do when they open a folder.
+// addMore adds what tokenizer_config.json and added_tokens.json list and the vocabulary's own file
+// does not, as transformers do when they open a folder.
 func (v *vocab) addMore(known map[string]bool) error {
 	var list []added
 	take := func(a added) {
@@ -202,17 +203,17 @@ func (v *vocab) addMore(known map[string]bool) error {
 		a.ID = id
 		take(a)
 	}
-	more, err := readSettings(filepath.Join(v.dir, "added_tokens.json"))
+	extra, err := readSettings(filepath.Join(v.dir, "added_tokens.json"))
 	if err != nil {
 		return err
 	}
-	for text := range more.values {
-		if id, ok := decode[int64](more, text, "the number of a token"); ok {
+	for text := range extra.values {
+		if id, ok := decode[int64](extra, text, "the number of a token"); ok {
 			take(added{ID: id, Content: text, Normalized: true})
 		}
 	}
-	if more.err != nil {
-		return more.err
+	if extra.err != nil {
+		return extra.err
 	}
 	for _, name := range taskNames {
 		if a, ok := v.settings.token(name + "_token"); ok {
@@ -271,8 +272,8 @@ func (v *vocab) finish() (*Vocabulary, error) {
 	return &Vocabulary{Path: v.path, Config: c, Notes: v.notes}, err
 }
 
-// applyFlags applies add_bos_token and add_eos_token. What tokenizer.json puts around a text counts,
-// where that is a token on a side at most; of several the flags say whether there is one.
+// applyFlags applies add_bos_token and add_eos_token. What tokenizer.json puts around a text
+// counts, where that is a token on a side at most; of several the flags say whether there is one.
 func (v *vocab) applyFlags() error {
 	for _, p := range [...]struct {
 		key  string
@@ -307,8 +308,8 @@ func (v *vocab) applyFlags() error {
 	return nil
 }
 
-// special is the id of the token for a task, by its spelling in tokenizer_config.json or its number in
-// the configurations; -1 if there is none.
+// special is the id of the token for a task, by its spelling in tokenizer_config.json or its number
+// in the configurations; -1 if there is none.
 func (v *vocab) special(name string) int32 {
 	key := name + "_token"
 	if a, ok := v.settings.token(key); ok {
@@ -382,18 +383,18 @@ func (v *vocab) tokenizerConfig() (tokenizer.Config, error) {
 	return c, nil
 }
 
-// userText is how a token that is found in text is spelled in GGUF: with spaces, as it comes, unless
-// another token is spelled like that.
+// userText is how a token that is found in text is spelled in GGUF: with spaces, as it comes,
+// unless another token is spelled like that.
 func (v *vocab) userText(text string) string {
 	spaced := strings.ReplaceAll(text, spaceMark, " ")
-	if _, taken := v.index[spaced]; taken {
+	if _, exists := v.index[spaced]; exists {
 		return text
 	}
 	return spaced
 }
 
-// unnamed are the ends of a generation that other programs would not know by their names: two at most
-// have a place in GGUF.
+// unnamed are the ends of a generation that other programs would not know by their names: two at
+// most have a place in GGUF.
 func (v *vocab) unnamed(ends []int32) (ids []int32) {
 	for _, id := range ends {
 		if !tokenizer.EndsByName(v.pieces[id].text) && len(ids) < 2 {

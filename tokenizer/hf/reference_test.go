@@ -12,8 +12,8 @@ import (
 	"github.com/goinfer/goinfer/tokenizer"
 )
 
-// TestReference compares made-up vocabularies, which mix all kinds of steps and flags, with the ids that
-// Hugging Face's tokenizers 0.23 gave. GOINFER_REFERENCE names another file of the same form.
+// TestReference compares made-up vocabularies, which mix all kinds of steps and flags, with the ids
+// that Hugging Face's tokenizers 0.23 gave. GOINFER_REFERENCE names another file of the same form.
 func TestReference(t *testing.T) {
 	path := filepath.Join("testdata", "reference.json")
 	if p := os.Getenv("GOINFER_REFERENCE"); p != "" {

@@ -38,7 +38,8 @@ func readWhole(path string, most int64) ([]byte, error) {
 	return m.Data(), nil
 }
 
-// settings is an object of JSON. The first key with a value of another kind than is asked for sticks in err.
+// settings is an object of JSON. The first key with a value of another kind than is asked for
+// sticks in err.
 type settings struct {
 	path   string
 	values map[string]json.RawMessage
@@ -73,10 +74,10 @@ func (s *settings) raw(key string) json.RawMessage {
 }
 
 // fill takes the values of keys that s lacks from another file.
-func (s *settings) fill(more *settings) {
-	for key := range more.values {
+func (s *settings) fill(other *settings) {
+	for key := range other.values {
 		if s.raw(key) == nil {
-			s.set(key, more.values[key])
+			s.set(key, other.values[key])
 		}
 	}
 }
@@ -197,7 +198,8 @@ func (s *settings) count(key string) int {
 	return int(n)
 }
 
-// added is an entry of added_tokens in tokenizer.json, or of added_tokens_decoder in tokenizer_config.json.
+// added is an entry of added_tokens in tokenizer.json, or of added_tokens_decoder in
+// tokenizer_config.json.
 type added struct {
 	ID         int64  `json:"id"`
 	Content    string `json:"content"`
@@ -223,16 +225,16 @@ type folder struct {
 
 func readFolder(dir string) (f folder, err error) {
 	f.dir = dir
-	var more *settings
+	var special *settings
 	for _, p := range [...]struct {
 		name string
 		to   **settings
-	}{{"tokenizer_config.json", &f.settings}, {"special_tokens_map.json", &more}, {"config.json", &f.config}, {"generation_config.json", &f.generate}} {
+	}{{"tokenizer_config.json", &f.settings}, {"special_tokens_map.json", &special}, {"config.json", &f.config}, {"generation_config.json", &f.generate}} {
 		if *p.to, err = readSettings(filepath.Join(dir, p.name)); err != nil {
 			return f, err
 		}
 	}
-	f.settings.fill(more)
+	f.settings.fill(special)
 	for _, key := range []string{"text_config", "llm_config", "language_config"} {
 		part := &settings{path: f.config.path}
 		if raw := f.config.raw(key); raw != nil && raw[0] == '{' && json.Unmarshal(raw, &part.values) == nil {

@@ -10,16 +10,17 @@ import (
 )
 
 // document is a tokenizer.json, the format of Hugging Face's tokenizers: text → normalizer →
-// pre_tokenizer → model → post_processor, beside tokens that are found first. Its long lists are read
-// an element at a time.
+// pre_tokenizer → model → post_processor, beside tokens that are found first. Its long lists are
+// read an element at a time.
 type document struct {
 	AddedTokens   json.RawMessage `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Model         struct {
-		Type         string          `json:"type"`
-		Vocab        json.RawMessage `json:"vocab"` // ids by spelling; for Unigram a list of spellings and scores
+		Type string `json:"type"`
+		// Vocab has ids by spelling; for Unigram it is a list of spellings and scores.
+		Vocab        json.RawMessage `json:"vocab"`
 		Merges       json.RawMessage `json:"merges"`
 		UnkToken     *string         `json:"unk_token"`
 		UnkID        *int64          `json:"unk_id"`
@@ -36,7 +37,7 @@ type document struct {
 type step struct {
 	tokenizer.Step
 
-	Normalizers   json.RawMessage `json:"normalizers"` // of a Sequence
+	Normalizers   json.RawMessage `json:"normalizers"` // parts of a Sequence
 	PreTokenizers json.RawMessage `json:"pretokenizers"`
 	Processors    json.RawMessage `json:"processors"`
 
@@ -113,8 +114,8 @@ func flatten(steps *[]step, what string, raw json.RawMessage, depth int) error {
 	return nil
 }
 
-// each calls f before each element of an array, or before each key of an object: f reads the element,
-// or the key and the value.
+// each calls f before each element of an array, or before each key of an object: f reads the
+// element, or the key and the value.
 func each(raw json.RawMessage, open json.Delim, f func(d *json.Decoder) error) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
