@@ -99,8 +99,22 @@ func TestTightCache(t *testing.T) {
 			e := startFile(t, path, tight(t, path, 2, 160))
 			got := make([]result, n)
 			var wg sync.WaitGroup
+			late := func(i int) bool { return i%7 == 6 } // comes while others run, and is preferred to them
+			first, begun, held := mixed(n)[0], make(chan struct{}), false
+			first.Progress = func(int, int) { // holds the engine until the others wait, so that they compete
+				if held {
+					return
+				}
+				held = true
+				close(begun)
+				for e.Stats().Waiting < n-n/7 { // nothing is admitted meanwhile
+					time.Sleep(50 * time.Microsecond)
+				}
+			}
+			wg.Go(func() { collect(e, context.Background(), first) })
+			<-begun
 			for i, q := range mixed(n) {
-				if i%7 == 6 { // it comes while others run, and is preferred to them
+				if late(i) {
 					continue
 				}
 				if i%7 == 5 && i+1 < n {
