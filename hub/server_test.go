@@ -39,8 +39,8 @@ type fakeHub struct {
 	mu     sync.Mutex
 	served map[string]int64 // bytes of each file that were sent
 
-	gated, private, wantToken bool
-	sawToken                  atomic.Bool // the store of large files was sent the token
+	gated, private bool
+	sawToken       atomic.Bool // the store of large files was sent the token
 	// answer may answer in place of the hub or the store ("hub" or "cdn"); it returns whether it
 	// did.
 	answer func(where string, w http.ResponseWriter, r *http.Request) bool

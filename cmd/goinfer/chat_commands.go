@@ -155,7 +155,7 @@ func (c *conversation) setParameter(name, value string) error {
 	if err == nil {
 		return nil
 	}
-	undo := errors.New("")
+	var undo error
 	if isList {
 		undo = list.Replace(before)
 	} else {
