@@ -99,9 +99,11 @@ func TestTightCache(t *testing.T) {
 			e := startFile(t, path, tight(t, path, 2, 160))
 			got := make([]result, n)
 			var wg sync.WaitGroup
-			late := func(i int) bool { return i%7 == 6 } // comes while others run, and is preferred to them
+			// Late ones come while others run, and are preferred to them.
+			late := func(i int) bool { return i%7 == 6 }
 			first, begun, held := mixed(n)[0], make(chan struct{}), false
-			first.Progress = func(int, int) { // holds the engine until the others wait, so that they compete
+			// It holds the engine until the others wait, so that they compete.
+			first.Progress = func(int, int) {
 				if held {
 					return
 				}

@@ -8,7 +8,6 @@ import (
 	"github.com/goinfer/goinfer"
 	"github.com/goinfer/goinfer/convert"
 	"github.com/goinfer/goinfer/gguf"
-	"github.com/goinfer/goinfer/quant"
 	"github.com/goinfer/goinfer/source"
 	"github.com/goinfer/goinfer/study/size"
 )
@@ -161,7 +160,7 @@ func (m *Model) Close() {
 // typeName is the file type that a model names, or the type of most of its weights. Where rows are
 // too short for the blocks of a file type, most weights are in another: then it names both.
 func typeName(info goinfer.Info) string {
-	common, named := commonType(info.Tensors), info.FileType
+	common, named := commonTensor(info.Tensors).Type, info.FileType
 	wide := strings.Contains(named, "_K") || strings.HasPrefix(named, "IQ") && named != "IQ4_NL" || strings.HasPrefix(named, "TQ")
 	switch {
 	case named == "":
@@ -172,13 +171,13 @@ func typeName(info goinfer.Info) string {
 	return named
 }
 
-// commonType is the type that most of the weights are in.
-func commonType(ts []goinfer.Tensor) quant.Type {
-	sums := map[quant.Type]int64{}
-	var most quant.Type
+// commonTensor is a tensor in the type that most of the weights are in.
+func commonTensor(ts []goinfer.Tensor) (most goinfer.Tensor) {
+	sums := map[string]int64{}
 	for _, t := range ts {
-		if sums[t.Type] += t.Elements(); sums[t.Type] > sums[most] {
-			most = t.Type
+		name := t.Type.String()
+		if sums[name] += t.Elements(); sums[name] > sums[most.Type.String()] {
+			most = t
 		}
 	}
 	return most

@@ -4,7 +4,7 @@
 //
 // In order of use:
 //
-//   - [Known], [Open], [OpenBytes], [FromGGUF] and [ParseConfig] make a [Layout]: hyper-parameters,
+//   - [Known], [Open] and [FromGGUF] make a [Layout]: hyper-parameters,
 //     tensors, and what the cache keeps, of a known model, from the header of a file, or from a
 //     config.json. [Layout.As] gives every tensor the type that it has in a file of a given type.
 //   - [Layout.Breakdown] counts the parameters by component and by layer; [Layout.Footprint] is the

@@ -13,7 +13,6 @@ import (
 
 	"github.com/goinfer/goinfer/gguf"
 	"github.com/goinfer/goinfer/gguf/names"
-	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/kv"
 	"github.com/goinfer/goinfer/model"
@@ -108,26 +107,13 @@ func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 	return m, nil
 }
 
-func openConfig(ctx context.Context, s *source.Source) (*Layout, error) {
-	f, t, err := s.Config(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return configured(f, t)
-}
-
-// ParseConfig reads a config.json in memory; errors call it name.
-func ParseConfig(name string, data []byte) (*Layout, error) {
-	f, t, err := hf.ParseConfig(name, data, arch.Families())
-	if err != nil {
-		return nil, err
-	}
-	return configured(f, t)
-}
-
-// configured is the model that a configuration alone describes. It has the optional tensors that
+// openConfig is the model that a configuration alone describes. It has the optional tensors that
 // the configuration names, and otherwise those of known models of the architecture.
-func configured(f *gguf.File, traits hf.Traits) (*Layout, error) {
+func openConfig(ctx context.Context, s *source.Source) (*Layout, error) {
+	f, traits, err := s.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
 	m, err := outline(f, func(c model.Config) *model.Weights {
 		has := slices.Clone(usualOptional(c.Arch))
 		if traits.Tied != nil {

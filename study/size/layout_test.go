@@ -2,6 +2,7 @@ package size
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -188,7 +189,7 @@ func TestCache(t *testing.T) {
 	require.ErrorContains(t, err, "multiple of 32")
 
 	// Latents of 512 can be cached in blocks; heads of 40, which they stand for, could not be.
-	m, err = ParseConfig("config.json", []byte(`{"architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
+	m, err = parseConfig(t, []byte(`{"architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
 		"num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 4096, "vocab_size": 512, "rms_norm_eps": 1e-6, "q_lora_rank": 64, "kv_lora_rank": 496,
 		"qk_nope_head_dim": 24, "qk_rope_head_dim": 16, "v_head_dim": 24, "n_routed_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 64, "n_shared_experts": 1,
 		"first_k_dense_replace": 1, "n_group": 1, "topk_group": 1, "routed_scaling_factor": 1.0, "scoring_func": "sigmoid", "norm_topk_prob": true}`))
@@ -248,7 +249,7 @@ func TestConfig(t *testing.T) {
 	const qwen = `{"architectures": ["Qwen2ForCausalLM"], "hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14,
 		"num_key_value_heads": 2, "max_position_embeddings": 32768, "vocab_size": 151936, "rms_norm_eps": 1e-6, "tie_word_embeddings": true}`
 	for config, want := range map[string]int64{llama: 6_738_415_616, qwen: 494_032_768} {
-		m, err := ParseConfig("config.json", []byte(config))
+		m, err := parseConfig(t, []byte(config))
 		require.NoError(t, err)
 		r, err := m.Breakdown()
 		require.NoError(t, err)
@@ -264,9 +265,9 @@ func TestConfig(t *testing.T) {
 			require.False(t, m.Stored)
 		}
 	}
-	_, err := ParseConfig("config.json", []byte(`{"model_type": "nonsense"}`))
+	_, err := parseConfig(t, []byte(`{"model_type": "nonsense"}`))
 	require.ErrorContains(t, err, "nonsense")
-	_, err = ParseConfig("config.json", []byte(`{`))
+	_, err = parseConfig(t, []byte(`{`))
 	require.ErrorContains(t, err, "config.json")
 }
 
@@ -314,4 +315,10 @@ func openPath(t *testing.T, path string) (*Layout, error) {
 		return nil, err
 	}
 	return Open(t.Context(), s)
+}
+
+// parseConfig reads a config.json in memory.
+func parseConfig(t *testing.T, data []byte) (*Layout, error) {
+	t.Helper()
+	return Open(t.Context(), source.RemoteConfig("config.json", func(context.Context) ([]byte, error) { return data, nil }))
 }
