@@ -18,7 +18,7 @@ import (
 const module = "github.com/goinfer/goinfer"
 
 // house says what each package may import inside the module. "..." after a name allows what is
-// below it. ARCHITECTURE.md draws the picture.
+// below it. ARCHITECTURE.md describes them.
 var house = map[string][]string{
 	"gguf/names":         {},
 	"quant":              {},
