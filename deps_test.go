@@ -94,6 +94,9 @@ var libraries = map[string][]string{
 
 var testLibraries = []string{"github.com/stretchr/testify", "github.com/dlclark/regexp2", "github.com/x448/float16", "github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/mod"}
 
+// undescribed are packages that serve tests or generate files.
+var undescribed = []string{"internal/browser", "internal/shared", "cmd/goinfer", "cmd/goinfer/embedded/gen"}
+
 // TestHouse fails on any import that the tables do not allow, and on cgo anywhere. Test files may
 // import any package of the module.
 func TestHouse(t *testing.T) {
@@ -145,9 +148,19 @@ func TestHouse(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
+	described, err := os.ReadFile("ARCHITECTURE.md")
+	require.NoError(t, err)
 	for pkg := range house {
 		if !seen[pkg] {
 			t.Errorf("the house lists package %q, which does not exist", pkg)
+		}
+		// Packages inside internal, cmd and grammar are described by the last part of their path.
+		name := pkg
+		if first, _, _ := strings.Cut(pkg, "/"); first == "internal" || first == "cmd" || first == "grammar" {
+			name = path.Base(pkg)
+		}
+		if pkg != "" && !strings.Contains(string(described), "`"+name+"`") && !slices.Contains(undescribed, pkg) {
+			t.Errorf("ARCHITECTURE.md describes no package %q", pkg)
 		}
 	}
 }
