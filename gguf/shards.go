@@ -12,7 +12,11 @@ func Shards(path string) []string {
 	if parts == nil {
 		return []string{path}
 	}
-	n, _ := strconv.Atoi(parts[3]) // five digits
+	i, _ := strconv.Atoi(parts[2]) // five digits each
+	n, _ := strconv.Atoi(parts[3])
+	if i < 1 || i > n { // no model has a file of that number
+		return []string{path}
+	}
 	paths := make([]string, n)
 	for i := range paths {
 		paths[i] = shardPath(parts[1], i, n)

@@ -188,7 +188,13 @@ func (c *Client) openPart(t target) (*part, error) {
 }
 
 // pieces is the number of pieces of a file.
-func pieces(size, piece int64) int { return int((size + piece - 1) / piece) }
+func pieces(size, piece int64) int {
+	n := int(size / piece)
+	if size%piece > 0 { // a damaged journal may have a piece so large that a sum would overflow
+		n++
+	}
+	return n
+}
 
 // readJournal reads which pieces are complete. ok is false for a journal of something else.
 func readJournal(data []byte, want plan) (old plan, have []bool, ok bool) {

@@ -85,8 +85,12 @@ func parseManifest(data []byte) (*manifest, error) {
 	if len(m.Layers) == 0 || len(m.Layers) > maxLayers {
 		return nil, fmt.Errorf("want 1 to %d layers, found %d", maxLayers, len(m.Layers))
 	}
-	for _, l := range append(slices.Clone(m.Layers), m.Config) {
-		if !digestOf.MatchString(l.Digest) && !(l == m.Config && l.Digest == "") {
+	all := slices.Clone(m.Layers)
+	if m.Config.Digest != "" { // a manifest may have none
+		all = append(all, m.Config)
+	}
+	for _, l := range all {
+		if !digestOf.MatchString(l.Digest) {
 			return nil, fmt.Errorf("want a digest such as sha256:0123…, found %.80q", l.Digest)
 		}
 		if l.Size < 0 {

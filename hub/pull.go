@@ -121,17 +121,27 @@ func (c *Client) Plan(ctx context.Context, n Name) (*Plan, error) {
 		f.lock = filepath.Join(c.Stores.HuggingFace, ".locks", filepath.Base(dir), f.Hash+".lock")
 		at := filepath.Join(dir, "snapshots", info.SHA, filepath.FromSlash(name))
 		f.Have = present(f.dest) || present(at)
-		p.add(f)
+		if err := p.add(f); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
 
-func (p *Plan) add(f File) {
+// maxSize bounds a file, so that no sum of the files of a plan overflows.
+const maxSize = 1 << 50
+
+// add takes a file into the plan.
+func (p *Plan) add(f File) error {
+	if f.Size > maxSize {
+		return fault.Bad(p.Name.String(), fmt.Errorf("%s: want at most %d bytes, found %d", f.Name, int64(maxSize), f.Size))
+	}
 	p.Files = append(p.Files, f)
 	p.Size += f.Size
 	if !f.Have {
 		p.Need += f.Size
 	}
+	return nil
 }
 
 // info asks for the files of a repository.

@@ -47,7 +47,9 @@ func (c *Client) planOllama(ctx context.Context, n Name) (*Plan, error) {
 		f.dest = filepath.Join(c.Stores.Own, "blobs", f.Name)
 		f.lock = f.dest + ".lock"
 		f.Have = present(f.dest)
-		p.add(f)
+		if err := p.add(f); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }

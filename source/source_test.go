@@ -99,7 +99,7 @@ func fileExists(path string) bool {
 func TestResolveWrong(t *testing.T) {
 	t.Chdir(t.TempDir())
 	model := file(t)
-	for _, name := range []string{"one/m.gguf", "two/a.gguf", "two/b.gguf", "shards/m-00001-of-00002.gguf", "shards/m-00002-of-00002.gguf"} {
+	for _, name := range []string{"one/m.gguf", "two/a.gguf", "two/b.gguf", "shards/m-00001-of-00002.gguf", "shards/m-00002-of-00002.gguf", "none/m-00001-of-00000.gguf"} {
 		write(t, filepath.FromSlash(name), model)
 	}
 	for _, name := range []string{"empty/x.txt", "lora/adapter_config.json", "sd/model_index.json", "x.safetensors", "adapter_model.safetensors", "pytorch_model.bin", "m.onnx"} {
@@ -112,6 +112,7 @@ func TestResolveWrong(t *testing.T) {
 		"one":                       "one: want a GGUF file, or the folder of a checkpoint with a config.json, found a folder without; the GGUF file in it is one/m.gguf",
 		"two":                       "; the GGUF files in it are two/a.gguf, two/b.gguf",
 		"shards":                    "; the GGUF file in it is shards/m-00001-of-00002.gguf",
+		"none":                      "; the GGUF file in it is none/m-00001-of-00000.gguf",
 		"empty":                     "found a folder without",
 		"lora":                      "lora: a LoRA adapter",
 		"sd":                        "sd: a pipeline of diffusers",
