@@ -98,10 +98,10 @@ func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 		}
 		others, err := layersOf(p)
 		if err != nil {
-			return fmt.Errorf("which layers others need cannot be told: %w", err)
+			return fmt.Errorf("which layers others need is not known: %w", err)
 		}
-		for digest := range others {
-			used[digest] = p
+		for hex := range others {
+			used[hex] = p
 		}
 		return nil
 	})
@@ -109,10 +109,10 @@ func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 		return r, err
 	}
 	r.Files = append(r.Files, file)
-	for digest, l := range layers {
-		if other := used[digest]; other != "" {
+	for hex, l := range layers {
+		if other := used[hex]; other != "" {
 			rel, _ := filepath.Rel(filepath.Join(s.Own, "manifests"), other)
-			r.Shared = append(r.Shared, fmt.Sprintf("%s: %s has it too", digest, rel))
+			r.Shared = append(r.Shared, fmt.Sprintf("%s: %s has it too", l.Digest, rel))
 			continue
 		}
 		if b := blob(s.Own, l); present(b) {
@@ -122,7 +122,8 @@ func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 	return r, nil
 }
 
-// layersOf are the layers of a manifest by their digests.
+// layersOf are the layers of a manifest by the hexadecimal digits of their digests, which may be
+// spelled with a colon or a dash before them.
 func layersOf(file string) (map[string]layer, error) {
 	data, err := readSmall(file, maxManifest)
 	if err != nil {
@@ -135,7 +136,7 @@ func layersOf(file string) (map[string]layer, error) {
 	all := map[string]layer{}
 	for _, l := range append(append([]layer{}, m.Layers...), m.Config) {
 		if l.Digest != "" {
-			all[l.Digest] = l
+			all[digestOf.FindStringSubmatch(l.Digest)[1]] = l
 		}
 	}
 	return all, nil

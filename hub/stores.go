@@ -210,14 +210,23 @@ func (s Stores) Find(name string) (*Entry, error) {
 	}
 	if target, ok := aliases[name]; ok {
 		if e, err := s.find(target); e != nil || err != nil {
-			return e, err
+			return s.owned(e), err
 		}
 		if _, err := os.Stat(target); err != nil {
 			return nil, fmt.Errorf("%s is an alias of %s, which is no model here: %w", name, target, fs.ErrNotExist)
 		}
 		return &Entry{Name: name, Store: "alias of " + target, Path: target}, nil
 	}
-	return s.find(name)
+	e, err := s.find(name)
+	return s.owned(e), err
+}
+
+// owned fills in whether this program has pulled an entry.
+func (s Stores) owned(e *Entry) *Entry {
+	if e != nil {
+		e.Own = e.Store == InOwn || s.pulled().has(e)
+	}
+	return e
 }
 
 func (s Stores) find(name string) (*Entry, error) {
@@ -243,10 +252,13 @@ func (s Stores) find(name string) (*Entry, error) {
 			found = append(found, e)
 		}
 	}
+	if latest := slices.IndexFunc(found, func(e *Entry) bool { return e.ollama != nil && strings.EqualFold(e.Short, name+":latest") }); latest >= 0 && sameFile(found) {
+		return found[latest], nil // what Ollama means by a name without a tag
+	}
 	switch {
 	case len(found) == 0:
 		return nil, err
-	case len(found) == 1 || sameFile(found):
+	case len(found) == 1 || sameFile(found) && !ownTags(found):
 		return found[0], nil
 	}
 	names := make([]string, len(found))
@@ -262,6 +274,12 @@ func shortFor(e *Entry, name string) bool {
 	short, _, _ := strings.Cut(e.Short, ":")
 	file := filepath.Base(e.Path)
 	return strings.EqualFold(short, name) || strings.EqualFold(file, name) || strings.EqualFold(strings.TrimSuffix(file, ".gguf"), name)
+}
+
+// ownTags reports whether several entries are models of this program's own store. They are not the
+// same even where their weights are: each has a system text and parameters, and is removed alone.
+func ownTags(entries []*Entry) bool {
+	return len(slices.DeleteFunc(slices.Clone(entries), func(e *Entry) bool { return e.Store != InOwn })) > 1
 }
 
 // sameFile reports whether all entries are one file.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -350,17 +351,31 @@ func TestPullOllama(t *testing.T) {
 	}
 	_, err := pull(t.Context(), c, "ollama:y")
 	require.ErrorContains(t, err, "the registry has no such model")
+	// Both have the same weights, and are two models all the same.
+	e, err := c.Stores.Find("ollama:x:1b")
+	require.NoError(t, err)
+	require.True(t, e.Own)
+	r, err := c.Stores.PlanRemoval(e)
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join("x", "1b"), filepath.Join(filepath.Base(filepath.Dir(r.Files[0])), filepath.Base(r.Files[0])))
+	_, err = c.Stores.Find("x")
+	require.ErrorContains(t, err, `"x" may be one of 2 models`)
 	list, err := c.Stores.List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.True(t, list[0].Own)
-	r, err := c.Stores.PlanRemoval(&list[0])
+	// The other one spells the digest in another way.
+	other := manifestPath(c.Stores.Own, Name{Ollama: true, Owner: "library", Repo: "x", Tag: "2b"})
+	data, err := os.ReadFile(other)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(other, bytes.ReplaceAll(data, []byte("sha256:"), []byte("sha256-")), 0o644))
+	r, err = c.Stores.PlanRemoval(&list[0])
 	require.NoError(t, err)
 	require.NotEmpty(t, r.Shared, "the weights are the other one's too")
 	require.NoError(t, c.Stores.Remove(r))
 	_, err = c.Stores.Find("ollama:x:1b")
 	require.ErrorAs(t, err, new(*AbsentError))
-	e, err := c.Stores.Find("ollama:x:2b")
+	e, err = c.Stores.Find("ollama:x:2b")
 	require.NoError(t, err)
 	require.Empty(t, e.Damaged)
 	list, err = c.Stores.List(t.Context())

@@ -152,21 +152,12 @@ func runRm(cmd *cobra.Command, args []string, yes bool) error {
 		return usagef("want one NAME, found %d", len(args))
 	}
 	stores := hub.FromEnv()
-	entries, err := stores.List(cmd.Context())
-	if err != nil {
-		return err
-	}
 	e, err := stores.Find(args[0])
 	if err != nil {
 		return err
 	}
 	if e == nil {
 		return fmt.Errorf("there is no downloaded model %.100q: goinfer list names them: %w", args[0], fs.ErrNotExist)
-	}
-	for i := range entries { // which knows whose it is
-		if entries[i].Path == e.Path {
-			e = &entries[i]
-		}
 	}
 	r, err := stores.PlanRemoval(e)
 	if err != nil {
