@@ -289,12 +289,17 @@ func (c *Client) follow(from, to *url.URL, location string, hop int, err error) 
 		return fmt.Errorf("a redirect to %.20s: want https", to.Scheme)
 	case from.Scheme == "https" && to.Scheme == "http":
 		return errors.New("a redirect from https to http is not followed")
+	case strings.ContainsFunc(to.Host, func(r rune) bool { return r >= 0x80 }):
+		// An address of fullwidth digits would be mapped to a private one after it was checked.
+		return fmt.Errorf("a redirect to the host %.100q: want letters of ASCII", to.Host)
 	case hop >= maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case c.wasPrivate(from) || from.Host == to.Host:
 		return nil
+	case c.wasPrivate(to): // its connection may be open still, and is not checked another time
+		return errPrivate
 	}
-	host := to.Hostname() // a proxy may stand between: what shows by itself is refused here
+	host := strings.ToLower(strings.TrimSuffix(to.Hostname(), ".")) // a proxy may stand between: what shows by itself is refused here
 	if a, err := netip.ParseAddr(host); err == nil && private(a) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return errPrivate
 	}

@@ -60,15 +60,17 @@ type Progress struct {
 
 // repoInfo is what the hub reports of a revision of a repository.
 type repoInfo struct {
-	SHA      string `json:"sha"`
-	Siblings []struct {
-		Name string `json:"rfilename"`
-		Size *int64 `json:"size"`
-		LFS  *struct {
-			SHA256 string `json:"sha256"`
-			Size   int64  `json:"size"`
-		} `json:"lfs"`
-	} `json:"siblings"`
+	SHA      string    `json:"sha"`
+	Siblings []sibling `json:"siblings"`
+}
+
+// sibling is a file of a repository.
+type sibling struct {
+	Name string `json:"rfilename"`
+	Size *int64 `json:"size"`
+	LFS  *struct {
+		SHA256 string `json:"sha256"`
+	} `json:"lfs"`
 }
 
 const (
@@ -158,6 +160,8 @@ func (c *Client) info(ctx context.Context, n Name) (*repoInfo, error) {
 	switch {
 	case !commitOf.MatchString(info.SHA):
 		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want a commit of 40 hexadecimal digits, found %.80q", info.SHA))
+	case commitOf.MatchString(n.Revision) && info.SHA != n.Revision:
+		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want the commit %s, found %s", n.Revision, info.SHA))
 	case len(info.Siblings) > maxSiblings:
 		return nil, fault.Bad(remote.Shown(address), fmt.Errorf("want at most %d files, found %d", maxSiblings, len(info.Siblings)))
 	}
@@ -199,17 +203,7 @@ func (c *Client) head(ctx context.Context, n Name, name, address string, info *r
 	if commit := h.Get("X-Repo-Commit"); commit != "" && commit != info.SHA {
 		return bad("want the commit %s, found %.80q", info.SHA, commit)
 	}
-	i := slices.IndexFunc(info.Siblings, func(s struct {
-		Name string `json:"rfilename"`
-		Size *int64 `json:"size"`
-		LFS  *struct {
-			SHA256 string `json:"sha256"`
-			Size   int64  `json:"size"`
-		} `json:"lfs"`
-	}) bool {
-		return s.Name == name
-	})
-	if i >= 0 {
+	if i := slices.IndexFunc(info.Siblings, func(s sibling) bool { return s.Name == name }); i >= 0 {
 		s := info.Siblings[i]
 		if s.LFS != nil && s.LFS.SHA256 != "" && s.LFS.SHA256 != tag {
 			return bad("the list of files has the hash %.80q, the file itself %s", s.LFS.SHA256, tag)
@@ -310,7 +304,7 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, progress func(Progress))
 // the reference of the revision.
 func (c *Client) link(p *Plan) error {
 	dir := repoDir(c.Stores.HuggingFace, p.Name)
-	for _, f := range p.Files {
+	for i, f := range p.Files {
 		at := filepath.Join(dir, "snapshots", p.commit, filepath.FromSlash(f.Name))
 		if present(at) {
 			continue
@@ -331,7 +325,8 @@ func (c *Client) link(p *Plan) error {
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err := c.place(f, at); err != nil {
+		again := slices.ContainsFunc(p.Files[i+1:], func(o File) bool { return o.Hash == f.Hash })
+		if err := c.place(f, at, again); err != nil {
 			return err
 		}
 	}
@@ -349,9 +344,10 @@ func (c *Client) link(p *Plan) error {
 }
 
 // place puts a file into a snapshot on a system without links, as huggingface_hub does: it is moved
-// if it is new, and copied if other snapshots may have need of it.
-func (c *Client) place(f File, at string) error {
-	if !f.Have {
+// if it is new, and copied if other snapshots may have need of it, or if again another file of this
+// one, which has the same bytes.
+func (c *Client) place(f File, at string, again bool) error {
+	if !f.Have && !again {
 		if err := os.Rename(f.dest, at); err != nil {
 			return fault.System(err)
 		}

@@ -156,6 +156,38 @@ func TestPullWithoutLinks(t *testing.T) {
 	require.NoFileExists(t, e.Path)
 }
 
+// TestPullTwins: files of the same bytes are one blob, with and without links.
+func TestPullTwins(t *testing.T) {
+	h := newHub(t, map[string][]byte{"config.json": []byte("{}"), "tokenizer_config.json": []byte("{}"), "model.safetensors": noise(100, 1)})
+	for _, link := range []func(string, string) error{nil, func(string, string) error { return errors.New("no links here") }} {
+		c := h.client(t.TempDir())
+		c.Symlink = link
+		e, err := pull(t.Context(), c, repo)
+		require.NoError(t, err)
+		for name, want := range h.files {
+			data, err := os.ReadFile(filepath.Join(e.Path, name))
+			require.NoError(t, err)
+			require.Equal(t, want, data)
+		}
+	}
+}
+
+// TestPullOtherCommit: a server that answers with another commit than the one that was asked for.
+func TestPullOtherCommit(t *testing.T) {
+	h := newHub(t, map[string][]byte{"m-Q4_K_M.gguf": model(t, 10)})
+	h.answer = func(where string, w http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			h.serveInfo(w)
+			return true
+		}
+		return false
+	}
+	dir := t.TempDir()
+	_, err := pull(t.Context(), h.client(dir), repo+"@"+strings.Repeat("f", 40))
+	require.ErrorContains(t, err, "want the commit ffff")
+	requireEmpty(t, dir)
+}
+
 // TestPullResumes interrupts a pull: what is complete is not fetched another time.
 func TestPullResumes(t *testing.T) {
 	const piece = 64 << 10
@@ -357,6 +389,7 @@ func TestHostile(t *testing.T) {
 		"to a file":  {redirect("file:///etc/passwd"), "a redirect to"},
 		"to nothing": {redirect(""), "a redirect to no address"},
 		"to itself":  {redirect("/store/x"), "more than 10 redirects"},
+		"to digits":  {redirect("http://１２７.０.０.１/x"), "want letters of ASCII"},
 		"gzip": {func(where string, w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Encoding", "gzip")
 			return false
