@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -26,11 +27,14 @@ var nearest = []string{
 // quantOf finds the quantisation in the name of a file, between dots, dashes or at an end.
 var quantOf = regexp.MustCompile(`(?i)(?:^|[-_./])((?:UD-)?(?:I?Q[1-9](?:_[0-9A-Z]+)*|TQ[12]_0|BF16|FP?16|FP?32|MXFP4(?:_MOE)?|NVFP4))(?:[-.]|$)`)
 
+// firstOf ends the name of the first file of a split model, without .gguf.
+var firstOf = regexp.MustCompile(`-00001-of-\d{5}$`)
+
 // Quant is the quantisation that the name of a GGUF file names, in capitals; empty if it names
 // none.
 func Quant(file string) string {
 	name := strings.TrimSuffix(gguf.Shards(path.Base(file))[0], ".gguf")
-	name = regexp.MustCompile(`-00001-of-\d{5}$`).ReplaceAllString(name, "")
+	name = firstOf.ReplaceAllString(name, "")
 	all := quantOf.FindAllStringSubmatch(name, -1)
 	if len(all) == 0 {
 		all = quantOf.FindAllStringSubmatch(path.Dir(file), -1)
@@ -90,6 +94,8 @@ func choose(n Name, files []string, index func(name string) ([]byte, error)) (Ch
 	switch {
 	case n.Tag == "":
 		found = best(all)
+	case slices.Contains(files, n.Tag) && !strings.EqualFold(path.Ext(n.Tag), ".gguf"):
+		return bad("want a GGUF file, found %q: one of %s", n.Tag, tags(all))
 	case slices.Contains(files, n.Tag):
 		found = []candidate{{files: gguf.Shards(n.Tag), quant: Quant(n.Tag)}}
 	default:
@@ -225,14 +231,8 @@ func weightsOf(files []string, index func(name string) ([]byte, error)) ([]strin
 		if err := json.Unmarshal(data, &list); err != nil {
 			return nil, fmt.Errorf("%s: %w", indexName, err)
 		}
-		var names []string
-		for _, f := range list.Weights {
-			if !slices.Contains(names, f) {
-				names = append(names, f)
-			}
-		}
-		slices.Sort(names)
-		for _, f := range names {
+		names := slices.Compact(slices.Sorted(maps.Values(list.Weights)))
+		for _, f := range names { // it ends at the first that is missing: an index may name millions
 			if !slices.Contains(files, f) {
 				return nil, fmt.Errorf("%s names %.100q, which the repository does not have", indexName, f)
 			}

@@ -377,7 +377,8 @@ func (c *Client) Remote(ctx context.Context, p *Plan) (*gguf.File, error) {
 		if at < 0 {
 			return nil, 0, fault.In(p.Name.String(), fs.ErrNotExist)
 		}
-		return &ranges{ctx: ctx, c: c, name: p.Name, file: p.Files[at], read: read}, p.Files[at].Size, nil
+		f := p.Files[at]
+		return &ranges{ctx: ctx, c: c, of: target{name: p.Name, url: f.url, size: f.Size}, read: read}, f.Size, nil
 	})
 	if err != nil {
 		return nil, fault.In(p.Name.String(), err)
@@ -403,30 +404,33 @@ func (c *Client) Source(p *Plan) *source.Source {
 type ranges struct {
 	ctx  context.Context
 	c    *Client
-	name Name
-	file File
+	of   target
+	etag sameTag
 	read *atomic.Int64 // bytes that were fetched
 }
 
 // ReadAt implements io.ReaderAt.
 func (r *ranges) ReadAt(b []byte, at int64) (int, error) {
-	n := min(int64(len(b)), r.file.Size-at)
-	if n <= 0 {
+	n := min(int64(len(b)), r.of.size-at)
+	switch {
+	case n <= 0:
 		return 0, io.EOF
+	case r.read.Load()+n > remote.MaxRead:
+		return 0, fault.In(remote.Shown(r.of.url), fmt.Errorf("want a header of at most %d bytes, found more", remote.MaxRead))
 	}
-	q := request{url: r.file.url, header: http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", at, at+n-1)}}}
-	resp, err := r.c.get(r.ctx, r.name, q, http.StatusPartialContent, http.StatusOK)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	if err := checkRange(resp, at, n, r.file.Size); err != nil {
-		return 0, fault.In(remote.Shown(r.file.url), err)
-	}
-	k, err := io.ReadFull(resp.Body, b[:n])
-	r.read.Add(int64(k))
-	if err == nil && k < len(b) {
+	k, _, err := r.c.tryPiece(r.ctx, r.of, window{b, at}, at, n, &r.etag, func(int64) {})
+	r.read.Add(k)
+	if err == nil && k < int64(len(b)) {
 		err = io.EOF
 	}
-	return k, err
+	return int(k), err
 }
+
+// window is the memory for bytes from an offset on.
+type window struct {
+	b  []byte
+	at int64
+}
+
+// WriteAt implements io.WriterAt.
+func (w window) WriteAt(b []byte, at int64) (int, error) { return copy(w.b[at-w.at:], b), nil }

@@ -259,4 +259,16 @@ func TestRemoteHeader(t *testing.T) {
 	require.Less(t, h.sent("m-Q4_K_M.gguf"), p.Size)
 	_, err = c.Source(p).Open(t.Context(), gguf.Options{})
 	require.ErrorIs(t, err, gguf.ErrUnsupported)
+	// A server that begins and falls silent is given up.
+	h.answer = func(where string, w http.ResponseWriter, r *http.Request) bool {
+		if where == "cdn" {
+			w.Header().Set("Content-Range", strings.Replace(r.Header.Get("Range"), "bytes=", "bytes ", 1)+fmt.Sprintf("/%d", p.Size))
+			w.WriteHeader(http.StatusPartialContent)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}
+		return where == "cdn"
+	}
+	_, err = c.Source(p).Header(t.Context())
+	require.ErrorIs(t, err, errStalled)
 }

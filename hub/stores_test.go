@@ -299,6 +299,7 @@ func TestChoose(t *testing.T) {
 		{"", []string{"adapter_config.json", "adapter_model.safetensors"}, "it is an adapter", ""},
 		{"", []string{"config.json", "model.safetensors", "merges.txt", "README.md"}, "config.json,merges.txt,model.safetensors", ""},
 		{"Q4_0", []string{"config.json", "model.safetensors"}, "the repository has no GGUF file", ""},
+		{"README.md", []string{"a-Q4_0.gguf", "README.md"}, `want a GGUF file, found "README.md": one of Q4_0`, ""},
 	} {
 		n.Tag = c.tag
 		choice, err := choose(n, c.files, nil)
