@@ -220,6 +220,11 @@ func (s *Source) open(ctx context.Context, o gguf.Options) (f *gguf.File, err er
 	if err != nil {
 		return nil, err
 	}
+	return s.finish(f)
+}
+
+// finish gives an open file the notes and the overrides of the source.
+func (s *Source) finish(f *gguf.File) (*gguf.File, error) {
 	for _, line := range s.notes {
 		f.AddNote(line)
 	}
@@ -261,10 +266,7 @@ func (s *Source) Vocabulary(ctx context.Context) (*gguf.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.override(f); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return s.finish(f)
 }
 
 // Config reads the configuration by itself, without tensors, of a config.json or of a folder, whose
@@ -287,7 +289,7 @@ func (s *Source) Config(ctx context.Context) (f *gguf.File, t hf.Traits, err err
 		err = fault.In(s.name, fmt.Errorf("want a config.json, found a source of kind %s: %w", s.kind, gguf.ErrUnsupported))
 	}
 	if err == nil {
-		err = s.override(f)
+		f, err = s.finish(f)
 	}
 	return f, t, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -186,9 +187,9 @@ func newAlias() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alias [flags] [ALIAS [NAME]]",
 		Short: "Give a model another name, or list such names",
-		Long: `Gives a model a further name, in place of a copy: NAME is any name or path that
-commands take. Without NAME it prints what ALIAS stands for, without both all
-aliases.`,
+		Long: `Gives a model a further name, in place of a copy: NAME is the name of a model
+on a hub or in a store, or a path. Without NAME it prints what ALIAS stands
+for, without both all aliases.`,
 		Example: `  goinfer alias small hf.co/Qwen/Qwen3-0.6B-GGUF:Q8_0
   goinfer alias small
   goinfer alias --remove small`,
@@ -196,6 +197,31 @@ aliases.`,
 	}
 	cmd.Flags().BoolVar(&remove, "remove", false, "remove ALIAS, and not the model")
 	return cmd
+}
+
+// aliasTarget is what an alias of name is to stand for, wherever it is used: of a path the absolute
+// one, of another alias what that stands for.
+func aliasTarget(stores hub.Stores, name string) (string, error) {
+	s, err := find(name)
+	switch {
+	case errors.As(err, new(*hub.AbsentError)):
+		return name, nil
+	case err != nil:
+		return "", err
+	case s.Path() == name:
+		return filepath.Abs(name)
+	}
+	aliases, err := stores.Aliases()
+	if err != nil {
+		return "", err
+	}
+	if target, ok := aliases[name]; ok {
+		return target, nil
+	}
+	if e, err := stores.Find(name); e == nil || err != nil {
+		return "", errors.Join(err, usagef("want a downloaded model or a path, found %s", s))
+	}
+	return name, nil
 }
 
 func runAlias(cmd *cobra.Command, args []string, remove bool) error {
@@ -211,10 +237,11 @@ func runAlias(cmd *cobra.Command, args []string, remove bool) error {
 				return usagef("there is a model %s already", args[0])
 			}
 		}
-		if _, err := find(args[1]); err != nil && !errors.As(err, new(*hub.AbsentError)) {
+		target, err := aliasTarget(stores, args[1])
+		if err != nil {
 			return err
 		}
-		return stores.SetAlias(args[0], args[1])
+		return stores.SetAlias(args[0], target)
 	}
 	aliases, err := stores.Aliases()
 	if err != nil {
