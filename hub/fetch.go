@@ -60,7 +60,7 @@ func (c *Client) fetch(ctx context.Context, t target) error {
 	}
 	if info, err := os.Stat(t.dest); err == nil {
 		if info.Size() != t.size {
-			return fault.In(t.dest, fmt.Errorf("want %d bytes of %s, found %d: the store is damaged, and is not repaired: remove this file", t.size, t.file, info.Size()))
+			return errDamaged(t.dest, t.file, t.size, info.Size())
 		}
 		t.done(t.size)
 		return nil
@@ -85,6 +85,11 @@ func (c *Client) fetch(ctx context.Context, t target) error {
 		return fault.System(err)
 	}
 	return fault.System(os.Remove(t.dest + journalEnd))
+}
+
+// errDamaged is the error for a file of a store that has another size than it should.
+func errDamaged(path, file string, want, found int64) error {
+	return fault.In(path, fmt.Errorf("want %d bytes of %s, found %d: the store is damaged, and is not repaired: remove this file", want, file, found))
 }
 
 // lockFile waits for a lock, which it looks for ten times a second.

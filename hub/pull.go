@@ -48,6 +48,7 @@ type File struct {
 	Have bool   `json:"have"` // it is there already
 
 	url, dest, lock string
+	at              string // its path in the snapshot, of Hugging Face
 	mediaType       string
 }
 
@@ -121,8 +122,8 @@ func (c *Client) Plan(ctx context.Context, n Name) (*Plan, error) {
 		}
 		f.dest = filepath.Join(dir, "blobs", f.Hash)
 		f.lock = filepath.Join(c.Stores.HuggingFace, ".locks", filepath.Base(dir), f.Hash+".lock")
-		at := filepath.Join(dir, "snapshots", info.SHA, filepath.FromSlash(name))
-		f.Have = present(f.dest) || present(at)
+		f.at = filepath.Join(dir, "snapshots", info.SHA, filepath.FromSlash(name))
+		f.Have = present(f.dest) || present(f.at)
 		if err := p.add(f); err != nil {
 			return nil, err
 		}
@@ -275,8 +276,11 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, progress func(Progress))
 	var mu sync.Mutex
 	all := int64(0)
 	for _, f := range p.Files {
-		if f.Have && !present(f.dest) {
-			all += f.Size // a copy in the snapshot
+		if f.Have && !present(f.dest) { // a copy in the snapshot
+			if size, _, _ := sizeOf([]string{f.at}); size != f.Size {
+				return errDamaged(f.at, f.Name, f.Size, size)
+			}
+			all += f.Size
 			continue
 		}
 		file := int64(0)
@@ -305,7 +309,7 @@ func (c *Client) fetchAll(ctx context.Context, p *Plan, progress func(Progress))
 func (c *Client) link(p *Plan) error {
 	dir := repoDir(c.Stores.HuggingFace, p.Name)
 	for i, f := range p.Files {
-		at := filepath.Join(dir, "snapshots", p.commit, filepath.FromSlash(f.Name))
+		at := f.at
 		if present(at) {
 			continue
 		}

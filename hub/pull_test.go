@@ -147,6 +147,13 @@ func TestPullWithoutLinks(t *testing.T) {
 	require.Empty(t, blobs)
 	_, err = pull(t.Context(), c, repo) // fetches nothing
 	require.NoError(t, err)
+	// A copy that was cut off is no model.
+	whole, err := os.ReadFile(e.Path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(e.Path, whole[:9], 0o644))
+	_, err = pull(t.Context(), c, repo)
+	require.ErrorContains(t, err, "found 9: the store is damaged")
+	require.NoError(t, os.WriteFile(e.Path, whole, 0o644))
 	list, err := c.Stores.List(t.Context())
 	require.NoError(t, err)
 	require.True(t, list[0].Own)

@@ -93,7 +93,7 @@ func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 	}
 	used := map[string]string{}
 	err = filepath.WalkDir(filepath.Join(s.Own, "manifests"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || p == file {
+		if err != nil || d.IsDir() || p == file || strings.HasPrefix(d.Name(), ".") { // .DS_Store is no manifest
 			return err
 		}
 		others, err := layersOf(p)

@@ -365,6 +365,7 @@ func TestPullOllama(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.True(t, list[0].Own)
+	put(t, filepath.Join(c.Stores.Own, "manifests", ".DS_Store"), []byte("x")) // no manifest
 	// The other one spells the digest in another way.
 	other := manifestPath(c.Stores.Own, Name{Ollama: true, Owner: "library", Repo: "x", Tag: "2b"})
 	data, err := os.ReadFile(other)
