@@ -390,7 +390,7 @@ func (c *conversation) oldest() (from, to int) {
 // fullHint adds to an error of a full context what can be done.
 func fullHint(err error) error {
 	if errors.Is(err, goinfer.ErrContextFull) {
-		return fmt.Errorf("%w; -c makes it larger, --overflow drop-oldest goes on without the oldest messages, /clear begins anew", err)
+		return fmt.Errorf("%w; -c makes it larger, --overflow drop-oldest goes on without the oldest messages, /clear starts again", err)
 	}
 	return err
 }

@@ -120,7 +120,7 @@ var llamaTables = []flagTable{
 	{
 		commands: []string{"quantize"},
 		refused: []refusal{
-			{"types are chosen by the recipe and by --tensor-type, --output-tensor-type and --token-embedding-type", `
+			{"types are chosen by the file type and by --tensor-type, --output-tensor-type and --token-embedding-type", `
 --leave-output-tensor
 --tensor-type-file N
 --include-weights N

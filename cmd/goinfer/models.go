@@ -158,7 +158,7 @@ func (o *opening) add(fs *pflag.FlagSet) {
 	fs.IntVar(&o.ubatch, "ubatch-size", 512, "tokens of a prompt computed at once (-ub)")
 	fs.Var(&o.k, "cache-type-k", "format of cached keys: "+cacheTypeNames()+" (-ctk)")
 	fs.Var(&o.v, "cache-type-v", "format of cached values: "+cacheTypeNames()+" (-ctv)")
-	fs.StringVar(&o.typ, "type", "", "quantise the weights as they are loaded, to a recipe or a format: `T`, such as q8_0 or q4_k_m")
+	fs.StringVar(&o.typ, "type", "", "quantise the weights as they are loaded, to a file type or a format: `T`, such as q8_0 or q4_k_m")
 	fs.StringArrayVar(&o.overrides, "override-kv", nil, "give a key of the metadata another value: `KEY=TYPE:VALUE`, TYPE one of int, float, bool, str;\nmay be repeated, or several with commas between")
 	addPull(fs, &o.pull)
 	fs.BoolVar(&o.exact, "exact", false, "compute everything in float32 and plain Go: slow, a reference")

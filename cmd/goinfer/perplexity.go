@@ -38,7 +38,7 @@ probability of the right token differs. The flags of the router are for MODEL an
 may be the same one. --json prints the same for programs.
 
 With --score it takes in place of a text lines of JSON with two texts, {"context": "…",
-"continuation": "…"}, and prints for each the log-likelihood of the second behind the first, the
+"continuation": "…"}, and prints for each the log-likelihood of the second after the first, the
 number of its tokens, and whether each of them is the most probable: what evaluation harnesses need.`,
 		Example: `  goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw
   goinfer perplexity model-q4_k_m.gguf -f wiki.test.raw --kl model-f16.gguf

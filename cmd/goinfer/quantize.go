@@ -28,7 +28,7 @@ func newQuantize() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quantize [flags] MODEL OUT T",
 		Short: "Write a model with its weights in other types",
-		Long: `Writes MODEL to the file OUT with its matrices as T: a recipe of llama-quantize, which mixes types
+		Long: `Writes MODEL to the file OUT with its matrices as T: a file type of llama-quantize, which mixes formats
 by tensor, such as q8_0, q6_k, q5_k_m, q4_k_m, q4_0, q3_k_m, q2_k, iq4_xs, bf16; or a format, which then
 all matrices are in, such as mxfp4 and nvfp4. The name goes in any case, that of a K-quant without the
 M too. Sizes are those of llama-quantize, and so are the bytes of most files.
@@ -48,7 +48,7 @@ in the end; --dry-run prints it without writing.`,
 	fs.StringArrayVar(&f.overrides, "tensor-type", nil, "type of the matrices whose name a regular expression finds, `PATTERN=T`; may be repeated")
 	fs.StringVar(&f.output, "output-tensor-type", "", "`T` of output.weight")
 	fs.StringVar(&f.embedding, "token-embedding-type", "", "`T` of token_embd.weight")
-	fs.BoolVar(&f.options.Pure, "pure", false, "take T for a format even if there is a recipe of that name")
+	fs.BoolVar(&f.options.Pure, "pure", false, "take T for a format even if there is a file type of that name")
 	fs.BoolVar(&f.dry, "dry-run", false, "write nothing, and print how large OUT would be, which may be left out")
 	fs.IntVarP(&f.threads, "threads", "t", 0, "threads (default one for every core that may be used)")
 	fs.Bool("allow-requantize", true, "")
