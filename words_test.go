@@ -168,6 +168,30 @@ func checkWords(t *testing.T, dir, name string, src []byte) {
 	}
 }
 
+// plainDocs are the documents that this test reads.
+var plainDocs = []string{"README.md", "ARCHITECTURE.md", "docs/*.md", "docs/learn/*.md"}
+
+// TestDocs holds the documents to the same plain words as comments. Commands in backquotes and code
+// blocks keep their flags, and docs/claims.md quotes what programs and articles say.
+func TestDocs(t *testing.T) {
+	code := regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
+	for _, pattern := range plainDocs {
+		files, err := filepath.Glob(filepath.FromSlash(pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, pattern)
+		for _, name := range files {
+			if filepath.Base(name) == "claims.md" {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			for _, w := range privateProse.FindAllString(code.ReplaceAllString(string(text), ""), -1) {
+				t.Errorf("%s: %q: want a plain word", name, w)
+			}
+		}
+	}
+}
+
 // declared lists the names that a file declares: of types, functions, fields, constants, variables
 // and parameters.
 func declared(file *ast.File) (ids []*ast.Ident) {

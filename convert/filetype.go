@@ -80,6 +80,18 @@ func tensorTypes(m gguf.FileType, f ModelInfo, tensors []gguf.Tensor) ([]quant.T
 	return types, nil
 }
 
+// TypeNames lists what [Options.Type] may be: file types, and the formats that can be written and
+// have no file type of their name.
+func TypeNames() (fileTypes, formats []string) {
+	fileTypes = gguf.FileTypeNames()
+	for t := quant.Type(0); t < quant.NumTypes; t++ {
+		if _, err := gguf.ParseFileType(t.String()); err != nil && quant.CanQuantize(t) {
+			formats = append(formats, t.String())
+		}
+	}
+	return fileTypes, formats
+}
+
 // CheckType returns an error that lists the file types if [ChooseTypes] knows nothing of that name,
 // which [Options.Type] then cannot be either.
 func CheckType(name string, pure bool) error {

@@ -96,15 +96,20 @@ func ParseFileType(name string) (FileType, error) {
 	case "Q3_K", "Q4_K", "Q5_K":
 		key += "_M"
 	}
-	var names []string
 	for m, mix := range fileTypes {
-		if mix.name == "" {
-			continue
-		}
-		if key == mix.name || key == strconv.Itoa(m) {
+		if mix.name != "" && (key == mix.name || key == strconv.Itoa(m)) {
 			return FileType(m), nil
 		}
-		names = append(names, mix.name)
 	}
-	return 0, fmt.Errorf("unknown file type %q: want one of %s", name, strings.Join(names, ", "))
+	return 0, fmt.Errorf("unknown file type %q: want one of %s", name, strings.Join(FileTypeNames(), ", "))
+}
+
+// FileTypeNames lists the names that [ParseFileType] finds, in the order of their numbers.
+func FileTypeNames() (names []string) {
+	for _, mix := range fileTypes {
+		if mix.name != "" {
+			names = append(names, mix.name)
+		}
+	}
+	return names
 }

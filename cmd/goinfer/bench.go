@@ -44,7 +44,8 @@ bytes of weights are read per second, which part of the memory's bandwidth at th
 and which part of its peak of arithmetic a prompt reaches.
 
 MODEL may also be a shape that 'goinfer synth --list' lists; it gets random weights, in memory.
-With --levels a model is quantised, in memory, to each of these file types.
+With --levels a model is quantised, in memory, to each of these file types; 'goinfer quantize --help'
+lists all types.
 
 Flags with N,... take several numbers, separated by commas, ranges as in 1-8, 1-8+2 and 128-1024*2,
 and may be repeated; all combinations are measured. With -npl so many sequences are evaluated, and

@@ -63,7 +63,7 @@ the commands. With PROMPT that is the first message.
 Where standard input or standard output is no terminal there is one turn: the message is PROMPT, or
 standard input, and the answer goes to standard output; nothing is asked.
 
-What a message spells never becomes a control token of the model. Earlier turns are not computed
+Control tokens that are spelled out in a message are read as plain text. Earlier turns are not computed
 again but for what the template writes differently, such as thoughts that it leaves out.`,
 		Example: `  goinfer chat model.gguf
   goinfer chat model.gguf -sys "Answer in French." --think off
@@ -390,7 +390,7 @@ func (c *conversation) oldest() (from, to int) {
 // fullHint adds to an error of a full context what can be done.
 func fullHint(err error) error {
 	if errors.Is(err, goinfer.ErrContextFull) {
-		return fmt.Errorf("%w; -c makes it larger, --overflow drop-oldest goes on without the oldest messages, /clear begins anew", err)
+		return fmt.Errorf("%w; -c makes it larger, --overflow drop-oldest goes on without the oldest messages, /clear starts again", err)
 	}
 	return err
 }

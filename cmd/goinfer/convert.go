@@ -28,7 +28,7 @@ all else that the folder says. Matrices keep their type, or become --type's: f32
 or any file type that goinfer quantize knows.
 
 Weights pass through memory a part at a time: a model may be larger than it. OUT appears when it is
-complete; - means standard output. --dry-run says how large it would be.
+complete; - means standard output. --dry-run prints how large it would be.
 
 A folder need not be converted to be run: everything that takes a GGUF file takes it.`,
 		Example: `  goinfer convert Llama-3.2-1B-Instruct -o llama-3.2-1b.gguf

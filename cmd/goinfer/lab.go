@@ -33,7 +33,7 @@ most probable. Then each type continues the same prompt.
 
 MODEL is best in f16, bf16 or f32: weights that are quantised already lose twice. --html writes a page
 with pictures, --json prints everything for programs. Without -f the text is the built-in one:
-children's books, stories and facts, which suits the built-in models.`,
+children's books, stories and facts, which suits the built-in models.` + seeTypes,
 		Example: `  goinfer lab
   goinfer lab model-f16.gguf -f wiki.test.raw --html lab.html
   goinfer lab model-f16.gguf --levels q8_0,q4_k_m --chunks 100 -p "The sun"

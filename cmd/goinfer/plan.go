@@ -55,7 +55,8 @@ func newPlan() *cobra.Command {
 		Use:   "plan [flags] [MODEL]",
 		Short: "Estimate the memory and the speed of a model on this machine",
 		Long: `Works out the memory that a model takes, by type, context and number of sequences, whether it fits,
-and how fast it will be. MODEL is anything that goinfer params takes.
+and how fast it will be. MODEL is anything that goinfer params takes. 'goinfer quantize --help' lists
+all types.
 
 Speed is measured on slices of the model: a few of its layers, with random weights in its types, run
 by this engine on this machine. It takes some seconds; --no-speed does without. --measure then runs

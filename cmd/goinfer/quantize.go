@@ -23,6 +23,17 @@ type quantizeFlags struct {
 	options                              convert.Options
 }
 
+// typeList is the list of all types of weights: quantize's help prints it, and that of other
+// commands refers to it.
+func typeList() string {
+	fileTypes, formats := convert.TypeNames()
+	return "File types: " + strings.ToLower(strings.Join(fileTypes, ", ")) + ".\n\nFormats: " +
+		strings.ToLower(strings.Join(formats, ", ")) + "."
+}
+
+// seeTypes refers to typeList.
+const seeTypes = "\n\n'goinfer quantize --help' lists all types."
+
 func newQuantize() *cobra.Command {
 	var f quantizeFlags
 	cmd := &cobra.Command{
@@ -30,11 +41,12 @@ func newQuantize() *cobra.Command {
 		Short: "Write a model with its weights in other types",
 		Long: `Writes MODEL to the file OUT with its matrices as T: a file type of llama-quantize, which mixes types
 by tensor, such as q8_0, q6_k, q5_k_m, q4_k_m, q4_0, q3_k_m, q2_k, iq4_xs, bf16; or a format, which then
-all matrices are in, such as mxfp4 and nvfp4. The name goes in any case, that of a K-quant without the
-M too. Sizes are those of llama-quantize, and so are the bytes of most files.
+all matrices are in, such as mxfp4 and nvfp4. Upper and lower case are the same; Q4_K is Q4_K_M. Sizes are those of llama-quantize, and so are the bytes of most files.
 
 OUT appears when it is complete; - means standard output. How large the weights are and were is printed
-in the end; --dry-run prints it without writing.`,
+in the end; --dry-run prints it without writing.
+
+` + typeList(),
 		Example: `  goinfer quantize model-f16.gguf model-q4_k_m.gguf q4_k_m
   goinfer quantize model-f16.gguf small.gguf iq2_xs --imatrix imatrix.gguf
   goinfer quantize model-f16.gguf out.gguf q4_k --tensor-type attn_v=q8_0 \

@@ -3,9 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/goinfer/goinfer/convert"
 )
 
 func TestQuantize(t *testing.T) {
@@ -57,4 +60,20 @@ func TestQuantizeFallback(t *testing.T) {
 	require.Regexp(t, `note: 36 of 47 tensors have rows that are no whole number of blocks and get another type: 3 F16 in place of Q4_K, 2 F16 in place of Q6_K, 28 Q5_0 in place of Q4_K, 3 Q8_0 in place of Q6_K`, r.err)
 	r = command(t, "", "quantize", "tiny-dense", out, "q4_k_m")
 	require.NotContains(t, r.err, "whole number of blocks")
+}
+
+// The list of types in quantize's help holds what is accepted, and other commands refer to it.
+func TestTypeList(t *testing.T) {
+	fileTypes, formats := convert.TypeNames()
+	require.Contains(t, fileTypes, "Q4_K_M")
+	require.Contains(t, formats, "NVFP4")
+	help := ok(t, command(t, "", "quantize", "--help"))
+	for _, name := range append(fileTypes, formats...) {
+		require.NoError(t, convert.CheckType(name, false), name)
+		require.Regexp(t, `[\s]`+strings.ToLower(name)+`[,.]`, help)
+	}
+	for _, name := range []string{"bench", "convert", "lab", "plan", "synth"} {
+		help := strings.Join(strings.Fields(ok(t, command(t, "", name, "--help"))), " ")
+		require.Contains(t, help, "'goinfer quantize --help' lists all types", name)
+	}
 }

@@ -25,7 +25,7 @@ const ropeHeading = "Flags of the position embedding (default the file's)"
 
 func (r *ropeFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&r.scaling, "rope-scaling", "", "`KIND` of scaling: none, linear or yarn")
-	fs.Float64Var(&r.scale, "rope-scale", 0, "stretch the context by this factor")
+	fs.Float64Var(&r.scale, "rope-scale", 0, "extend the context by this factor")
 	fs.Float64Var(&r.freqBase, "rope-freq-base", 0, "base of the frequencies")
 	fs.Float64Var(&r.freqScale, "rope-freq-scale", 0, "scale the frequencies: 1 divided by --rope-scale")
 	fs.IntVar(&r.origCtx, "yarn-orig-ctx", 0, "context that the model was trained for")

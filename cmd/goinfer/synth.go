@@ -35,7 +35,7 @@ measure speed and memory without a download. It says nothing that makes sense.
 T is a file type of llama-quantize, which mixes formats by tensor, so that the file is as large as a
 quantised one: f32, f16, bf16, q8_0, q4_0, q4_k_m, q2_k, iq4_xs, tq2_0, and so on; or a format, which
 then all matrices are in: mxfp4, nvfp4. The same shape, T and seed make the same file. It appears
-when it is complete. --list shows the shapes.`,
+when it is complete. --list shows the shapes.` + seeTypes,
 		Example: `  goinfer synth --list
   goinfer synth tinyllama-1.1b --type q4_k_m -o tinyllama-q4_k_m.gguf
   goinfer synth mixtral-small --experts 16 --layers 10 --type q4_0 -o moe.gguf

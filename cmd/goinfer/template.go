@@ -24,7 +24,7 @@ func newTemplate() *cobra.Command {
 		Use:        "template",
 		Short:      "Show, render or check a chat template",
 		SuggestFor: []string{"jinja", "chat-template"},
-		Long: `The chat template turns a conversation into the text that an instruct model was trained on. It is
+		Long: `The chat template converts a conversation to the text that an instruct model was trained on. It is
 part of the model's file, or a file of its own (.jinja, chat_template.json, tokenizer_config.json).`,
 		Example: `  goinfer template show model.gguf
   goinfer template render model.gguf -f inputs.json

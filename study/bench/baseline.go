@@ -69,8 +69,8 @@ func (b *Baseline) check(m *Model, c Case) error {
 	return nil
 }
 
-// baselineSample is what a baseline reported of one repetition; phases that it did not report apart
-// are 0.
+// baselineSample is what a baseline reported of one repetition; phases that it did not report
+// separately are 0.
 type baselineSample struct {
 	total, prompt, gen time.Duration
 	commit             string

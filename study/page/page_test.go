@@ -131,7 +131,7 @@ for (const width of [360, 800, 1600]) {
 	if (shown != 10) faults.push(width + " charts: " + shown);
 	if (document.body.scrollWidth > width) faults.push(width + ": the page is wider than that");
 }
-document.body.dataset.faults = faults.concat("; ");
+document.body.dataset.faults = faults.join("; ");
 </script>`
 
 var bodyTag = regexp.MustCompile(`<body[^>]*>`)
@@ -221,7 +221,7 @@ func TestTicks(t *testing.T) {
 			}
 		}
 	}
-	// whole numbers that float64 cannot report apart
+	// whole numbers that float64 cannot distinguish
 	s := (&Axis{}).newScale([]float64{1e17, 1e17 + 16}, 6, 0, 300)
 	require.LessOrEqual(t, len(s.ticks(6, func([]float64) bool { return true })), 8)
 }
