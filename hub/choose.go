@@ -232,7 +232,8 @@ func weightsOf(files []string, index func(name string) ([]byte, error)) ([]strin
 			return nil, fmt.Errorf("%s: %w", indexName, err)
 		}
 		names := slices.Compact(slices.Sorted(maps.Values(list.Weights)))
-		for _, f := range names { // it ends at the first that is missing: an index may name millions
+		// An index may name millions: the first that is missing ends it.
+		for _, f := range names {
 			if !slices.Contains(files, f) {
 				return nil, fmt.Errorf("%s names %.100q, which the repository does not have", indexName, f)
 			}

@@ -299,7 +299,8 @@ func (c *Client) follow(from, to *url.URL, location string, hop int, err error) 
 	case c.wasPrivate(to): // its connection may be open still, and is not checked another time
 		return errPrivate
 	}
-	host := strings.ToLower(strings.TrimSuffix(to.Hostname(), ".")) // a proxy may stand between: what shows by itself is refused here
+	// A proxy may stand between: what shows by itself is refused here.
+	host := strings.ToLower(strings.TrimSuffix(to.Hostname(), "."))
 	if a, err := netip.ParseAddr(host); err == nil && private(a) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return errPrivate
 	}

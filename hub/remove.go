@@ -93,7 +93,8 @@ func (s Stores) planOllamaRemoval(e *Entry) (r Removal, err error) {
 	}
 	used := map[string]string{}
 	err = filepath.WalkDir(filepath.Join(s.Own, "manifests"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || p == file || strings.HasPrefix(d.Name(), ".") { // .DS_Store is no manifest
+		// Hidden files, such as .DS_Store, are no manifests.
+		if err != nil || d.IsDir() || p == file || strings.HasPrefix(d.Name(), ".") {
 			return err
 		}
 		others, err := layersOf(p)
