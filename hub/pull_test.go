@@ -540,6 +540,40 @@ func TestPublicToPrivate(t *testing.T) {
 	}
 }
 
+// TestBackToPrivate: a private mirror may lead to a public server, which cannot lead back to it over
+// the connection that is still open.
+func TestBackToPrivate(t *testing.T) {
+	h := newHub(t, map[string][]byte{"m-Q4_K_M.gguf": model(t, 10)})
+	var inner atomic.Int64
+	h.answer = func(where string, w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.URL.Path == "/inner":
+			inner.Add(1)
+		case where == "cdn":
+			http.Redirect(w, r, "http://mirror.example/inner", http.StatusFound)
+			return true
+		case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/resolve/"):
+			w.Header().Set("Location", "http://public.example/x")
+			w.WriteHeader(http.StatusFound) // without a body the connection stays open
+			return true
+		}
+		return false
+	}
+	addrs := map[string]string{"mirror.example": "10.0.0.1", "public.example": "93.184.216.34"}
+	servers := map[string]string{"10.0.0.1:80": h.hub.URL, "93.184.216.34:80": h.cdn.URL}
+	c := h.client(t.TempDir())
+	c.Endpoint = "http://mirror.example"
+	c.Resolve = func(_ context.Context, host string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr(addrs[host])}, nil
+	}
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, strings.TrimPrefix(servers[addr], "http://"))
+	}
+	_, err := pull(t.Context(), c, repo)
+	require.ErrorIs(t, err, errPrivate)
+	require.Zero(t, inner.Load())
+}
+
 // TestHostileNames: files whose names lead elsewhere are none of a model.
 func TestHostileNames(t *testing.T) {
 	files := map[string][]byte{"config.json": []byte("{}"), "model.safetensors": noise(10, 1)}
