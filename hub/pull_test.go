@@ -540,7 +540,7 @@ func TestPublicToPrivate(t *testing.T) {
 	}
 }
 
-// TestBackToPrivate: a private mirror may lead to a public server, which cannot lead back to it over
+// TestBackToPrivate: a private mirror may lead to a public server. That cannot lead back to it over
 // the connection that is still open.
 func TestBackToPrivate(t *testing.T) {
 	h := newHub(t, map[string][]byte{"m-Q4_K_M.gguf": model(t, 10)})
