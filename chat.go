@@ -212,7 +212,7 @@ func (m *Model) newAnswer(ctx context.Context, q *ChatRequest) (*answer, error) 
 		return nil, m.named(err)
 	}
 	a := &answer{request: q.Request, turn: &ChatTurn{Prompt: p, Notes: slices.Clone(p.Notes)}}
-	if q.After != nil {
+	if q.After != nil && q.After.Prompt != nil {
 		a.turn.Kept = t.Follow(p, q.After.Prompt, q.After.IDs)
 	}
 	a.parser = t.NewParser(p)

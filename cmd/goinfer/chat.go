@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -193,7 +194,8 @@ func (f *chatFlags) request(cmd *cobra.Command, q *goinfer.ChatRequest) error {
 	if f.kwargs != "" {
 		d := json.NewDecoder(strings.NewReader(f.kwargs))
 		d.UseNumber()
-		if err := d.Decode(&q.Variables); err != nil || d.More() {
+		err := d.Decode(&q.Variables)
+		if _, more := d.Token(); err != nil || more != io.EOF {
 			return usagef("--chat-template-kwargs: want a JSON object, found %q", shorten(f.kwargs, 60))
 		}
 	}

@@ -19,6 +19,7 @@ func (c *conversation) ask(ctx context.Context) (*goinfer.ChatTurn, error) {
 	q.Progress = bar.set
 	p := c.printer()
 	var turn *goinfer.ChatTurn
+	shown := 0 // bytes of the content that were written
 	for e, err := range c.m.Chat(ctx, q) {
 		if err != nil {
 			return nil, fullHint(err)
@@ -28,17 +29,33 @@ func (c *conversation) ask(ctx context.Context) (*goinfer.ChatTurn, error) {
 			turn = e.Turn
 			break
 		}
+		if e.Kind == goinfer.ChatText {
+			shown += len(e.Text)
+		}
 		if err := p.event(e); err != nil {
+			return nil, err
+		}
+	}
+	// A call that does not parse is content. On a terminal it has been shown as it came.
+	if !p.terminal && shown < len(turn.Message.Content) {
+		if err := p.write(turn.Message.Content[shown:]); err != nil {
 			return nil, err
 		}
 	}
 	if err := p.end(); err != nil {
 		return nil, err
 	}
-	if turn.Stop != goinfer.StopCancelled || turn.Message.Content != "" || len(turn.Message.ToolCalls) > 0 {
-		c.q.Messages = append(c.q.Messages, turn.Message)
-		c.q.After = turn
+	if turn.Stop == goinfer.StopCancelled {
+		turn.Message.ToolCalls = nil // nobody will answer them
+		if turn.Message.Content == "" && turn.Message.Reasoning == "" {
+			// Two questions in a row are an error in many templates.
+			c.q.Messages = c.q.Messages[:c.lastQuestion()]
+			c.report(turn)
+			return turn, nil
+		}
 	}
+	c.q.Messages = append(c.q.Messages, turn.Message)
+	c.q.After = turn
 	c.report(turn)
 	return turn, nil
 }
@@ -51,7 +68,11 @@ func (c *conversation) report(turn *goinfer.ChatTurn) {
 	u := turn.Usage
 	switch turn.Stop {
 	case goinfer.StopContext:
-		note(c.cmd, "the context is full: %d tokens of the conversation and %d of the answer; -c makes it larger, --overflow drop-oldest goes on", u.Prompt, u.Generated)
+		hint := ", --overflow drop-oldest goes on"
+		if c.f.overflow != "stop" {
+			hint = ""
+		}
+		note(c.cmd, "the context is full: %d tokens of the conversation and %d of the answer; -c makes it larger%s", u.Prompt, u.Generated, hint)
 	case goinfer.StopLength:
 		note(c.cmd, "the answer has reached -n %d tokens", u.Generated)
 	}

@@ -70,7 +70,7 @@ func (c *conversation) set(ctx context.Context, rest string) error {
 		name, value, _ := strings.Cut(value, " ")
 		return c.setParameter(name, strings.TrimSpace(value))
 	case "system":
-		value = strings.Trim(value, `"`)
+		value = unquoted(value)
 		return c.try(ctx, func(q *goinfer.ChatRequest) {
 			q.Messages = slices.DeleteFunc(slices.Clone(q.Messages), func(m goinfer.ChatMessage) bool { return m.Role == "system" })
 			if value != "" {
@@ -144,7 +144,7 @@ func (c *conversation) setParameter(name, value string) error {
 	var err error
 	if isList {
 		before = list.GetSlice()
-		err = list.Replace([]string{strings.Trim(value, `"`)})
+		err = list.Replace([]string{unquoted(value)})
 		f.Changed = true
 	} else {
 		err = c.cmd.Flags().Set(f.Name, value)
@@ -213,4 +213,12 @@ func (c *conversation) show(what string) error {
 		return fmt.Errorf("/show: want info, parameters, system, template, tools or messages, found %q", shorten(what, 40))
 	}
 	return nil
+}
+
+// unquoted is a value without the quotation marks around it, if it has them on both sides.
+func unquoted(value string) string {
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
+	}
+	return value
 }

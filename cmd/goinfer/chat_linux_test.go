@@ -137,6 +137,15 @@ func TestChatTools(t *testing.T) {
 	k.wait("taken back")
 	k.wait(">>> ")
 	require.NotContains(t, k.say("/show messages"), "user:")
+	k.press(west + "\r")
+	for left := strings.Count(k.wait("result of look> "), "look({"); left > 0; left-- {
+		k.press("blue\r") // the answer to the last result need not call again
+		if left > 1 {
+			k.wait("result of look> ")
+		}
+	}
+	k.wait(">>> ")
+	require.Contains(t, k.say("/show messages"), "blue")
 	k.leave("\x04")
 }
 

@@ -78,6 +78,8 @@ func (c *conversation) turn(ctx context.Context, e *editor, text string) error {
 // answer has the last message answered, and the calls in the answer, until there are none. If that
 // fails, the message is taken back with what came after it.
 func (c *conversation) answer(ctx context.Context, e *editor) error {
+	// A call that the flags demand is demanded once for a message: its result may be answered.
+	defer func(choice string) { c.q.ToolChoice = choice }(c.q.ToolChoice)
 	for {
 		turn, err := c.interruptible(ctx)
 		if err != nil {
@@ -87,6 +89,9 @@ func (c *conversation) answer(ctx context.Context, e *editor) error {
 			c.q.Messages = c.q.Messages[:c.lastQuestion()]
 			c.complain(err)
 			return nil
+		}
+		if turn.Stop == goinfer.StopCancelled && turn.Message.Content == "" && turn.Message.Reasoning == "" {
+			fmt.Fprintln(c.cmd.ErrOrStderr(), "The message is taken back.")
 		}
 		calls := turn.Message.ToolCalls
 		if turn.Stop == goinfer.StopCancelled || len(calls) == 0 {
@@ -104,6 +109,7 @@ func (c *conversation) answer(ctx context.Context, e *editor) error {
 			}
 			c.q.Messages = append(c.q.Messages, goinfer.ChatMessage{Role: "tool", Content: result, ToolCallID: call.ID, Name: call.Name})
 		}
+		c.q.ToolChoice = ""
 	}
 }
 

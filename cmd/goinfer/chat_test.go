@@ -119,3 +119,19 @@ func TestChatSave(t *testing.T) {
 	require.EqualError(t, (&conversation{}).load(t.Context(), ""), "/load: want a FILE")
 	require.EqualError(t, (&conversation{}).save(t.Context(), ""), "/save: want a FILE")
 }
+
+// TestUnquoted: quotation marks are taken off in pairs.
+func TestUnquoted(t *testing.T) {
+	for value, want := range map[string]string{`"a b"`: "a b", `Say "hi"`: `Say "hi"`, `"`: `"`, `""`: "", "": ""} {
+		require.Equal(t, want, unquoted(value))
+	}
+	wrong(t, command(t, "", "chat", "--chat-template-kwargs", `{"a":1}}`, "-p", "hi"), "--chat-template-kwargs: want a JSON object")
+}
+
+// TestChatCutCall: without a terminal the text of a call that was cut off is not lost.
+func TestChatCutCall(t *testing.T) {
+	tools := writeText(t, "tools.json", `[{"name": "look", "parameters": {"type": "object", "properties": {"at": {"enum": ["sky"]}}, "required": ["at"]}}]`)
+	r := command(t, "", "chat", "--temp", "0", "-n", "12", "--chat-template", writeText(t, "t.jinja", toolTemplate), "--tools", tools, "--tool-choice", "required", "-p", west)
+	require.Zero(t, r.code, r.err)
+	require.Contains(t, r.out, "<tool_call>", r.err)
+}
