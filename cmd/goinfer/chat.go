@@ -195,7 +195,7 @@ func (f *chatFlags) request(cmd *cobra.Command, q *goinfer.ChatRequest) error {
 		d := json.NewDecoder(strings.NewReader(f.kwargs))
 		d.UseNumber()
 		err := d.Decode(&q.Variables)
-		if _, more := d.Token(); err != nil || more != io.EOF {
+		if _, after := d.Token(); err != nil || after != io.EOF {
 			return usagef("--chat-template-kwargs: want a JSON object, found %q", shorten(f.kwargs, 60))
 		}
 	}
