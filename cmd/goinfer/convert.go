@@ -25,7 +25,7 @@ func newConvert() *cobra.Command {
 		Long: `Writes the Hugging Face checkpoint in the folder DIR (config.json, safetensors files, a tokenizer)
 to the file OUT: GGUF, as llama.cpp and others read it, with the vocabulary, the chat template and
 all else that the folder says. Matrices keep their type, or become --type's: f32, f16, bf16, q8_0,
-or any file type that goinfer quantize knows.
+or another type; 'goinfer quantize --help' lists all types.
 
 Weights pass through memory a part at a time: a model may be larger than it. OUT appears when it is
 complete; - means standard output. --dry-run prints how large it would be.
