@@ -51,10 +51,8 @@ func newInfo(f *gguf.File, cfg Config, need Memory) Info {
 		Metadata: describe(f, infoArray).Metadata, Encoder: arch.Encoder(cfg.Arch), Pooling: cfg.Pooling,
 	}
 	info.ChatTemplate, _, _ = model.GGUF(f).Text("tokenizer.chat_template")
-	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := gguf.FileType(n); n == uint64(r) && r.Valid() {
-			info.FileType = r.String()
-		}
+	if t, ok := f.FileType(); ok {
+		info.FileType = t.String()
 	}
 	switch {
 	case info.Pooling != PoolDefault:

@@ -104,6 +104,17 @@ func ParseFileType(name string) (FileType, error) {
 	return 0, fmt.Errorf("unknown file type %q: want one of %s", name, strings.Join(FileTypeNames(), ", "))
 }
 
+// FileType is the file type that general.file_type gives the file, and whether it is a known one.
+func (f *File) FileType() (t FileType, known bool) {
+	v, ok := f.Value("general.file_type")
+	if !ok {
+		return 0, false
+	}
+	n, ok := v.Uint()
+	t = FileType(n)
+	return t, ok && uint64(t) == n && t.Valid()
+}
+
 // FileTypeNames lists the names that [ParseFileType] finds, in the order of their numbers.
 func FileTypeNames() (names []string) {
 	for _, mix := range fileTypes {

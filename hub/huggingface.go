@@ -191,17 +191,3 @@ func (s Stores) findRepo(n Name) (*Entry, error) {
 	e.Size, e.Modified, e.Damaged = sizeOf(e.files)
 	return &e, nil
 }
-
-// typeOf is the type of most weights as the header of a file says.
-func typeOf(f *gguf.File) string {
-	v, ok := f.Value("general.file_type")
-	if !ok {
-		return ""
-	}
-	if n, isUint := v.Uint(); isUint {
-		if t := gguf.FileType(n); uint64(t) == n && t.Valid() {
-			return t.String()
-		}
-	}
-	return ""
-}

@@ -146,8 +146,8 @@ func (e *Entry) describe(ctx context.Context) {
 		if err == nil {
 			v, _ := f.Value("general.architecture")
 			e.Arch, _ = v.Text()
-			if e.Type == "" {
-				e.Type = typeOf(f)
+			if t, ok := f.FileType(); ok && e.Type == "" {
+				e.Type = t.String()
 			}
 			err = f.Close()
 		}

@@ -127,8 +127,8 @@ func (c *card) read(f *gguf.File) {
 	}
 	c.Architecture, c.License, c.Size = text("general.architecture"), text("general.license"), f.Size()
 	c.Context, c.Embedding = number("context_length"), number("embedding_length")
-	if r := typeName(f); r != "" {
-		c.Type = r
+	if t, ok := f.FileType(); ok {
+		c.Type = t.String()
 	}
 	c.Notes = append(c.Notes, f.Notes()...)
 	c.Capabilities = []string{"completion"}
@@ -161,20 +161,6 @@ func (c *card) readOllama(m *hub.OllamaModel) {
 		c.Template = "Ollama's, in the language of text/template"
 		c.abilities(m.Template, ".Tools")
 	}
-}
-
-// typeName is the type of most weights.
-func typeName(f *gguf.File) string {
-	v, ok := f.Value("general.file_type")
-	if !ok {
-		return ""
-	}
-	if n, ok := v.Uint(); ok {
-		if t := gguf.FileType(n); uint64(t) == n && t.Valid() {
-			return t.String()
-		}
-	}
-	return ""
 }
 
 func (c *card) write(out io.Writer) {

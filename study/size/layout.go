@@ -79,10 +79,8 @@ func FromGGUF(f *gguf.File) (_ *Layout, err error) {
 		return nil, fault.Bad(f.Path(), err)
 	}
 	m.Stored = true
-	if n, ok, err := model.GGUF(f).Uint("general.file_type"); ok && err == nil {
-		if r := gguf.FileType(n); uint64(r) == n && r.Valid() {
-			m.FileType = r.String()
-		}
+	if t, ok := f.FileType(); ok {
+		m.FileType = t.String()
 	}
 	bound := make(map[string]bool, len(m.Tensors))
 	for i := range m.Tensors {
