@@ -11,7 +11,6 @@ import (
 	"github.com/goinfer/goinfer/hf"
 	"github.com/goinfer/goinfer/internal/fault"
 	"github.com/goinfer/goinfer/internal/remote"
-	"github.com/goinfer/goinfer/model/arch"
 )
 
 // maxRemoteParts bounds the files of a model on a server, which are asked for one after the other.
@@ -23,22 +22,22 @@ func address(name string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{kind: KindRemote, name: remote.Shown(url), url: url}
-	if strings.HasSuffix(s.name, ".json") {
-		s.kind = KindConfig
+	name = remote.Shown(url)
+	if strings.HasSuffix(name, ".json") {
+		return RemoteConfig(name, func(ctx context.Context) ([]byte, error) { return fetchConfig(ctx, name, url) }), nil
 	}
-	return s, nil
+	return Remote(name, func(ctx context.Context) (*gguf.File, error) { return fetchHeader(ctx, name, url) }), nil
 }
 
-// fetch reads the header of a model on a web server.
-func (s *Source) fetch(ctx context.Context) (*gguf.File, error) {
+// fetchHeader reads the header of a model on a web server. Errors call it name.
+func fetchHeader(ctx context.Context, name, url string) (*gguf.File, error) {
 	var read, size int64
 	parts := []*remote.File{}
-	f, err := gguf.OpenHeader(s.name, func(part string) (io.ReaderAt, int64, error) {
+	f, err := gguf.OpenHeader(name, func(part string) (io.ReaderAt, int64, error) {
 		if len(parts) >= maxRemoteParts {
-			return nil, 0, fmt.Errorf("%s: more than %d files of one model", s.name, maxRemoteParts)
+			return nil, 0, fmt.Errorf("%s: more than %d files of one model", name, maxRemoteParts)
 		}
-		f, err := remote.Open(ctx, remote.Sibling(s.url, path.Base(part)))
+		f, err := remote.Open(ctx, remote.Sibling(url, path.Base(part)))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -56,17 +55,13 @@ func (s *Source) fetch(ctx context.Context) (*gguf.File, error) {
 }
 
 // fetchConfig reads a config.json on a web server.
-func (s *Source) fetchConfig(ctx context.Context) (*gguf.File, hf.Traits, error) {
-	f, err := remote.Open(ctx, s.url)
+func fetchConfig(ctx context.Context, name, url string) ([]byte, error) {
+	f, err := remote.Open(ctx, url)
 	if err != nil {
-		return nil, hf.Traits{}, err
+		return nil, err
 	}
 	if f.Size() > hf.MaxConfig {
-		return nil, hf.Traits{}, fault.In(s.name, fmt.Errorf("%d bytes: want at most %d", f.Size(), hf.MaxConfig))
+		return nil, fault.In(name, fmt.Errorf("%d bytes: want at most %d", f.Size(), hf.MaxConfig))
 	}
-	data, err := f.Front(f.Size())
-	if err != nil {
-		return nil, hf.Traits{}, err
-	}
-	return hf.ParseConfig(s.name, data, arch.Families())
+	return f.Front(f.Size())
 }

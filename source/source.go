@@ -46,10 +46,10 @@ type Source struct {
 	path   string // of the file or folder
 	data   []byte // of KindMemory
 	fsys   fs.FS  // of KindFS, where path is the name in it
-	url    string // of KindRemote, and of KindConfig on a server
 
-	header    func(ctx context.Context) (*gguf.File, error) // of KindRemote that others fetch
-	config    func(ctx context.Context) ([]byte, error)     // of KindConfig that others fetch
+	// What fetches the header of KindRemote, and KindConfig where that is on a server.
+	header    func(ctx context.Context) (*gguf.File, error)
+	config    func(ctx context.Context) ([]byte, error)
 	overrides []Override
 	notes     []string // for whoever opens it
 }
@@ -205,15 +205,10 @@ func (s *Source) open(ctx context.Context, o gguf.Options) (f *gguf.File, err er
 	case KindFS:
 		f, err = gguf.OpenFS(s.fsys, s.path, o)
 	case KindRemote:
-		if o.HeaderOnly && s.header != nil {
-			f, err = s.header(ctx)
-			break
+		if !o.HeaderOnly {
+			return nil, s.withoutWeights()
 		}
-		if o.HeaderOnly {
-			f, err = s.fetch(ctx)
-			break
-		}
-		fallthrough
+		f, err = s.header(ctx)
 	default:
 		return nil, s.withoutWeights()
 	}
@@ -279,8 +274,6 @@ func (s *Source) Config(ctx context.Context) (f *gguf.File, t hf.Traits, err err
 			return nil, t, fetchErr
 		}
 		f, t, err = hf.ParseConfig(s.name, data, arch.Families())
-	case s.kind == KindConfig && s.url != "":
-		f, t, err = s.fetchConfig(ctx)
 	case s.kind == KindConfig:
 		f, t, err = hf.ReadConfig(s.path, arch.Families())
 	case s.kind == KindFolder:
