@@ -11,6 +11,7 @@ package arch
 import (
 	"cmp"
 	"fmt"
+	"github.com/goinfer/goinfer/internal/fault"
 	"slices"
 	"strings"
 
@@ -170,29 +171,9 @@ func Check(name string) error {
 	if Find(name) != nil {
 		return nil
 	}
-	nearest := slices.MinFunc(Names(), func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+	begin := name[:min(len(name), 60)]
+	nearest := slices.MinFunc(Names(), func(a, b string) int {
+		return cmp.Compare(fault.Distance(begin, a), fault.Distance(begin, b))
+	})
 	return fmt.Errorf("%w architecture %.60q: the nearest in name is %s; supported are %s", model.ErrUnsupported, name, nearest, strings.Join(Names(), ", "))
-}
-
-// distance is the number of letters to insert, delete or replace between two names (Levenshtein
-// 1966); of a long name it looks at the beginning.
-func distance(a, b string) int {
-	a = a[:min(len(a), 60)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(d, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -2,6 +2,7 @@ package size
 
 import (
 	"cmp"
+	"github.com/goinfer/goinfer/internal/fault"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,7 @@ func NearNames(name string) []string {
 	}
 	var list []near
 	for _, n := range ShapeNames() {
-		far := distance(joined(name), joined(n))
+		far := fault.Distance(joined(name), joined(n))
 		if len(name) > 2 && strings.Contains(joined(n), joined(name)) {
 			far = min(far, 2)
 		}
@@ -54,25 +55,4 @@ func NearNames(name string) []string {
 // joined leaves out what separates the parts of a name.
 func joined(s string) string {
 	return strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(s)
-}
-
-// distance is how many letters must be inserted, deleted or replaced to make one text the other
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

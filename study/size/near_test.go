@@ -1,6 +1,7 @@
 package size
 
 import (
+	"github.com/goinfer/goinfer/internal/fault"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,5 +26,5 @@ func TestNear(t *testing.T) {
 	require.Empty(t, NearNames("xyzzy-plugh"))
 	_, err := FindShape("xyzzy-plugh")
 	require.ErrorContains(t, err, "want one of")
-	require.Equal(t, 3, distance("kitten", "sitting"))
+	require.Equal(t, 3, fault.Distance("kitten", "sitting"))
 }
