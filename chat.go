@@ -101,7 +101,7 @@ type ChatTurn struct {
 func (t *ChatTurn) Tokens() []int32 { return slices.Concat(t.Prompt.IDs, t.IDs) }
 
 // ChatTemplate returns the template that a ChatRequest with that Template uses, with tools or
-// without. It is compiled once.
+// without. Those of the model and the built-in ones are compiled once; a file is read each time.
 func (m *Model) ChatTemplate(choice string, tools bool) (*chat.Template, error) {
 	if m.vocab == nil {
 		return nil, m.named(fmt.Errorf("the file has no vocabulary, which a chat wants: %w", fault.ErrUnsupported))

@@ -58,9 +58,6 @@ func product(ns []int) int {
 	return p
 }
 
-// all is the bytes of all rows.
-func (w weight) all() []byte { return fetch(w, 0, w.rows()) }
-
 // fetch is n rows of w, as stored, or made.
 func fetch(w weight, first, n int) []byte {
 	if b := w.View(first, n); b != nil {

@@ -243,3 +243,6 @@ func TestCost(t *testing.T) {
 		})
 	}
 }
+
+// all is the bytes of all rows.
+func (w weight) all() []byte { return fetch(w, 0, w.rows()) }

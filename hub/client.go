@@ -149,10 +149,17 @@ type publicOnly struct{}
 
 var errPrivate = errors.New("a redirect from a public server to a private address is not followed")
 
+// Networks that are no public ones, besides those that package netip knows: shared by the customers
+// of a provider (RFC 6598), and for benchmarks of networks (RFC 2544).
+var (
+	sharedNet    = netip.MustParsePrefix("100.64.0.0/10")
+	benchmarkNet = netip.MustParsePrefix("198.18.0.0/15")
+)
+
 // private reports whether an address is reached from here and not from everywhere.
 func private(a netip.Addr) bool {
 	a = a.Unmap()
-	return !a.IsGlobalUnicast() || a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a) || netip.MustParsePrefix("198.18.0.0/15").Contains(a)
+	return !a.IsGlobalUnicast() || a.IsPrivate() || sharedNet.Contains(a) || benchmarkNet.Contains(a)
 }
 
 // dial connects to an address that is looked up once, so that what was checked is what is reached.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -252,22 +253,13 @@ func (m *OllamaModel) NotHonoured() string {
 	if m.Messages != "" {
 		what = append(what, "its first messages")
 	}
-	for _, key := range sortedKeys(m.Params) {
+	for _, key := range slices.Sorted(maps.Keys(m.Params)) {
 		what = append(what, fmt.Sprintf("%s %v", key, m.Params[key]))
 	}
 	if len(what) == 0 {
 		return ""
 	}
 	return "set in Ollama and not used: " + strings.Join(what, ", ")
-}
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // findOllama finds a model in the stores of Ollama's layout.

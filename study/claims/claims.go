@@ -20,7 +20,7 @@ import (
 // Options are what a report is made with.
 type Options struct {
 	Reported   Reported       // nil means Reading()
-	Title      string         // of the file of statements that Reported comes from; empty means the article
+	Title      string         // title of the file that Reported is from; empty means the article
 	Dense, MoE *bench.Subject // trained models, the second of experts
 	DenseName  string         // what commands call them
 	MoEName    string
