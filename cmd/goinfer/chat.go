@@ -302,10 +302,7 @@ func (c *conversation) open(m *goinfer.Model, s modelSource, took time.Duration)
 		}
 	}
 	// What is wrong with the flags is reported before anything is asked.
-	q := c.q
-	q.Messages = append(q.Messages[:len(q.Messages):len(q.Messages)], goinfer.ChatMessage{Role: "user", Content: "?"})
-	_, err = m.ChatPrompt(c.cmd.Context(), q)
-	return err
+	return c.accepts(c.cmd.Context(), c.q)
 }
 
 // note says something on the side, once.

@@ -102,15 +102,20 @@ func (c *conversation) set(ctx context.Context, rest string) error {
 func (c *conversation) try(ctx context.Context, change func(q *goinfer.ChatRequest)) error {
 	q := c.q
 	change(&q)
-	probe := q
-	if k := len(q.Messages); k == 0 || q.Messages[k-1].Role != "user" {
-		probe.Messages = append(slices.Clone(q.Messages), goinfer.ChatMessage{Role: "user", Content: "?"})
-	}
-	if _, err := c.m.ChatPrompt(ctx, probe); err != nil {
+	if err := c.accepts(ctx, q); err != nil {
 		return err
 	}
 	c.q = q
 	return nil
+}
+
+// accepts returns the template's error if it refuses a conversation that goes on with a question.
+func (c *conversation) accepts(ctx context.Context, q goinfer.ChatRequest) error {
+	if k := len(q.Messages); k == 0 || q.Messages[k-1].Role != "user" {
+		q.Messages = append(slices.Clone(q.Messages), goinfer.ChatMessage{Role: "user", Content: "?"})
+	}
+	_, err := c.m.ChatPrompt(ctx, q)
+	return err
 }
 
 // parameterNames are names that Ollama has for flags of the sampler.

@@ -97,9 +97,7 @@ func (c *conversation) load(ctx context.Context, path string) error {
 	default:
 		q.After = s.Turn
 	}
-	probe := q
-	probe.Messages = append(probe.Messages[:len(probe.Messages):len(probe.Messages)], goinfer.ChatMessage{Role: "user", Content: "?"})
-	if _, err := c.m.ChatPrompt(ctx, probe); err != nil {
+	if err := c.accepts(ctx, q); err != nil {
 		return named(path, err)
 	}
 	c.q = q
